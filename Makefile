@@ -1,0 +1,105 @@
+# Everything below runs in .venv, which is made when it is missing. A fresh machine needs git,
+# Python >= 3.8 with its headers, make and g++ (or another C++17 compiler).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -c constraints.txt
+STAMPS := $(VENV)/.stamps
+
+# What the extension is built from, and what the formatters look at.
+CPP_DIRS := $(wildcard cpp cuda tests/cpp tests/cuda)
+CPP_FILES := $(shell find $(CPP_DIRS) -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+BUILD_INPUTS := pyproject.toml CMakeLists.txt $(filter cpp/% cuda/%,$(CPP_FILES)) \
+                $(wildcard cuda/CMakeLists.txt)
+PY_DIRS := $(wildcard src tests benchmarks examples scripts)
+# The extra of an installed torch_ans; the bound keeps pip away from other releases of that name.
+extra = "torch_ans[$(1)]>=1.0.0.dev0"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint format bench bench-full core sdist clean FORCE
+
+help: ## list the targets
+	@sed -n 's/^\([.a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([.a-z-]*\):.*## /  make \1   /p' Makefile
+
+# --- the environment ---------------------------------------------------------------------------
+# A stamp is written when its step has finished, so an interrupted `make` goes on where it was.
+# .venv/.installing exists while packages are being installed. Found here, it says that the last
+# installation was cut short, perhaps in the middle of a package: then .venv is made anew.
+INSTALLING := $(VENV)/.installing
+guarded = touch $(INSTALLING) && { $(1) || { status=$$?; rm -f $(INSTALLING); exit $$status; }; } \
+          && rm -f $(INSTALLING)
+ifneq ($(wildcard $(INSTALLING)),)
+$(STAMPS)/venv: FORCE
+endif
+FORCE:
+
+$(STAMPS)/venv: constraints.txt
+	@if test -e $(INSTALLING) || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
+	  echo "make: creating $(VENV) with $$($(PYTHON) --version)"; \
+	  $(PYTHON) -m venv --clear $(VENV) || { \
+	    echo "make: '$(PYTHON) -m venv' failed; on Debian and Ubuntu install python3-venv" >&2; \
+	    rm -rf $(VENV); exit 1; }; \
+	fi
+	@mkdir -p $(STAMPS)
+	@echo "make: installing torch"
+	@$(call guarded,$(PIP) install -q "pip>=23" && $(INSTALL) torch numpy)
+	@touch $@
+
+# Editable: Python files are used where they are; the extension is built once, here.
+$(STAMPS)/package: $(STAMPS)/venv $(BUILD_INPUTS)
+	@echo "make: building the extension (about a minute)"
+	$(INSTALL) -v --no-deps -e .
+	@touch $@
+
+$(STAMPS)/%: $(STAMPS)/package
+	@echo "make: installing what '$*' needs"
+	@$(call guarded,$(INSTALL) $(call extra,$*))
+	@touch $@
+
+.venv: $(STAMPS)/package
+install: $(STAMPS)/package ## make .venv and build the package into it
+
+# --- what users run ----------------------------------------------------------------------------
+demo: $(STAMPS)/examples ## code a photograph without loss, to a file and back
+	$(BIN)/python examples/lossless_photo.py $(DEMO_ARGS)
+
+test: $(STAMPS)/test ## run the tests (TEST_ARGS="-k name" selects)
+	$(BIN)/python -m pytest -q $(TEST_ARGS)
+
+bench: $(STAMPS)/bench ## measure this package: rows against time (a minute)
+	$(BIN)/python -m torch_ans.benchmark $(BENCH_ARGS)
+
+bench-full: $(STAMPS)/bench ## measure against the peers, each in an environment of its own
+	$(BIN)/python benchmarks/peers.py $(BENCH_ARGS)
+
+# --- what developers run -----------------------------------------------------------------------
+lint: $(STAMPS)/lint ## ruff, mypy, clang-format, codespell, layers
+	$(BIN)/ruff check $(PY_DIRS)
+	$(BIN)/ruff format --check $(PY_DIRS)
+	$(BIN)/mypy --strict src
+	$(if $(CPP_FILES),$(BIN)/clang-format --dry-run -Werror $(CPP_FILES))
+	$(BIN)/codespell
+	$(BIN)/python scripts/check_layers.py
+
+format: $(STAMPS)/lint ## let the formatters rewrite the sources
+	$(BIN)/ruff check --fix-only --exit-zero $(PY_DIRS)
+	$(BIN)/ruff format $(PY_DIRS)
+	$(if $(CPP_FILES),$(BIN)/clang-format -i $(CPP_FILES))
+
+core: $(STAMPS)/package ## rebuild the extension incrementally, warnings being errors
+	@$(BIN)/python -c 'import scikit_build_core, pybind11' 2>/dev/null || \
+	  $(INSTALL) "scikit-build-core>=0.10" "pybind11>=2.12" ninja cmake
+	$(INSTALL) -v --no-deps --no-build-isolation -e . \
+	  -C build-dir=build/core -C cmake.define.TORCH_ANS_WARNINGS=ON
+	@touch $(STAMPS)/package
+
+sdist: $(STAMPS)/package ## write dist/torch_ans-*.tar.gz
+	@$(BIN)/python -c 'import build' 2>/dev/null || $(INSTALL) build
+	$(BIN)/python -m build --sdist
+
+clean: ## remove .venv, builds and caches
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis output
+	find $(PY_DIRS) -name __pycache__ -type d -exec rm -rf {} +
