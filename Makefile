@@ -89,7 +89,7 @@ format: $(STAMPS)/lint ## let the formatters rewrite the sources
 	$(BIN)/ruff format $(PY_DIRS)
 	$(if $(CPP_FILES),$(BIN)/clang-format -i $(CPP_FILES))
 
-core: $(STAMPS)/package ## rebuild the extension incrementally, warnings being errors
+core: $(STAMPS)/venv ## rebuild the extension incrementally, warnings being errors
 	@$(BIN)/python -c 'import scikit_build_core, pybind11' 2>/dev/null || \
 	  $(INSTALL) "scikit-build-core>=0.10" "pybind11>=2.12" ninja cmake
 	$(INSTALL) -v --no-deps --no-build-isolation -e . \
@@ -97,7 +97,7 @@ core: $(STAMPS)/package ## rebuild the extension incrementally, warnings being e
 	@touch $(STAMPS)/package
 
 sdist: $(STAMPS)/package ## write dist/torch_ans-*.tar.gz
-	@$(BIN)/python -c 'import build' 2>/dev/null || $(INSTALL) build
+	@$(BIN)/python -c 'import build.__main__' 2>/dev/null || $(INSTALL) build
 	$(BIN)/python -m build --sdist
 
 clean: ## remove .venv, builds and caches
