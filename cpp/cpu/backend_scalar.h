@@ -1,0 +1,157 @@
+/// Portable backends: the meaning of the format, and already several rows in lockstep, so that a
+/// CPU finds independent work while a lane waits for its own last step.
+#pragma once
+
+#include "tiles.h"
+#include "torch_ans/coder.h"
+#include "torch_ans/lookup.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+
+/// Encoders, by what they know of a symbol.
+struct PutByRecord {
+    template <typename Traits>
+    static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
+                                                      typename Traits::State x, std::uint32_t id,
+                                                      std::uint8_t*& out) {
+        using Record = EncoderRecord<typename Traits::State>;
+        return put<Traits>(x, static_cast<const Record*>(tables.records)[id],
+                           tables.freq_precision, out);
+    }
+};
+
+struct PutByDivision {
+    template <typename Traits>
+    static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
+                                                      typename Traits::State x, std::uint32_t id,
+                                                      std::uint8_t*& out) {
+        const std::uint32_t start = tables.cdf[id];
+        return put<Traits>(x, start, tables.cdf[id + 1] - start, tables.freq_precision, out);
+    }
+};
+
+struct PutByAlias {
+    template <typename Traits>
+    static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
+                                                      typename Traits::State x, std::uint32_t id,
+                                                      std::uint8_t*& out) {
+        // A table's ids count its CDF entries, its slots stand 2^precision a table.
+        std::uint32_t low = 0;
+        for (std::uint32_t count = tables.num_tables; count > 1;) {
+            const std::uint32_t half = count / 2;
+            if (tables.info[low + half].base <= id) low += half;
+            count -= half;
+        }
+        const std::uint16_t* slots = tables.alias_slots +
+                                     (static_cast<std::size_t>(low) << tables.freq_precision);
+        const std::uint32_t start = tables.cdf[id];
+        return put_scattered<Traits>(x, start, tables.cdf[id + 1] - start, tables.freq_precision,
+                                     slots, out);
+    }
+};
+
+template <typename Traits, int kLanes, int kRows_, typename Put>
+struct ScalarEncoder {
+    static constexpr int kRows = kRows_;
+    using State = typename Traits::State;
+
+    static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
+                                         const std::int32_t* indexes, int count,
+                                         std::uint32_t* ids) {
+        return torch_ans::make_ids(tables, symbols, indexes, count, ids);
+    }
+
+    static TORCH_ANS_FN State put_id(const TablesView& tables, State x, std::uint32_t id,
+                                     std::uint8_t*& out) {
+        return Put::template put_id<Traits>(tables, x, id, out);
+    }
+
+    static void encode_groups(const TablesView& tables_view, State* states, std::uint8_t** outs,
+                              const std::uint32_t* ids, int begin, int end) {
+        const TablesView tables = tables_view;
+        State x[kRows * kLanes];
+        std::uint8_t* out[kRows];
+        TORCH_ANS_UNROLL
+        for (int k = 0; k < kRows * kLanes; ++k) x[k] = states[k];
+        TORCH_ANS_UNROLL
+        for (int r = 0; r < kRows; ++r) out[r] = outs[r];
+        for (int group = end - 1; group >= begin; --group) {
+            const std::uint32_t* group_ids = ids + group * kLanes;
+            TORCH_ANS_UNROLL
+            for (int lane = kLanes - 1; lane >= 0; --lane) {
+                TORCH_ANS_UNROLL
+                for (int r = 0; r < kRows; ++r) {
+                    x[r * kLanes + lane] = put_id(tables, x[r * kLanes + lane],
+                                                  group_ids[r * kTileStride + lane], out[r]);
+                }
+            }
+        }
+        TORCH_ANS_UNROLL
+        for (int k = 0; k < kRows * kLanes; ++k) states[k] = x[k];
+        TORCH_ANS_UNROLL
+        for (int r = 0; r < kRows; ++r) outs[r] = out[r];
+    }
+};
+
+template <typename Traits, int kLanes, int kRows_, typename Find>
+struct ScalarDecoder {
+    static constexpr int kRows = kRows_;
+    using State = typename Traits::State;
+
+    static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
+                                   std::uint32_t slot) {
+        return Find::find(tables, info, slot);
+    }
+
+    static int decode_groups(const TablesView& tables_view, State* states,
+                             const std::uint8_t** ins, const std::int32_t* indexes,
+                             std::int32_t* symbols, int begin, int end, bool& escaped) {
+        return indexes == nullptr
+                   ? decode<true>(tables_view, states, ins, indexes, symbols, begin, end, escaped)
+                   : decode<false>(tables_view, states, ins, indexes, symbols, begin, end,
+                                   escaped);
+    }
+
+private:
+    template <bool kSingleTable>
+    static int decode(const TablesView& tables_view, State* states, const std::uint8_t** ins,
+                      const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
+                      bool& escaped) {
+        const TablesView tables = tables_view;
+        const int precision = tables.freq_precision;
+        State x[kRows * kLanes];
+        const std::uint8_t* in[kRows];
+        TORCH_ANS_UNROLL
+        for (int k = 0; k < kRows * kLanes; ++k) x[k] = states[k];
+        TORCH_ANS_UNROLL
+        for (int r = 0; r < kRows; ++r) in[r] = ins[r];
+        std::uint32_t sentinels = 0;
+        int group = begin;
+        for (; group < end && sentinels == 0; ++group) {
+            TORCH_ANS_UNROLL
+            for (int lane = 0; lane < kLanes; ++lane) {
+                TORCH_ANS_UNROLL
+                for (int r = 0; r < kRows; ++r) {
+                    const int element = r * kTileStride + group * kLanes + lane;
+                    State& state = x[r * kLanes + lane];
+                    const TableInfo info = tables.info[kSingleTable ? 0 : indexes[element]];
+                    const Match match = find(tables, info, slot_of(state, precision));
+                    sentinels |= static_cast<std::uint32_t>(match.symbol == info.last);
+                    state = get<Traits>(state, match.freq, match.rank, precision, in[r]);
+                    symbols[element] = static_cast<std::int32_t>(match.symbol) + info.offset;
+                }
+            }
+            sentinels &= static_cast<std::uint32_t>(tables.bypass_coding);
+        }
+        escaped = sentinels != 0;
+        TORCH_ANS_UNROLL
+        for (int k = 0; k < kRows * kLanes; ++k) states[k] = x[k];
+        TORCH_ANS_UNROLL
+        for (int r = 0; r < kRows; ++r) ins[r] = in[r];
+        return group;
+    }
+};
+
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans

@@ -1,0 +1,29 @@
+/// The instruction sets that kernels exist for, in order of priority.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "task.h"
+
+namespace torch_ans {
+
+/// Each fills the entries it has and leaves the rest alone.
+void add_scalar_kernels(KernelTable& table);
+void add_avx2_kernels(KernelTable& table);
+void add_avx512_kernels(KernelTable& table);
+
+/// The kernels in use: the best that this CPU offers, or what TORCH_ANS_FORCE_ISA names.
+/// Throws std::runtime_error where that variable names something this CPU or build lacks.
+const KernelTable& active_kernels();
+
+struct CpuCapabilities {
+    std::string isa;                     ///< in use
+    std::vector<std::string> available;  ///< what could be forced here, the best first
+    bool forced;
+    bool openmp;
+};
+
+CpuCapabilities cpu_capabilities();
+
+}  // namespace torch_ans

@@ -1,0 +1,196 @@
+/// The front and the back end of the coder's loops: symbols and indexes of any integer type go in
+/// and out through tiles of 32-bit values, checked and widened on the way.
+#pragma once
+
+#include "task.h"
+#include "torch_ans/config.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+
+/// Symbols of a row that are in flight at once.
+constexpr int kTileSymbols = 256;
+/// Elements from one row of a tile to the next: a few more, so that the rows of a tile do not
+/// fall into one set of the cache.
+constexpr int kTileStride = kTileSymbols + 16;
+
+template <typename T>
+TORCH_ANS_FN std::int32_t to_int32(T value) {
+    if constexpr (sizeof(T) < 8) {
+        return static_cast<std::int32_t>(value);
+    } else {  // saturate: what does not fit is outside every table
+        return static_cast<std::int32_t>(
+            larger<T>(smaller<T>(value, INT32_MAX), static_cast<T>(INT32_MIN)));
+    }
+}
+
+/// Calls `body(T{})` with the C++ type of `type`.
+template <typename Body>
+TORCH_ANS_FN void with_type(IntType type, const Body& body) {
+    switch (type) {
+        case IntType::kUint8: return body(std::uint8_t{});
+        case IntType::kInt8: return body(std::int8_t{});
+        case IntType::kUint16: return body(std::uint16_t{});
+        case IntType::kInt16: return body(std::int16_t{});
+        case IntType::kInt32: return body(std::int32_t{});
+        case IntType::kInt64: return body(std::int64_t{});
+    }
+}
+
+/// Splits elements [first, first + count) of a row into runs of one stride and calls
+/// `body(element offset, stride, run length, position in the tile)`.
+template <typename Body>
+TORCH_ANS_FN void for_each_run(const IntArray& array, std::int64_t row, std::int64_t first,
+                               int count, const Body& body) {
+    int done = 0;
+    std::int64_t outer = first < array.inner_size ? 0 : first / array.inner_size;
+    std::int64_t inner = first - outer * array.inner_size;
+    while (done < count) {
+        const auto run = static_cast<int>(
+            smaller<std::int64_t>(count - done, array.inner_size - inner));
+        body(row * array.row_stride + outer * array.outer_stride + inner * array.inner_stride,
+             array.inner_stride, run, done);
+        done += run;
+        ++outer;
+        inner = 0;
+    }
+}
+
+/// Elements [first, first + count) of a row as int32: the array itself where it can be read in
+/// place, else `tile`.
+TORCH_ANS_FN const std::int32_t* load_tile(const IntArray& array, std::int64_t row,
+                                           std::int64_t first, int count, std::int32_t* tile) {
+    if (array.type == IntType::kInt32 && array.inner_stride == 1 &&
+        first + count <= array.inner_size) {
+        return static_cast<const std::int32_t*>(array.data) + row * array.row_stride + first;
+    }
+    with_type(array.type, [&](auto sample) {
+        using T = decltype(sample);
+        const T* data = static_cast<const T*>(array.data);
+        for_each_run(array, row, first, count,
+                     [&](std::int64_t offset, std::int64_t stride, int run, int done) {
+                             const T* source = data + offset;
+                             std::int32_t* target = tile + done;
+                             if (stride == 1) {
+                                 for (int t = 0; t < run; ++t) target[t] = to_int32(source[t]);
+                             } else if (stride == 0) {
+                                 const std::int32_t value = to_int32(source[0]);
+                                 for (int t = 0; t < run; ++t) target[t] = value;
+                             } else {
+                                 for (int t = 0; t < run; ++t) {
+                                     target[t] = to_int32(source[t * stride]);
+                                 }
+                             }
+                         });
+    });
+    return tile;
+}
+
+/// One element, at full width.
+TORCH_ANS_FN std::int64_t load_element(const IntArray& array, std::int64_t row,
+                                       std::int64_t position) {
+    std::int64_t value = 0;
+    with_type(array.type, [&](auto sample) {
+        using T = decltype(sample);
+        for_each_run(array, row, position, 1,
+                     [&](std::int64_t offset, std::int64_t, int, int) {
+                             value = static_cast<const T*>(array.data)[offset];
+                         });
+    });
+    return value;
+}
+
+/// Writes a tile of decoded symbols. False: one of them does not fit the array's type.
+TORCH_ANS_FN bool store_tile(const IntArray& array, std::int64_t row, std::int64_t first,
+                             int count, const std::int32_t* tile, bool all_fit) {
+    bool fits = true;
+    with_type(array.type, [&](auto sample) {
+        using T = decltype(sample);
+        T* data = static_cast<T*>(array.data);
+        for_each_run(array, row, first, count,
+                     [&](std::int64_t offset, std::int64_t stride, int run, int done) {
+                             T* target = data + offset;
+                             const std::int32_t* source = tile + done;
+                             if (stride == 1) {
+                                 for (int t = 0; t < run; ++t) {
+                                     target[t] = static_cast<T>(source[t]);
+                                 }
+                             } else {
+                                 for (int t = 0; t < run; ++t) {
+                                     target[t * stride] = static_cast<T>(source[t]);
+                                 }
+                             }
+                             if (all_fit) return;
+                             for (int t = 0; t < run; ++t) {
+                                 fits &= static_cast<T>(source[t]) == source[t];
+                             }
+                         });
+    });
+    return fits;
+}
+
+/// Writes one symbol of any size. False: it does not fit the array's type.
+TORCH_ANS_FN bool store_element(const IntArray& array, std::int64_t row, std::int64_t position,
+                                std::int64_t value) {
+    bool fits = true;
+    with_type(array.type, [&](auto sample) {
+        using T = decltype(sample);
+        fits = static_cast<T>(value) == value;
+        for_each_run(array, row, position, 1,
+                     [&](std::int64_t offset, std::int64_t, int, int) {
+                             static_cast<T*>(array.data)[offset] = static_cast<T>(value);
+                         });
+    });
+    return fits;
+}
+
+/// Whether an index names a table, for all of a tile.
+TORCH_ANS_FN bool all_name_tables(const std::int32_t* indexes, int count,
+                                  std::uint32_t num_tables) {
+    std::uint32_t bad = 0;
+    for (int t = 0; t < count; ++t) {
+        bad |= static_cast<std::uint32_t>(static_cast<std::uint32_t>(indexes[t]) >= num_tables);
+    }
+    return bad == 0;
+}
+
+/// What `make_ids` found in a tile.
+struct IdFlags {
+    bool bad_index;
+    bool outside;  ///< a symbol outside its table: an escape, or an error without bypass
+};
+
+/// ids[t] = base of the symbol's table + symbol, the sentinel's for a symbol outside the table.
+/// Where a flag is set, ids still name existing records.
+TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
+                              const std::int32_t* indexes, int count, std::uint32_t* ids) {
+    std::uint32_t bad_index = 0;
+    std::uint32_t outside = 0;
+    if (indexes == nullptr) {
+        const std::uint32_t limit = tables.limits[0];
+        const std::uint32_t last = tables.info[0].last;
+        const auto offset = static_cast<std::uint32_t>(tables.offsets[0]);
+        for (int t = 0; t < count; ++t) {
+            const std::uint32_t v = static_cast<std::uint32_t>(symbols[t]) - offset;
+            outside |= static_cast<std::uint32_t>(v >= limit);
+            ids[t] = v < limit ? v : last;
+        }
+        return {false, outside != 0};
+    }
+    const std::uint32_t direct = tables.bypass_coding ? 0 : 1;
+    for (int t = 0; t < count; ++t) {
+        const auto index = static_cast<std::uint32_t>(indexes[t]);
+        const std::uint32_t is_bad = index >= tables.num_tables;
+        bad_index |= is_bad;
+        const TableInfo& info = tables.info[is_bad != 0 ? 0 : index];
+        const std::uint32_t v =
+            static_cast<std::uint32_t>(symbols[t]) - static_cast<std::uint32_t>(info.offset);
+        const std::uint32_t is_outside = v >= info.last + direct;
+        outside |= is_outside;
+        ids[t] = info.base + (is_outside != 0 ? info.last : v);
+    }
+    return {bad_index != 0, outside != 0};
+}
+
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
