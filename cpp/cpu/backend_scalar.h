@@ -9,6 +9,14 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
+/// A few more elements than symbols, so that the rows of a tile do not fall into one set of the
+/// cache.
+struct ScalarTile {
+    static constexpr int kTileSymbols = 256;
+    static constexpr int kTileStride = kTileSymbols + 16;
+    static constexpr int kStoreSlack = 8;
+};
+
 /// Encoders, by what they know of a symbol.
 struct PutByRecord {
     template <typename Traits>
@@ -52,7 +60,7 @@ struct PutByAlias {
 };
 
 template <typename Traits, int kLanes, int kRows_, typename Put>
-struct ScalarEncoder {
+struct ScalarEncoder : ScalarTile {
     static constexpr int kRows = kRows_;
     using State = typename Traits::State;
 
@@ -95,7 +103,7 @@ struct ScalarEncoder {
 };
 
 template <typename Traits, int kLanes, int kRows_, typename Find>
-struct ScalarDecoder {
+struct ScalarDecoder : ScalarTile {
     static constexpr int kRows = kRows_;
     using State = typename Traits::State;
 

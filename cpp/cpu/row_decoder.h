@@ -20,6 +20,7 @@ inline namespace TORCH_ANS_ISA {
 
 /// Backend requires:
 ///   kRows                  rows advanced together
+///   kTileSymbols, kTileStride  as for RowEncoder
 ///   int decode_groups(tables, states, in, indexes, symbols, begin, end, escaped)
 ///       gets groups begin .. end - 1 of every row (element row * kTileStride + group * kLanes +
 ///       lane), lanes first to last; returns where it stopped: at `end`, or, with `escaped` set,
@@ -36,6 +37,8 @@ public:
     static constexpr int kHeader = header_bytes<Traits>(kLanes);
     static constexpr int kGroupBytes =
         kLanes * Traits::kMaxWords * static_cast<int>(sizeof(typename Traits::Word));
+    static constexpr int kTileSymbols = Backend::kTileSymbols;
+    static constexpr int kTileStride = Backend::kTileStride;
     static_assert(kHeader >= kGroupBytes, "a header holds the words of a group");
 
     static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {

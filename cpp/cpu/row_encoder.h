@@ -14,7 +14,11 @@ inline namespace TORCH_ANS_ISA {
 
 /// Backend requires:
 ///   kRows                          rows advanced together
-///   Status prepare(...)            see `prepare_ids`
+///   kTileSymbols, kTileStride      symbols of a row in flight at once, and elements from one row
+///                                  of a tile to the next
+///   kStoreSlack                    bytes it may store past what it reports as written
+///   IdFlags make_ids(...)          as in tiles.h
+///   State put_id(tables, x, id, out)
 ///   void encode_groups(tables, states, out, ids, begin, end)
 ///       puts groups end - 1 .. begin of every row (ids[row * kTileStride + group * kLanes +
 ///       lane]), lanes last to first; `states` is (kRows, kLanes); writes at most kLanes *
@@ -29,6 +33,8 @@ public:
     static constexpr int kHeader = header_bytes<Traits>(kLanes);
     static constexpr int kGroupBytes =
         kLanes * Traits::kMaxWords * static_cast<int>(sizeof(typename Traits::Word));
+    static constexpr int kTileSymbols = Backend::kTileSymbols;
+    static constexpr int kTileStride = Backend::kTileStride;
     static constexpr int kTileGroups = kTileSymbols / kLanes;
     static_assert(kTileSymbols % kLanes == 0, "tiles hold whole groups");
 
@@ -157,7 +163,7 @@ private:
     int groups_with_room() {
         std::int64_t groups = kTileGroups;
         for (int r = 0; r < kRows; ++r) {
-            const std::int64_t row_groups = (room(r) - kStoreSlack) / kGroupBytes;
+            const std::int64_t row_groups = (room(r) - Backend::kStoreSlack) / kGroupBytes;
             if (row_groups < 1) results_[r].status = Status::kNoSpace;
             groups = smaller(groups, larger<std::int64_t>(row_groups, 0));
         }
@@ -202,7 +208,7 @@ private:
                     }
                 }
             }
-            if (room(r) < kGroupBytes + kStoreSlack) {
+            if (room(r) < kGroupBytes + Backend::kStoreSlack) {
                 results_[r].status = Status::kNoSpace;
                 return false;
             }
@@ -233,9 +239,6 @@ private:
     State put_id(State x, std::uint32_t id, std::uint8_t*& out) const {
         return Backend::put_id(task_.tables, x, id, out);
     }
-
-    /// Bytes that `encode_groups` may store past what it reports as written.
-    static constexpr int kStoreSlack = 8;
 
     const CodingTask& task_;
     const std::int64_t first_row_;

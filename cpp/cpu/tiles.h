@@ -8,12 +8,6 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// Symbols of a row that are in flight at once.
-constexpr int kTileSymbols = 256;
-/// Elements from one row of a tile to the next: a few more, so that the rows of a tile do not
-/// fall into one set of the cache.
-constexpr int kTileStride = kTileSymbols + 16;
-
 template <typename T>
 TORCH_ANS_FN std::int32_t to_int32(T value) {
     if constexpr (sizeof(T) < 8) {
