@@ -207,8 +207,8 @@ def escape(symbol: int, table: Table) -> Tuple[int, Optional[int]]:
 # --- one row -----------------------------------------------------------------------
 
 
-class Underflow(Exception):
-    """The row has no word left to take."""
+class Broken(Exception):
+    """No encoder wrote this row: a word is missing, or digits name no 64-bit value."""
 
 
 @dataclass
@@ -246,7 +246,7 @@ class Row:
         """Take words back until the state is in its interval again."""
         while self.states[lane] < self.family.lower_bound:
             if not self.words:
-                raise Underflow
+                raise Broken
             self.states[lane] = self.states[lane] << self.family.word_bits | self.words.pop()
 
     def push_interval(self, lane: int, k: int, table: Table) -> None:
@@ -286,10 +286,15 @@ class Row:
     def pop_raw(self, lane: int, b: int) -> int:
         full = (1 << b) - 1
         count = digit = self.pop_digit(lane, b)
-        while digit == full:
+        while digit == full and count <= 64:
             digit = self.pop_digit(lane, b)
             count += digit
-        return sum(self.pop_digit(lane, b) << (b * j) for j in range(count)) & MASK64
+        if count > -(-64 // b):
+            raise Broken
+        raw = sum(self.pop_digit(lane, b) << (b * j) for j in range(count))
+        if raw > MASK64:
+            raise Broken
+        return raw
 
 
 def groups(present: int, length: int, lanes: int) -> List[List[int]]:

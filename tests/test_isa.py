@@ -1,0 +1,73 @@
+"""The same bytes from every instruction set, and proof that the forced one ran."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers import run_child
+
+from torch_ans import _core
+
+CAPABILITIES = _core.cpu_capabilities()
+
+# Every variant, lookup and kind of table, condensed into digests that the oracle confirms.
+DIGESTS = """
+import hashlib, json
+import torch
+from helpers import *
+from torch_ans import _core
+found = {}
+for family, lanes in VARIANTS:
+    precision = max_precision(family)
+    digest = hashlib.sha256()
+    for n, (sizes, bypass, b, rows, length) in enumerate([
+        ([5, 200, 1], False, 4, 9, 700), ([5, 200, 1], True, 4, 9, 701), ([3, 60], True, 1, 2, 95),
+        ([1000], False, 4, 17, 64), ([1], False, 4, 3, 40),
+    ]):
+        tables = make_tables(n, sizes, precision if n != 2 else 9, bypass, b)
+        symbols, indexes = make_symbols(n, (rows, length), tables)
+        for alias in (False, True):
+            stream = encode(family, lanes, tables, symbols, indexes, alias)
+            for row in stream_rows(stream):
+                digest.update(row)
+            pops = [(pop_op(family, lanes, alias), {})]
+            if not alias:
+                pops += [(invcdf_pop_op(family, lanes), {"inverse_cdf_precision": q}) for q in ("auto", 1, 6)]
+            for pop, more in pops:
+                decoded = pop(stream.clone(), indexes, *tables.args, **more)
+                assert torch.equal(decoded, symbols), (family, lanes, n, alias, more)
+    found[family + suffix(lanes)] = digest.hexdigest()
+print(json.dumps({"isa": _core.cpu_capabilities()["isa"], "forced": _core.cpu_capabilities()["forced"], "found": found}))
+"""
+
+
+def digests(isa: str) -> dict:
+    return dict(json.loads(run_child(DIGESTS, env={"TORCH_ANS_FORCE_ISA": isa})))
+
+
+@pytest.fixture(scope="module")
+def scalar() -> dict:
+    return digests("scalar")
+
+
+@pytest.mark.parametrize("isa", CAPABILITIES["available"])
+def test_forced_isa_runs_and_gives_the_bytes_of_the_scalar_code(isa: str, scalar: dict) -> None:
+    result = digests(isa)
+    assert result["isa"] == isa and result["forced"] is True
+    assert result["found"] == scalar["found"]
+
+
+def test_capabilities() -> None:
+    assert CAPABILITIES["isa"] in CAPABILITIES["available"]
+    assert "scalar" in CAPABILITIES["available"]
+    assert set(CAPABILITIES["available"]) <= {"scalar", "avx2", "avx512"}
+    assert isinstance(CAPABILITIES["openmp"], bool)
+
+
+def test_an_unknown_isa_is_an_error() -> None:
+    code = (
+        "try:\n    import torch_ans\n    torch_ans.rans64_init_stream(1)\n"
+        "except (ImportError, ValueError, RuntimeError) as error:\n    print('scalar' in str(error))"
+    )
+    assert run_child(code, env={"TORCH_ANS_FORCE_ISA": "sse9"}) == "True\n"

@@ -1,0 +1,157 @@
+"""The package as a whole: headers, layers, README, examples, what importing it does."""
+
+from __future__ import annotations
+
+import glob
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import List
+
+import pytest
+from helpers import ROOT, run_child
+
+import torch_ans
+
+COMPILER = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
+
+
+def headers() -> List[str]:
+    found = glob.glob(os.path.join(ROOT, "cpp", "include", "**", "*.h"), recursive=True)
+    for pattern in ("*.h", "*.cuh"):
+        found += glob.glob(os.path.join(ROOT, "cuda", "**", pattern), recursive=True)
+    return sorted(os.path.relpath(path, ROOT) for path in found)
+
+
+@pytest.mark.skipif(COMPILER is None, reason="this machine has no C++ compiler")
+@pytest.mark.parametrize("header", headers())
+def test_every_header_compiles_alone(header: str) -> None:
+    """CUDA headers are given to the host compiler too: the facade makes that possible."""
+    assert COMPILER is not None
+    path = os.path.join(ROOT, header)
+    with open(path) as file:
+        if re.search(r"#\s*include\s*[<\"](cuda|cooperative_groups)", file.read()):
+            pytest.skip("needs the CUDA toolkit")
+    include = ["-I" + os.path.join(ROOT, "cpp", "include"), "-I" + os.path.join(ROOT, "cuda")]
+    command = [COMPILER, "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-x", "c++", *include, path]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    warnings = [line for line in done.stdout.splitlines() if "#pragma once in main file" not in line]
+    assert done.returncode == 0 and not any("warning:" in line for line in warnings), done.stdout
+
+
+def test_no_layer_includes_what_is_above_it() -> None:
+    """torch nowhere; pybind11 in the bindings only; the CUDA runtime below cuda/ only."""
+    wrong = []
+    for pattern in ("*.h", "*.cpp", "*.cu", "*.cuh"):
+        for path in glob.glob(os.path.join(ROOT, "c*", "**", pattern), recursive=True):
+            name = os.path.relpath(path, ROOT)
+            with open(path) as file:
+                included = re.findall(r"#\s*include\s*[<\"]([^>\"]+)", file.read())
+            for target in included:
+                top = target.split("/")[0]
+                if top in ("torch", "ATen", "c10"):
+                    wrong.append((name, target))
+                if top == "pybind11" and not name.startswith(os.path.join("cpp", "bindings")):
+                    wrong.append((name, target))
+                if target == "omp.h" and not name.startswith(os.path.join("cpp", "cpu")):
+                    wrong.append((name, target))
+                if top.startswith("cuda") and not name.startswith("cuda"):
+                    wrong.append((name, target))
+    assert wrong == []
+
+
+def test_the_version_is_the_project_s() -> None:
+    with open(os.path.join(ROOT, "pyproject.toml")) as file:
+        version = re.search(r'^version = "([^"]+)"', file.read(), re.M)
+    assert version is not None and torch_ans.__version__ == version.group(1)
+    assert torch_ans._core.__version__ == torch_ans.__version__
+
+
+def test_importing_prints_nothing_and_changes_nothing() -> None:
+    code = (
+        "import torch; before = torch.get_num_threads(), torch.get_default_dtype();"
+        "import torch_ans, torch_ans.utils, torch_ans._C;"
+        "assert before == (torch.get_num_threads(), torch.get_default_dtype())"
+    )
+    assert run_child(code) == ""
+
+
+def test_the_extension_needs_no_torch() -> None:
+    code = (
+        "import importlib.util, sys\n"
+        "spec = importlib.util.find_spec('torch_ans')\n"
+        "import glob, os\n"
+        "folders = list(spec.submodule_search_locations)\n"
+        "import importlib.machinery as machinery\n"
+        "finder = machinery.PathFinder.find_spec('_core', folders)\n"
+        "if finder is None:\n"
+        "    import torch_ans._core as loaded; path = loaded.__file__\n"
+        "    assert path; print(path)\n"
+        "else:\n"
+        "    print(finder.origin)\n"
+    )
+    path = run_child(code).strip()
+    ldd = shutil.which("ldd")
+    if ldd is not None:
+        linked = subprocess.run([ldd, path], stdout=subprocess.PIPE, universal_newlines=True).stdout
+        assert not re.search(r"libtorch|libc10|libcudart", linked), linked
+
+
+def readme_blocks() -> List[str]:
+    with open(os.path.join(ROOT, "README.md")) as file:
+        return re.findall(r"^```python\n(.*?)^```", file.read(), re.M | re.S)
+
+
+def test_readme_quick_start_runs_as_it_stands(tmp_path: object) -> None:
+    blocks = readme_blocks()
+    assert blocks, "README.md has no python block"
+    run_child(blocks[0], cwd=str(tmp_path))
+
+
+def test_every_readme_block_runs_after_those_before_it(tmp_path: object) -> None:
+    run_child("\n".join(readme_blocks()), cwd=str(tmp_path))
+
+
+def test_the_benchmark_module_runs(tmp_path: object) -> None:
+    command = [
+        sys.executable, "-m", "torch_ans.benchmark", "--impl", "rans64", "--mode", "both", "--sizes", "1", "4",
+        "--data-mb", "0.1", "--threads", "1",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, cwd=str(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "rans64" in done.stdout and "Msym/s" in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["examples", "benchmarks"])
+def test_scripts_compile_and_show_their_help(folder: str) -> None:
+    scripts = sorted(glob.glob(os.path.join(ROOT, folder, "*.py")))
+    assert scripts, folder + " has no script"
+    for script in scripts:
+        with open(script) as file:
+            source = file.read()
+        compile(source, script, "exec")
+        if "argparse" in source and importlib.util.find_spec("tqdm") and "__main__" in source:
+            done = subprocess.run(
+                [sys.executable, script, "--help"],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+            )  # fmt: skip
+            missing = re.search(r"No module named '(PIL|skimage|sklearn|matplotlib|scipy|pyperf)", done.stderr)
+            assert done.returncode == 0 or missing, done.stderr
+
+
+def test_no_paths_of_a_machine_in_the_sources() -> None:
+    pattern = re.compile(r"(?<![\w.])/(root|home|tmp|work|Users)/\w")
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, stdout=subprocess.PIPE, universal_newlines=True)
+    if listed.returncode != 0:
+        return  # not a checkout
+    wrong = []
+    for name in listed.stdout.split():
+        if name.endswith((".py", ".h", ".cpp", ".cu", ".md", ".toml", ".txt", "Makefile", ".pyi")):
+            with open(os.path.join(ROOT, name), errors="replace") as file:
+                wrong += [(name, line) for line in file if pattern.search(line)]
+    assert wrong == []
