@@ -83,7 +83,7 @@ void bind_push_and_pop(py::module_& module) {
                 outcome = encode(codec, task, threads);
             }
             return py::make_tuple(static_cast<int>(outcome.status), outcome.row,
-                                  outcome.position, outcome.broken_rows);
+                                  outcome.position);
         },
         py::arg("codec"), py::arg("tables"), py::arg("stream"), py::arg("rows"),
         py::arg("columns"), py::arg("symbols"), py::arg("indexes").none(true),
@@ -147,6 +147,7 @@ void register_codec(py::module_& module) {
 
     py::class_<Codec>(module, "Codec")
         .def(py::init(&make_codec), py::arg("family"), py::arg("lanes"))
+        .def_readonly("family", &Codec::name)
         .def_readonly("lanes", &Codec::lanes)
         .def_readonly("word_bytes", &Codec::word_bytes)
         .def_readonly("state_bytes", &Codec::state_bytes)

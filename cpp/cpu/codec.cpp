@@ -179,7 +179,7 @@ Codec make_codec(const std::string& family, int lanes) {
                 throw std::invalid_argument("lanes must be one of 1, 2, 4, 8, 16, 32, got " +
                                             std::to_string(lanes));
             }
-            return {info.family,     lanes,           info.state_bytes,
+            return {info.name, info.family, lanes, info.state_bytes,
                     info.word_bytes, info.lower_bound, info.max_freq_precision};
         }
         names += (names.empty() ? "" : ", ") + std::string(info.name);
@@ -192,7 +192,6 @@ void init_stream(const Codec& codec, std::uint8_t* stream, std::int64_t rows,
     const auto state_bytes = static_cast<std::size_t>(codec.state_bytes);
     for (std::int64_t row = 0; row < rows; ++row) {
         std::uint8_t* start = stream + row * row_bytes;
-        std::memset(start, 0, static_cast<std::size_t>(row_bytes));
         store(start, static_cast<std::int32_t>(codec.header_bytes()));
         for (int lane = 0; lane < codec.lanes; ++lane) {
             std::memcpy(start + kLengthBytes + static_cast<std::size_t>(lane) * state_bytes,

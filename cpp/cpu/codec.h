@@ -11,6 +11,7 @@ namespace torch_ans {
 
 /// A family and a lane count, resolved by name.
 struct Codec {
+    const char* name;
     Family family;
     int lanes;
     int state_bytes;
@@ -45,7 +46,7 @@ struct Outcome {
     std::vector<std::int64_t> broken_rows;
 };
 
-/// Fresh rows: every state at the lower bound, no words, the rest zero.
+/// Fresh rows: every state at the lower bound, no words. What lies behind is left as it is.
 void init_stream(const Codec& codec, std::uint8_t* stream, std::int64_t rows,
                  std::int64_t row_bytes);
 
