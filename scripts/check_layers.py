@@ -2,8 +2,8 @@
 
     src/torch_ans/*.py  >  cpp/bindings  >  cpp/cpu, cuda  >  cpp/include/torch_ans
 
-Each rule is one line of ``RULES``: where it applies, what it forbids, why. Comments and string
-literals do not count. Exit status 1 and one line for each finding, as a compiler writes them.
+Each entry of ``RULES`` says where it applies, what it forbids and why. Comments and string literals
+of C++ do not count. Exit status 1 and one line for each finding, as a compiler writes them.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Iterator, List, Pattern, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
-SUFFIXES = {".h", ".cpp", ".cu", ".cuh"}
-# The one file where OpenMP may appear.
-OPENMP_FILE = "cpp/cpu/codec.cpp"
+SUFFIXES = {".h", ".cpp", ".cu", ".cuh", ".py"}
+# The one file where OpenMP may appear, and those that may ask a tensor for its address: the one
+# that hands it on, and the one that only compares it.
+OPENMP_FILE = "cpp/cpu/parallel.h"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ def _include(names: str) -> Pattern[str]:
 
 
 LIBRARY = ("cpp/", "cuda/")
+ADDRESS_FILES = ("src/torch_ans/_native.py", "src/torch_ans/_table_cache.py")
 
 RULES = (
     Rule(LIBRARY, _include(r"torch/|ATen/|c10/|torch\.h"), "no torch header anywhere"),
@@ -81,6 +83,12 @@ RULES = (
         ),
         "a library neither prints nor ends the process: return a status",
     ),
+    Rule(
+        ("src/torch_ans/",),
+        re.compile(r"\.data_ptr\s*\("),
+        f"tensors become pointers only in {ADDRESS_FILES[0]}",
+        unless=ADDRESS_FILES,
+    ),
 )
 
 _COMMENT_OR_STRING = re.compile(
@@ -98,9 +106,11 @@ def _blank(match: re.Match[str]) -> str:
 
 def findings(path: str, text: str) -> Iterator[str]:
     """Yields ``path:line: reason`` for everything in ``text`` that a rule forbids."""
-    # A digit separator (1'000) would look like an open character literal.
-    text = re.sub(r"(?<=[0-9a-fA-F])'(?=[0-9a-fA-F])", "_", text)
-    code = _COMMENT_OR_STRING.sub(_blank, text)
+    code = text
+    if not path.endswith(".py"):
+        # A digit separator (1'000) would look like an open character literal.
+        code = re.sub(r"(?<=[0-9a-fA-F])'(?=[0-9a-fA-F])", "_", code)
+        code = _COMMENT_OR_STRING.sub(_blank, code)
     rules = [rule for rule in RULES if rule.covers(path)]
     for number, line in enumerate(code.splitlines(), 1):
         for rule in rules:
@@ -111,7 +121,7 @@ def findings(path: str, text: str) -> Iterator[str]:
 def main() -> int:
     """Checks the whole tree."""
     found: List[str] = []
-    for top in ("cpp", "cuda"):
+    for top in ("cpp", "cuda", "src"):
         for file in sorted((ROOT / top).rglob("*")):
             if file.suffix in SUFFIXES:
                 path = file.relative_to(ROOT).as_posix()
