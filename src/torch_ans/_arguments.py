@@ -1,0 +1,145 @@
+"""Checks of arguments that several public functions share."""
+
+from __future__ import annotations
+
+import operator
+from typing import Optional, Sequence, Tuple, Union
+
+import torch
+
+from . import _core, _native
+from ._table_cache import cached_tables
+from .tables import CodingTables
+
+
+def check_size(value: object, name: str) -> int:
+    """A size as an int.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is negative.
+    """
+    try:
+        size = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{name} must be an int, got {type(value).__name__}") from None
+    if size < 0:
+        raise ValueError(f"{name} must not be negative, got {size}")
+    return size
+
+
+def check_bypass_precision(codec: _core.Codec, value: int) -> int:
+    """Bits of a bypass digit; ValueError unless a state can take them."""
+    if 1 <= value <= codec.max_freq_precision:
+        return value
+    raise ValueError(f"bypass_precision must be in 1..{codec.max_freq_precision}, got {value}")
+
+
+def check_freq_precision(family: str, value: int, name: str = "freq_precision") -> None:
+    """Raises ValueError unless the family can code probabilities of this many bits."""
+    most = _core.FAMILIES[family].max_freq_precision
+    if not 1 <= value <= most:
+        raise ValueError(f"{name} must be in 1..{most} for {family}, got {value}")
+
+
+def check_dtype(value: object, name: str = "dtype") -> torch.dtype:
+    """A dtype that symbols may have; TypeError otherwise."""
+    if isinstance(value, torch.dtype) and value in _native.INTEGER_NAMES:
+        return value
+    names = ", ".join(_native.INTEGER_NAMES.values())
+    raise TypeError(f"{name} must be an integer torch.dtype ({names}), got {value}")
+
+
+def index_tensor(
+    indexes: Optional[torch.Tensor], tables: CodingTables, shape: Sequence[int]
+) -> Optional[torch.Tensor]:
+    """Indexes as an integer tensor of the symbols' shape, expanded without a copy.
+
+    Raises:
+        TypeError: not an integer tensor.
+        ValueError: they do not broadcast, or are missing although there are several tables.
+    """
+    if indexes is None:
+        if tables.num_tables != 1:
+            raise ValueError(
+                f"indexes may be None only where there is one table, got {tables.num_tables} tables"
+            )
+        return None
+    _native.check_integers(indexes, "indexes")
+    if indexes.shape == shape:
+        return indexes
+    try:
+        return indexes.expand(shape)
+    except RuntimeError:
+        raise ValueError(
+            f"indexes of shape {tuple(indexes.shape)} do not broadcast to the symbols' shape "
+            f"{tuple(shape)}"
+        ) from None
+
+
+def new_output(
+    out: Optional[torch.Tensor], shape: Sequence[int], dtype: torch.dtype
+) -> torch.Tensor:
+    """`out`, which must be an integer tensor of this shape, or a new tensor of this dtype."""
+    if out is None:
+        return torch.empty(shape, dtype=dtype)
+    _native.check_integers(out, "out")
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {tuple(shape)}, got {tuple(out.shape)}")
+    return out
+
+
+def pop_shape(
+    indexes: Optional[torch.Tensor],
+    out: Optional[torch.Tensor],
+    rows: int,
+    num_symbols: Optional[int],
+) -> Tuple[int, int]:
+    """The shape (B, N) of what a pop returns.
+
+    Raises:
+        TypeError: no argument says what N is.
+        ValueError: an argument is not of shape (B, N).
+    """
+    if num_symbols is not None:
+        return rows, check_size(num_symbols, "num_symbols")
+    name, given = ("indexes", indexes) if out is None else ("out", out)
+    if given is None:
+        raise TypeError("without indexes, pop needs out= or num_symbols= to know how many symbols")
+    shape = _native.check_tensor(given, name).shape
+    if len(shape) != 2:
+        raise ValueError(f"{name} must have shape (B, N), got {tuple(shape)}")
+    return shape[0], shape[1]
+
+
+def resolve_tables(
+    family: str,
+    rows: Tuple[Union[torch.Tensor, CodingTables], Optional[torch.Tensor], Optional[torch.Tensor]],
+    freq_precision: int,
+    bypass_coding: bool,
+    alias: bool = False,
+    inverse_cdf_precision: Union[int, str, None] = None,
+) -> CodingTables:
+    """The tables that (cdfs, cdfs_sizes, offsets) and the parameters of a low-level call mean.
+
+    Raises:
+        TypeError: `cdfs` is neither an integer tensor nor `CodingTables`.
+        ValueError: the tables are not valid, or not for this coder.
+    """
+    cdfs, cdfs_sizes, offsets = rows
+    if not isinstance(cdfs, CodingTables):
+        check_freq_precision(family, freq_precision)
+        return cached_tables(
+            (cdfs, cdfs_sizes, offsets),
+            freq_precision,
+            bypass_coding,
+            alias,
+            inverse_cdf_precision,
+        )
+    if cdfs_sizes is not None or offsets is not None:
+        raise ValueError("cdfs_sizes and offsets must be None where cdfs are CodingTables")
+    check_freq_precision(family, cdfs.freq_precision, "freq_precision of the CodingTables")
+    if cdfs.alias != alias:
+        kind = "alias tables" if alias else "tables without alias"
+        raise ValueError(f"this function needs {kind}, got CodingTables with alias={cdfs.alias}")
+    return cdfs

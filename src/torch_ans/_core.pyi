@@ -1,0 +1,158 @@
+"""Types of the native module. Addresses are plain integers, strides count elements."""
+
+from typing import Dict, List, Optional, Sequence, Tuple, TypedDict, Union
+
+_Bytes = Union[bytes, bytearray, memoryview]
+
+__version__: str
+LANES: Tuple[int, ...]
+FAMILIES: Dict[str, Family]
+
+OK: int
+BAD_INDEX: int
+BAD_SYMBOL: int
+NO_SPACE: int
+CORRUPT: int
+
+class Capabilities(TypedDict):
+    isa: str
+    available: List[str]
+    forced: bool
+    openmp: bool
+
+class Family:
+    @property
+    def name(self) -> str: ...
+    @property
+    def state_bytes(self) -> int: ...
+    @property
+    def word_bytes(self) -> int: ...
+    @property
+    def lower_bound(self) -> int: ...
+    @property
+    def max_freq_precision(self) -> int: ...
+
+class Codec:
+    def __init__(self, family: str, lanes: int) -> None: ...
+    @property
+    def lanes(self) -> int: ...
+    @property
+    def state_bytes(self) -> int: ...
+    @property
+    def word_bytes(self) -> int: ...
+    @property
+    def lower_bound(self) -> int: ...
+    @property
+    def max_freq_precision(self) -> int: ...
+    @property
+    def header_bytes(self) -> int: ...
+
+class IntArray:
+    def __init__(
+        self,
+        data: int,
+        dtype: str,
+        row_stride: int,
+        outer_stride: int,
+        inner_stride: int,
+        inner_size: int,
+    ) -> None: ...
+
+class CodingTables:
+    def __init__(
+        self,
+        cdfs: int,
+        num_tables: int,
+        width: int,
+        cdfs_sizes: int,
+        offsets: int,
+        freq_precision: int,
+        bypass_coding: bool,
+        alias: bool,
+        inverse_cdf_precision: int,
+    ) -> None: ...
+    @property
+    def num_tables(self) -> int: ...
+    @property
+    def freq_precision(self) -> int: ...
+    @property
+    def bypass_coding(self) -> bool: ...
+    @property
+    def alias(self) -> bool: ...
+    @property
+    def nbytes(self) -> int: ...
+
+def init_stream(codec: Codec, stream: int, rows: int, columns: int) -> None: ...
+def encode(
+    codec: Codec,
+    tables: CodingTables,
+    stream: int,
+    rows: int,
+    columns: int,
+    symbols: IntArray,
+    indexes: Optional[IntArray],
+    row_length: int,
+    total: int,
+    bypass_precision: int,
+    threads: int,
+) -> Tuple[int, int, int, List[int]]: ...
+def decode(
+    codec: Codec,
+    tables: CodingTables,
+    stream: int,
+    rows: int,
+    columns: int,
+    indexes: Optional[IntArray],
+    out: IntArray,
+    row_length: int,
+    total: int,
+    bypass_precision: int,
+    threads: int,
+    require_end: bool,
+) -> Tuple[int, int, int, List[int]]: ...
+def max_row_bytes(codec: Codec, freq_precision: int, row_length: int) -> int: ...
+def escape_bytes(
+    codec: Codec,
+    tables: CodingTables,
+    symbols: IntArray,
+    indexes: Optional[IntArray],
+    rows: int,
+    row_length: int,
+    total: int,
+    bypass_precision: int,
+) -> int: ...
+def quantize_pmf(
+    pmf: int, dtype: str, rows: int, length: int, lengths: int, freq_precision: int, out: int
+) -> None: ...
+def build_alias_table(
+    cdfs: int,
+    num_tables: int,
+    width: int,
+    cdfs_sizes: int,
+    freq_precision: int,
+    remap_out: int,
+    remap_width: int,
+    table_out: int,
+    table_width: int,
+) -> None: ...
+def alias_widths(max_size: int, freq_precision: int) -> Tuple[int, int]: ...
+def build_inverse_cdf(
+    cdfs: int,
+    num_tables: int,
+    width: int,
+    cdfs_sizes: int,
+    freq_precision: int,
+    table_precision: int,
+    out: int,
+    out_width: int,
+) -> None: ...
+def pack_stream(
+    stream: int, rows: int, columns: int, length_bytes: int, bare_last: bool
+) -> bytes: ...
+def row_lengths(
+    data: _Bytes, length_bytes: int, rows: int, bare_last: bool
+) -> List[Tuple[int, int]]: ...
+def fill_stream(
+    data: _Bytes, spans: Sequence[Tuple[int, int]], stream: int, rows: int, columns: int
+) -> None: ...
+def cpu_capabilities() -> Capabilities: ...

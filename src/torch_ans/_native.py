@@ -1,0 +1,277 @@
+"""The one file where tensors become pointers.
+
+The native module knows no torch: it gets addresses, sizes and strides. Everything that a pointer
+cannot say for itself (device, dtype, layout, and who keeps the memory alive) is settled here.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple, Union
+
+import torch
+
+from . import _core
+from ._layout import Split, row_layout
+
+if TYPE_CHECKING:
+    from .tables import CodingTables
+
+Status = Tuple[int, int, int, List[int]]
+"""Code, row and position of the culprit, broken rows."""
+
+Data = Union[bytes, bytearray, memoryview]
+
+INTEGER_NAMES: Dict[torch.dtype, str] = {
+    getattr(torch, name): name
+    for name in ("uint8", "int8", "uint16", "int16", "int32", "int64")
+    if hasattr(torch, name)  # uint16 came with torch 2.3
+}
+"""The dtypes of symbols and indexes, with the names that the native module gives them."""
+
+_forked = False
+
+
+def _after_fork_in_child() -> None:
+    global _forked
+    _forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def thread_count() -> int:
+    """Threads to use: torch's number, or 1 in a forked child, where OpenMP's pool is gone."""
+    return 1 if _forked else torch.get_num_threads()
+
+
+class Coding(NamedTuple):
+    """What a push and its pop have in common."""
+
+    codec: _core.Codec
+    tables: CodingTables
+    bypass_precision: int
+
+
+class Stream(NamedTuple):
+    """`rows * columns` int32 words at the start of a contiguous CPU tensor."""
+
+    memory: torch.Tensor
+    rows: int
+    columns: int
+
+
+class Operand(NamedTuple):
+    """Integers as the native module reads them, and the tensor that owns their memory."""
+
+    array: _core.IntArray
+    owner: torch.Tensor
+
+
+@lru_cache(maxsize=None)
+def get_codec(family: str, lanes: int) -> _core.Codec:
+    """The coder of a family with this many lanes; raises ValueError that lists what exists."""
+    return _core.Codec(family, lanes)
+
+
+def check_tensor(value: object, name: str) -> torch.Tensor:
+    """Returns `value` if it is a strided tensor in host memory.
+
+    Raises:
+        TypeError: it is no tensor.
+        ValueError: it lives on another device, or is not strided.
+    """
+    if not isinstance(value, torch.Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
+    if not value.is_cpu:
+        raise ValueError(
+            f"{name} is on device {value.device}, but this build of torch_ans codes on the CPU "
+            f"only; pass {name}.cpu()"
+        )
+    if value.layout is not torch.strided:
+        raise ValueError(f"{name} must be a dense tensor, got layout {value.layout}")
+    return value
+
+
+def check_integers(value: object, name: str) -> torch.Tensor:
+    """Like `check_tensor`, for a tensor of one of `INTEGER_NAMES`; TypeError otherwise."""
+    tensor = check_tensor(value, name)
+    if tensor.dtype not in INTEGER_NAMES:
+        raise TypeError(
+            f"{name} must have an integer dtype ({', '.join(INTEGER_NAMES.values())}), "
+            f"got {tensor.dtype}"
+        )
+    return tensor
+
+
+def read_operand(tensor: torch.Tensor, split: Split) -> Operand:
+    """Integers to read, in place wherever two strides inside a row suffice, else from a copy."""
+    if not tensor.is_contiguous():
+        layout = row_layout(tensor.shape, tensor.stride(), split)
+        if layout is not None:
+            name = INTEGER_NAMES[tensor.dtype]
+            return Operand(_core.IntArray(tensor.data_ptr(), name, *layout), tensor)
+        tensor = tensor.contiguous()
+    length = split.row_length
+    name = INTEGER_NAMES[tensor.dtype]
+    return Operand(_core.IntArray(tensor.data_ptr(), name, length, 0, 1, length or 1), tensor)
+
+
+def write_operand(tensor: torch.Tensor, name: str, split: Split) -> Operand:
+    """Integers to write; raises ValueError where the layout of `tensor` does not allow it."""
+    layout = row_layout(tensor.shape, tensor.stride(), split)
+    overlaps = any(s == 0 and n > 1 for n, s in zip(tensor.shape, tensor.stride()))
+    if layout is None or overlaps:
+        raise ValueError(
+            f"{name} cannot be written in place: pass a contiguous tensor, got shape "
+            f"{tuple(tensor.shape)} with strides {tensor.stride()} for {split.rows} rows"
+        )
+    return Operand(_core.IntArray(tensor.data_ptr(), INTEGER_NAMES[tensor.dtype], *layout), tensor)
+
+
+def reset(codec: _core.Codec, stream: Stream) -> None:
+    """Makes every row of `stream` empty: a length word, the lanes' first states, zeros."""
+    _core.init_stream(codec, stream.memory.data_ptr(), stream.rows, stream.columns)
+
+
+def encode(
+    coding: Coding, stream: Stream, split: Split, symbols: Operand, indexes: Optional[Operand]
+) -> Status:
+    """Appends symbols to the rows. Nothing of them changes unless the status is OK."""
+    return _core.encode(
+        coding.codec,
+        coding.tables.native,
+        stream.memory.data_ptr(),
+        stream.rows,
+        stream.columns,
+        symbols.array,
+        None if indexes is None else indexes.array,
+        split.row_length,
+        split.total,
+        coding.bypass_precision,
+        1 if split.rows == 1 else thread_count(),
+    )
+
+
+def decode(
+    coding: Coding,
+    stream: Stream,
+    split: Split,
+    indexes: Optional[Operand],
+    out: Operand,
+    require_end: bool,
+) -> Status:
+    """Takes symbols off the rows. Nothing of them changes unless the status is OK."""
+    return _core.decode(
+        coding.codec,
+        coding.tables.native,
+        stream.memory.data_ptr(),
+        stream.rows,
+        stream.columns,
+        None if indexes is None else indexes.array,
+        out.array,
+        split.row_length,
+        split.total,
+        coding.bypass_precision,
+        1 if split.rows == 1 else thread_count(),
+        require_end,
+    )
+
+
+def escape_bytes(coding: Coding, split: Split, symbols: Operand, indexes: Optional[Operand]) -> int:
+    """The most bytes that bypass digits may add to a row."""
+    return _core.escape_bytes(
+        coding.codec,
+        coding.tables.native,
+        symbols.array,
+        None if indexes is None else indexes.array,
+        *split,
+        coding.bypass_precision,
+    )
+
+
+def pack(stream: Stream, length_bytes: int, bare_last: bool) -> bytes:
+    """The rows' bytes joined, each behind its length."""
+    return _core.pack_stream(
+        stream.memory.data_ptr(), stream.rows, stream.columns, length_bytes, bare_last
+    )
+
+
+def pack_row(stream: Stream, row: int) -> bytes:
+    """The bytes of one row."""
+    address = stream.memory.data_ptr() + 4 * row * stream.columns
+    return _core.pack_stream(address, 1, stream.columns, 0, False)
+
+
+def fill(data: Data, spans: List[Tuple[int, int]], stream: Stream) -> None:
+    """Writes slices (start, length) of `data` as the rows of `stream`."""
+    _core.fill_stream(data, spans, stream.memory.data_ptr(), stream.rows, stream.columns)
+
+
+def fill_row(data: Data, stream: Stream, row: int) -> None:
+    """Writes `data` as one row of `stream`."""
+    address = stream.memory.data_ptr() + 4 * row * stream.columns
+    _core.fill_stream(data, [(0, len(data))], address, 1, stream.columns)
+
+
+def build_tables(
+    cdfs: torch.Tensor,
+    cdfs_sizes: torch.Tensor,
+    offsets: torch.Tensor,
+    freq_precision: int,
+    bypass_coding: bool,
+    alias: bool,
+    inverse_cdf_precision: int,
+) -> _core.CodingTables:
+    """Native tables of contiguous int32 (K, width), (K,), (K,), which are copied."""
+    num_tables, width = cdfs.shape
+    return _core.CodingTables(
+        cdfs.data_ptr(),
+        num_tables,
+        width,
+        cdfs_sizes.data_ptr(),
+        offsets.data_ptr(),
+        freq_precision,
+        bypass_coding,
+        alias,
+        inverse_cdf_precision,
+    )
+
+
+def quantize_pmf(
+    pmf: torch.Tensor, lengths: Optional[torch.Tensor], freq_precision: int
+) -> torch.Tensor:
+    """Int32 (K, length + 1) of a contiguous float32 or int64 (K, length) and int32 (K,)."""
+    rows, length = pmf.shape
+    out = torch.empty((rows, length + 1), dtype=torch.int32)
+    name = "float32" if pmf.dtype == torch.float32 else "int64"
+    ends = 0 if lengths is None else lengths.data_ptr()
+    _core.quantize_pmf(pmf.data_ptr(), name, rows, length, ends, freq_precision, out.data_ptr())
+    return out
+
+
+def alias_tables(
+    cdfs: torch.Tensor, cdfs_sizes: torch.Tensor, freq_precision: int
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """(remap rows, alias rows) of contiguous int32 (K, width) and (K,)."""
+    num_tables, width = cdfs.shape
+    largest = int(cdfs_sizes.max()) if num_tables else 2
+    remap_width, table_width = _core.alias_widths(largest, freq_precision)
+    remap = torch.zeros((num_tables, remap_width), dtype=torch.int32)
+    table = torch.zeros((num_tables, table_width), dtype=torch.int32)
+    source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
+    _core.build_alias_table(*source, remap.data_ptr(), remap_width, table.data_ptr(), table_width)
+    return remap, table
+
+
+def inverse_cdfs(
+    cdfs: torch.Tensor, cdfs_sizes: torch.Tensor, freq_precision: int, table_precision: int
+) -> torch.Tensor:
+    """Int32 (K, width + 2**table_precision): each row followed by its inverse."""
+    num_tables, width = cdfs.shape
+    out = torch.empty((num_tables, width + (1 << table_precision)), dtype=torch.int32)
+    source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
+    _core.build_inverse_cdf(*source, table_precision, out.data_ptr(), out.shape[1])
+    return out

@@ -1,0 +1,61 @@
+"""Checks of the options of `TorchANSInterface`."""
+
+from __future__ import annotations
+
+from typing import Optional, Union
+
+import torch
+
+from . import _core
+from ._arguments import check_size
+
+__all__ = ["check_device", "check_mode", "check_rows", "clamp_freq_precision"]
+
+_MODES = ("encdec", "encoder", "decoder")
+
+
+def clamp_freq_precision(family: str, value: object) -> int:
+    """Bits of the probabilities, at most what the family can code.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is less than 1.
+    """
+    bits = check_size(value, "freq_precision")
+    most = _core.FAMILIES[family].max_freq_precision
+    if bits < 1:
+        raise ValueError(f"freq_precision must be in 1..{most} for {family}, got {bits}")
+    return min(bits, most)
+
+
+def check_rows(value: object) -> Optional[int]:
+    """`num_parallel_states`: None or a positive int."""
+    if value is None:
+        return None
+    rows = check_size(value, "num_parallel_states")
+    if rows < 1:
+        raise ValueError(f"num_parallel_states must be None or at least 1, got {rows}")
+    return rows
+
+
+def check_device(value: Union[torch.device, str, None]) -> Optional[torch.device]:
+    """None or the CPU; ValueError for any other device."""
+    if value is None:
+        return None
+    try:
+        device = torch.device(value)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"device must be None or 'cpu', got {value!r}: {error}") from None
+    if device.type != "cpu":
+        raise ValueError(
+            f"device must be None or 'cpu': this build of torch_ans codes on the CPU only, got "
+            f"{str(device)!r}"
+        )
+    return device
+
+
+def check_mode(value: object) -> str:
+    """One of the modes; ValueError that lists them otherwise."""
+    if isinstance(value, str) and value in _MODES:
+        return value
+    raise ValueError(f"mode must be one of {', '.join(_MODES)}, got {value!r}")

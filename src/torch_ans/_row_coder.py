@@ -1,0 +1,145 @@
+"""The machinery of `TorchANSInterface`: jobs into rows, rows into bytes, and back."""
+
+from __future__ import annotations
+
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+
+import torch
+
+from . import _native, _stream
+from ._arguments import check_bypass_precision, check_size, index_tensor, new_output
+from ._layout import split_rows
+from ._native import Coding, Data, Stream
+from .byte_strings import segment_spans
+from .errors import CorruptStreamError
+from .tables import CodingTables
+
+__all__ = ["Job", "RowCoder"]
+
+
+class Job(NamedTuple):
+    """Symbols to code, with the tables as they were when the call was made."""
+
+    symbols: torch.Tensor
+    indexes: Optional[torch.Tensor]
+    tables: CodingTables
+
+
+def make_job(symbols: torch.Tensor, indexes: Optional[torch.Tensor], tables: CodingTables) -> Job:
+    """Checks types and shapes; the values are checked while they are coded."""
+    _native.check_integers(symbols, "symbols")
+    return Job(symbols, index_tensor(indexes, tables, symbols.shape), tables)
+
+
+def make_output(
+    indexes: Optional[torch.Tensor],
+    size: Union[int, Sequence[int], None],
+    out: Optional[torch.Tensor],
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    """The tensor to decode into: `out`, or a new one of the shape `size` or the indexes'.
+
+    Raises:
+        TypeError: nothing says the shape, or an argument is no integer tensor.
+        ValueError: `out` has another shape.
+    """
+    if size is None and out is None:
+        if indexes is None:
+            raise TypeError("without indexes, out= or a size must say how many symbols to decode")
+        return torch.empty(_native.check_tensor(indexes, "indexes").shape, dtype=dtype)
+    if size is None:
+        return _native.check_integers(out, "out")
+    sizes = (size,) if isinstance(size, int) else size
+    return new_output(out, torch.Size([check_size(n, "size") for n in sizes]), dtype)
+
+
+class RowCoder:
+    """Codes jobs in rows with one codec and one framing of bytes.
+
+    Args:
+        variant: family and lanes of the coder.
+        bypass_precision: bits of a digit behind an escape.
+        num_rows: rows of every stream; None: 1, or what a stream has.
+        length_bytes: bytes of a row's length in front of it.
+    """
+
+    def __init__(
+        self,
+        variant: Tuple[str, int],
+        bypass_precision: int,
+        num_rows: Optional[int],
+        length_bytes: int,
+    ) -> None:
+        self._settings = (variant, bypass_precision, num_rows, length_bytes)
+        self._codec = _native.get_codec(*variant)
+        self._bypass_precision = check_bypass_precision(self._codec, bypass_precision)
+        self._num_rows = num_rows
+        self._length_bytes = length_bytes
+        self._framing = (length_bytes, num_rows is not None)
+        self._workspace = _stream.Workspace()
+
+    def __reduce__(self) -> Tuple[type, Tuple[object, ...]]:
+        """Pickles the settings: codec and workspace are made again."""
+        return type(self), self._settings
+
+    def encode_bytes(self, job: Job) -> bytes:
+        """The bytes of one job in fresh rows."""
+        symbols, indexes, tables = job
+        split = split_rows(symbols.numel(), self._num_rows or 1)
+        coding = Coding(self._codec, tables, self._bypass_precision)
+        return _stream.encode_bytes(coding, self._workspace, split, symbols, indexes, self._framing)
+
+    def decode_bytes(
+        self, tables: CodingTables, data: Data, indexes: Optional[torch.Tensor], out: torch.Tensor
+    ) -> None:
+        """Decodes bytes that hold the symbols of `out` and nothing else."""
+        indexes = index_tensor(indexes, tables, out.shape)
+        spans = segment_spans(data, self._length_bytes, self._num_rows)
+        if not spans and out.numel():
+            raise CorruptStreamError(f"encoded data has no row for {out.numel()} symbols")
+        coding = Coding(self._codec, tables, self._bypass_precision)
+        _stream.decode_bytes(coding, self._workspace, data, spans, indexes, out)
+
+    def encode_stream(self, jobs: Sequence[Job], rows: int) -> torch.Tensor:
+        """A new stream with the jobs, the first one to be decoded first."""
+        stream = _stream.new_stream(self._codec, rows)
+        for symbols, indexes, tables in reversed(jobs):
+            coding = Coding(self._codec, tables, self._bypass_precision)
+            _stream.push(coding, stream, split_rows(symbols.numel(), rows), symbols, indexes)
+        return stream
+
+    def decode_stream(
+        self,
+        tables: CodingTables,
+        stream: torch.Tensor,
+        indexes: Optional[torch.Tensor],
+        out: torch.Tensor,
+    ) -> None:
+        """Takes the symbols of `out` off a stream, which may hold more."""
+        view = _stream.check_stream(self._codec, stream)
+        if self._num_rows not in (None, view.rows):
+            raise ValueError(
+                f"stream has {view.rows} rows, but num_parallel_states is {self._num_rows}"
+            )
+        indexes = index_tensor(indexes, tables, out.shape)
+        coding = Coding(self._codec, tables, self._bypass_precision)
+        _stream.pop(coding, view, split_rows(out.numel(), view.rows), indexes, out)
+
+    def pack(self, stream: torch.Tensor) -> bytes:
+        """The rows' bytes joined."""
+        return _native.pack(_stream.check_stream(self._codec, stream), *self._framing)
+
+    def unpack(self, data: Data) -> torch.Tensor:
+        """A stream of the rows that `data` holds."""
+        spans = segment_spans(data, self._length_bytes, self._num_rows)
+        columns = _stream.row_columns(self._codec, spans)
+        memory = torch.zeros((len(spans), columns), dtype=torch.int32)
+        _native.fill(data, spans, Stream(memory, len(spans), columns))
+        return memory
+
+    def rows_of(self, jobs: List[Job]) -> int:
+        """Rows for a queue of jobs: `num_rows`, or as many as the last job's first dimension."""
+        if self._num_rows is not None:
+            return self._num_rows
+        shape = jobs[-1].symbols.shape
+        return shape[0] if len(shape) else 1

@@ -1,0 +1,92 @@
+"""What a status of the native module means to a Python user: which exception, in which words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, List, NoReturn, Optional, Sequence, Tuple
+
+from . import _core
+from .errors import CorruptStreamError, TorchANSError
+
+if TYPE_CHECKING:
+    import torch
+
+    from ._layout import Split
+    from .tables import CodingTables
+
+__all__ = ["raise_broken_rows", "raise_for_status"]
+
+_ROWS_NAMED = 8
+"""How many broken rows a message lists; the exception's `rows` holds them all."""
+
+
+def raise_for_status(
+    code: int,
+    position: int,
+    tables: CodingTables,
+    symbols: Optional[torch.Tensor],
+    indexes: Optional[torch.Tensor],
+) -> NoReturn:
+    """Raises what a status other than OK means.
+
+    Args:
+        code: the status.
+        position: where, as an offset into the flat (row-major) sequence of symbols.
+        tables: the tables that were used.
+        symbols: what was encoded; None when decoding.
+        indexes: the index of each symbol, in the same order; None when all use table 0.
+
+    Raises:
+        IndexError: an index names no table.
+        ValueError: a symbol that its table cannot code, or a row that would pass 2 GiB.
+    """
+    if code == _core.BAD_INDEX and indexes is not None:
+        raise IndexError(
+            f"{_element('indexes', indexes, position)}, expected an index of one of the "
+            f"{tables.num_tables} tables, 0 to {tables.num_tables - 1}"
+        )
+    if code == _core.BAD_SYMBOL and symbols is not None:
+        table = 0 if indexes is None else int(_item(indexes, position))
+        low = int(tables.offsets[table])
+        high = low + int(tables.cdfs_sizes[table]) - 2
+        raise ValueError(
+            f"{_element('symbols', symbols, position)}, but table {table} codes {low} to {high} "
+            f"and bypass_coding is {tables.bypass_coding}"
+        )
+    if code == _core.NO_SPACE:
+        raise ValueError(
+            "a row of the stream would pass 2 GiB, the most that its length word can say; "
+            "use more rows"
+        )
+    raise TorchANSError(f"the native module returned status {code}")
+
+
+def raise_broken_rows(rows: Sequence[int], split: Split, detail: str) -> NoReturn:
+    """Raises `CorruptStreamError` for rows that no encoder wrote with these tables."""
+    named: List[str] = [str(row) for row in rows[:_ROWS_NAMED]]
+    if len(rows) > _ROWS_NAMED:
+        named.append("...")
+    noun = "row" if len(rows) == 1 else "rows"
+    raise CorruptStreamError(
+        f"{len(rows)} of {split.rows} rows of the stream cannot be decoded: {noun} "
+        f"{', '.join(named)} ({detail})",
+        rows,
+    )
+
+
+def _item(tensor: torch.Tensor, position: int) -> float:
+    """One element by its offset into the row-major sequence, without a copy of the tensor."""
+    return tensor[_coordinates(tensor, position)].item()
+
+
+def _coordinates(tensor: torch.Tensor, position: int) -> Tuple[int, ...]:
+    coordinates: List[int] = []
+    for size in reversed(tensor.shape):
+        position, coordinate = divmod(position, size)
+        coordinates.append(coordinate)
+    return tuple(reversed(coordinates))
+
+
+def _element(name: str, tensor: torch.Tensor, position: int) -> str:
+    """Names one element and its value: `indexes[2, 5] is 70`."""
+    where = ", ".join(map(str, _coordinates(tensor, position)))
+    return f"{name}[{where}] is {_item(tensor, position)}"

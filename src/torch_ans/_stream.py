@@ -1,0 +1,241 @@
+"""Symbols into the rows of a stream and back: room, growth, and what may go wrong.
+
+A push first takes the room that its symbols need without escapes, and asks the native module what
+the escapes need only where that was too little. Nothing of a stream changes unless a call succeeds.
+"""
+
+from __future__ import annotations
+
+from typing import List, NoReturn, Optional, Sequence, Tuple
+
+import torch
+
+from . import _core, _native
+from ._layout import Split, split_rows
+from ._native import Coding, Data, Stream
+from ._status import raise_broken_rows, raise_for_status
+from .errors import CorruptStreamError
+
+MAX_COLUMNS = 1 + (2**31 - 4) // 4
+"""Columns of the longest row whose length in bytes fits the int32 length word."""
+
+_BROKEN_LENGTH = "its length word is less than the lanes' states or more than its columns"
+_BROKEN_SYMBOLS = "its bytes are not what was encoded with these tables and arguments"
+
+
+def columns_for(row_bytes: int) -> int:
+    """Columns of a row with room for `row_bytes`, the lanes' states included."""
+    return min(1 + (row_bytes + 3) // 4, MAX_COLUMNS)
+
+
+class Workspace:
+    """Memory for a stream that lives only during a call, kept for the next one.
+
+    Safe when several threads use it at once: `list.pop` and `list.append` are atomic, so that each
+    thread has a buffer of its own, and there are as many as there were calls at the same time.
+    """
+
+    KEPT_WORDS = 1 << 26
+    """A larger buffer (256 MiB) is not kept."""
+
+    def __init__(self) -> None:
+        self._free: List[torch.Tensor] = []
+
+    def take(self, words: int) -> torch.Tensor:
+        """An int32 tensor of at least this many elements, with any content."""
+        try:
+            buffer = self._free.pop()
+            if buffer.numel() >= words:
+                return buffer
+        except IndexError:
+            pass
+        return torch.empty(max(words + words // 4, 1024), dtype=torch.int32)
+
+    def give(self, buffer: torch.Tensor) -> None:
+        """Hands a buffer back for a later call."""
+        if buffer.numel() <= self.KEPT_WORDS:
+            self._free.append(buffer)
+
+
+def new_stream(codec: _core.Codec, rows: int, spare_bytes: int = 0) -> torch.Tensor:
+    """Int32 (rows, columns): empty rows with room for `spare_bytes` each."""
+    columns = columns_for(codec.header_bytes + spare_bytes)
+    memory = torch.zeros((rows, columns), dtype=torch.int32)
+    _native.reset(codec, Stream(memory, rows, columns))
+    return memory
+
+
+def check_stream(codec: _core.Codec, stream: object) -> Stream:
+    """A stream tensor that the native module can work on in place.
+
+    Raises:
+        TypeError: not a tensor, or not int32.
+        ValueError: not on the CPU, not contiguous, or not of shape (B, columns) with room for the
+            states of the lanes.
+    """
+    tensor = _native.check_tensor(stream, "stream")
+    if tensor.dtype != torch.int32:
+        raise TypeError(f"stream must have dtype torch.int32, got {tensor.dtype}")
+    shape = tensor.shape
+    least = columns_for(codec.header_bytes)
+    if len(shape) != 2 or shape[1] < least or shape[1] > MAX_COLUMNS:
+        raise ValueError(
+            f"stream must have shape (B, columns) with at least {least} columns for the "
+            f"{8 * codec.state_bytes}-bit states of {codec.lanes} lanes, got shape {tuple(shape)}"
+        )
+    if not tensor.is_contiguous():
+        raise ValueError("stream must be contiguous: it is changed in place")
+    return Stream(tensor, shape[0], shape[1])
+
+
+def push(
+    coding: Coding,
+    tensor: torch.Tensor,
+    split: Split,
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
+) -> None:
+    """Appends symbols to a stream tensor, which grows (the same object) where it must."""
+    stream = check_stream(coding.codec, tensor)
+    check_rows(stream, split)
+    source = _native.read_operand(symbols, split)
+    index_source = None if indexes is None else _native.read_operand(indexes, split)
+    room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
+    target = _grown(stream, room)
+    status = _native.encode(coding, target, split, source, index_source)
+    if status[0] == _core.NO_SPACE:
+        room += _native.escape_bytes(coding, split, source, index_source)
+        target = _grown(stream, room)
+        status = _native.encode(coding, target, split, source, index_source)
+    if status[0] != _core.OK:
+        _raise_push(coding, split, status, symbols, indexes)
+    if target is not stream:
+        tensor.set_(target.memory)  # type: ignore[call-overload]
+
+
+def encode_bytes(
+    coding: Coding,
+    workspace: Workspace,
+    split: Split,
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
+    framing: Tuple[int, bool],
+) -> bytes:
+    """Codes symbols into fresh rows and joins their bytes (`framing`: see `_native.pack`)."""
+    source = _native.read_operand(symbols, split)
+    index_source = None if indexes is None else _native.read_operand(indexes, split)
+    codec, tables, _ = coding
+    room = codec.header_bytes + _core.max_row_bytes(codec, tables.freq_precision, split.row_length)
+    stream = _fresh(codec, workspace, split.rows, room)
+    status = _native.encode(coding, stream, split, source, index_source)
+    if status[0] == _core.NO_SPACE:
+        room += _native.escape_bytes(coding, split, source, index_source)
+        stream = _fresh(codec, workspace, split.rows, room)
+        status = _native.encode(coding, stream, split, source, index_source)
+    if status[0] != _core.OK:
+        _raise_push(coding, split, status, symbols, indexes)
+    data = _native.pack(stream, *framing)
+    workspace.give(stream.memory)
+    return data
+
+
+def pop(
+    coding: Coding,
+    stream: Stream,
+    split: Split,
+    indexes: Optional[torch.Tensor],
+    out: torch.Tensor,
+    require_end: bool = False,
+) -> None:
+    """Takes the symbols that were pushed last off the rows, into `out`.
+
+    Raises:
+        CorruptStreamError: some rows are broken; the stream is as it was.
+        IndexError: an index names no table; the stream is as it was.
+    """
+    check_rows(stream, split)
+    index_source = None if indexes is None else _native.read_operand(indexes, split)
+    target = _native.write_operand(out, "out", split)
+    code, row, position, broken = _native.decode(
+        coding, stream, split, index_source, target, require_end
+    )
+    if code == _core.OK:
+        return
+    if code == _core.CORRUPT:
+        raise_broken_rows(broken, split, _BROKEN_SYMBOLS)
+    raise_for_status(code, row * split.row_length + position, coding.tables, None, indexes)
+
+
+def decode_bytes(
+    coding: Coding,
+    workspace: Workspace,
+    data: Data,
+    spans: List[Tuple[int, int]],
+    indexes: Optional[torch.Tensor],
+    out: torch.Tensor,
+) -> None:
+    """Decodes rows (`spans` of `data`) that hold exactly the symbols of `out`."""
+    columns = row_columns(coding.codec, spans)
+    stream = Stream(workspace.take(len(spans) * columns), len(spans), columns)
+    _native.fill(data, spans, stream)
+    pop(coding, stream, split_rows(out.numel(), len(spans)), indexes, out, require_end=True)
+    workspace.give(stream.memory)
+
+
+def check_rows(stream: Stream, split: Split) -> None:
+    """Raises ValueError unless the symbols fall into as many rows as the stream has."""
+    if stream.rows != split.rows:
+        raise ValueError(f"stream has {stream.rows} rows, but the symbols have {split.rows}")
+    if split.total and not split.rows:
+        raise ValueError(f"a stream without rows cannot hold {split.total} symbols")
+
+
+def _grown(stream: Stream, room: int) -> Stream:
+    """`stream`, or a larger copy, with `room` bytes behind the longest row.
+
+    A copy has at least half as many columns again: many small pushes take linear time.
+    """
+    if not stream.rows:
+        return stream
+    capacity = 4 * (stream.columns - 1)
+    used = min(max(int(stream.memory[:, 0].max()), 0), capacity)
+    if used + room <= capacity or stream.columns == MAX_COLUMNS:
+        return stream
+    columns = max(columns_for(used + room), min(stream.columns * 3 // 2, MAX_COLUMNS))
+    memory = torch.empty((stream.rows, columns), dtype=torch.int32)
+    filled = columns_for(used)
+    memory[:, :filled] = stream.memory[:, :filled]
+    return Stream(memory, stream.rows, columns)
+
+
+def _fresh(codec: _core.Codec, workspace: Workspace, rows: int, row_bytes: int) -> Stream:
+    """Empty rows in memory whose rest, which may be most of it, is not cleared."""
+    columns = columns_for(row_bytes)
+    memory = workspace.take(rows * columns)
+    header = columns_for(codec.header_bytes)
+    if rows == 1:
+        _native.reset(codec, Stream(memory, 1, header))
+    else:
+        memory[: rows * columns].view(rows, columns)[:, :header] = new_stream(codec, 1)
+    return Stream(memory, rows, columns)
+
+
+def row_columns(codec: _core.Codec, spans: Sequence[Tuple[int, int]]) -> int:
+    """Columns for rows of these spans (start, length); CorruptStreamError if one is too long."""
+    longest = max([length for _, length in spans], default=0)
+    if longest > 4 * (MAX_COLUMNS - 1):
+        raise CorruptStreamError(f"a row of {longest} bytes is longer than 2 GiB")
+    return columns_for(max(longest, codec.header_bytes))
+
+
+def _raise_push(
+    coding: Coding,
+    split: Split,
+    status: _native.Status,
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
+) -> NoReturn:
+    code, row, position, broken = status
+    if code == _core.CORRUPT:
+        raise_broken_rows(broken, split, _BROKEN_LENGTH)
+    raise_for_status(code, row * split.row_length + position, coding.tables, symbols, indexes)

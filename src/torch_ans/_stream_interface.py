@@ -1,0 +1,280 @@
+"""Symbols into stream tensors and back: what `TorchANSInterface` builds on."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Tuple, Union
+
+import torch
+
+from ._arguments import check_dtype
+from ._native import check_tensor
+from ._options import check_device, check_mode, check_rows, clamp_freq_precision
+from ._row_coder import Job, RowCoder, make_job, make_output
+from .byte_strings import check_length_bytes
+from .estimate import estimate_bits
+from .quantize import quantize_frequencies
+from .tables import CodingTables, lookup_precision
+from .variant import resolve_variant
+
+__all__ = ["StreamInterface"]
+
+MaybeTensor = Optional[torch.Tensor]
+MaybeDtype = Optional[torch.dtype]
+
+
+class StreamInterface:
+    """Options, tables, and coding with stream tensors; `TorchANSInterface` documents them."""
+
+    def __init__(
+        self,
+        impl: str = "rans64",
+        *,
+        freq_precision: int = 16,
+        device: Union[torch.device, str, None] = None,
+        num_interleaves: int = 1,
+        num_parallel_states: Optional[int] = None,
+        bypass_coding: bool = True,
+        bypass_precision: int = 4,
+        alias_sampling: bool = False,
+        inverse_cdf_precision: Union[int, str, None] = None,
+        num_bytes_code_length: int = 4,
+        dtype: torch.dtype = torch.int32,
+        symbol_precision: int = 8,
+        mode: str = "encdec",
+        check_validity: bool = False,
+    ) -> None:
+        variant = resolve_variant(impl, num_interleaves, alias_sampling, inverse_cdf_precision)
+        family, self.num_interleaves, self.alias_sampling = variant
+        self.impl = impl
+        self.freq_precision = clamp_freq_precision(family, freq_precision)
+        self.device = check_device(device)
+        self.num_parallel_states = check_rows(num_parallel_states)
+        self.bypass_coding = bool(bypass_coding)
+        self.bypass_precision = bypass_precision
+        lookup_precision(inverse_cdf_precision, self.freq_precision)
+        self.inverse_cdf_precision = inverse_cdf_precision
+        self.num_bytes_code_length = check_length_bytes(
+            num_bytes_code_length, "num_bytes_code_length"
+        )
+        self.dtype = check_dtype(dtype)
+        self.symbol_precision = symbol_precision
+        self.mode = check_mode(mode)
+        self.check_validity = bool(check_validity)
+        self._coder = RowCoder(
+            (family, self.num_interleaves),
+            bypass_precision,
+            self.num_parallel_states,
+            self.num_bytes_code_length,
+        )
+        self._tables: Optional[CodingTables] = None
+        self._queue: List[Job] = []
+        self._stream: MaybeTensor = None
+
+    # --- tables -----------------------------------------------------------------------------
+
+    def init_params(
+        self, freqs: torch.Tensor, num_freqs: MaybeTensor = None, offsets: MaybeTensor = None
+    ) -> None:
+        """Makes the tables from frequencies.
+
+        Args:
+            freqs: frequencies or probabilities, (K, width); an escape of 1e-10 is appended to each
+                row under bypass coding. Every row is quantised over its own entries.
+            num_freqs: entries that count in each row, integers (K,); None: all.
+            offsets: the smallest symbol of each table, integers (K,); None: 0.
+
+        Raises:
+            TypeError: an argument is no tensor of numbers.
+            ValueError: a shape does not fit, or a row cannot be quantised.
+        """
+        self._tables = self._tables_from(freqs, num_freqs, offsets)
+
+    def set_cdfs(
+        self, cdfs: torch.Tensor, cdfs_sizes: MaybeTensor = None, offsets: MaybeTensor = None
+    ) -> None:
+        """Sets the tables: quantised CDFs, copied (see `CodingTables`)."""
+        self._tables = self._tables_of(cdfs, cdfs_sizes, offsets)
+
+    @property
+    def tables(self) -> CodingTables:
+        """The tables; RuntimeError before `init_params` or `set_cdfs`."""
+        if self._tables is None:
+            raise RuntimeError("there are no tables yet: call init_params or set_cdfs first")
+        return self._tables
+
+    @property
+    def cdfs(self) -> torch.Tensor:
+        """The CDF rows, int32 (K, width). Not to be changed."""
+        return self.tables.cdfs
+
+    @property
+    def cdfs_sizes(self) -> torch.Tensor:
+        """Entries that count in each row, int32 (K,). Not to be changed."""
+        return self.tables.cdfs_sizes
+
+    @property
+    def offsets(self) -> torch.Tensor:
+        """The smallest symbol of each table, int32 (K,). Not to be changed."""
+        return self.tables.offsets
+
+    def estimate_bits(self, symbols: torch.Tensor, indexes: MaybeTensor = None) -> torch.Tensor:
+        """Bits that each symbol costs on the quantised tables, float64 of the symbols' shape.
+
+        Raises:
+            IndexError: an index names no table.
+            ValueError: a symbol is outside its table, without bypass.
+        """
+        job = make_job(symbols, indexes, self.tables)
+        return estimate_bits(job.tables, job.symbols, job.indexes, self.bypass_precision)
+
+    # --- stream tensors ---------------------------------------------------------------------
+
+    def encode(
+        self,
+        symbols: torch.Tensor,
+        dist_indexes: MaybeTensor = None,
+        dist_freqs: MaybeTensor = None,
+        dist_num_freqs: MaybeTensor = None,
+        dist_min: MaybeTensor = None,
+        cache: bool = False,
+    ) -> MaybeTensor:
+        """Codes symbols into a new stream tensor.
+
+        Args:
+            symbols: integers of any shape.
+            dist_indexes: the table of each symbol; None and no `dist_freqs`: the only table.
+            dist_freqs: frequencies of each symbol instead, the symbols' shape and (width,).
+            dist_num_freqs: entries of `dist_freqs` that count, the symbols' shape; None: all.
+            dist_min: the smallest symbol, the symbols' shape; None: 0.
+            cache: put them into the queue for `encode_flush` instead.
+
+        Returns:
+            Int32 (rows, columns); None if `cache`.
+
+        Raises:
+            IndexError: an index names no table.
+            RuntimeError: there are no tables yet.
+            TypeError: an argument is no integer tensor.
+            ValueError: a shape does not fit, or a symbol is outside its table, without bypass.
+        """
+        if dist_freqs is None:
+            job = make_job(symbols, dist_indexes, self.tables)
+        else:
+            job = self._freqs_job(symbols, dist_freqs, dist_num_freqs, dist_min)
+        if cache:
+            self._queue.append(job)
+            return None
+        return self._coder.encode_stream([job], self.num_parallel_states or 1)
+
+    def encode_flush(self) -> MaybeTensor:
+        """Codes the queue into a stream, to be decoded in the order in which it was queued.
+
+        The stream has `num_parallel_states` rows or, if that is None, as many as the first
+        dimension of the job that was queued last. The queue is empty after that, unless it fails.
+
+        Returns:
+            Int32 (rows, columns); None if nothing was queued.
+        """
+        if not self._queue:
+            return None
+        stream = self._coder.encode_stream(self._queue, self._coder.rows_of(self._queue))
+        self.reset_cache()
+        return stream
+
+    def reset_cache(self) -> None:
+        """Empties the queue."""
+        self._queue = []
+
+    def decode(
+        self,
+        stream: MaybeTensor = None,
+        dist_indexes: MaybeTensor = None,
+        dist_freqs: MaybeTensor = None,
+        dist_num_freqs: MaybeTensor = None,
+        dist_min: MaybeTensor = None,
+        *,
+        out: MaybeTensor = None,
+        dtype: MaybeDtype = None,
+    ) -> torch.Tensor:
+        """Takes symbols off a stream tensor, which shrinks in place and may hold more.
+
+        Args:
+            stream: int32 (rows, columns); None: that of `set_stream`.
+            dist_indexes: as in `encode`, likewise the next three.
+            dist_freqs: frequencies of each symbol.
+            dist_num_freqs: entries of `dist_freqs` that count.
+            dist_min: the smallest symbol.
+            out: integers that get the symbols; needed without indexes and frequencies.
+            dtype: dtype of the result; None: the interface's.
+
+        Returns:
+            `out`, or a new tensor of the shape of the indexes, or of the frequencies without their
+            last dimension.
+
+        Raises:
+            CorruptStreamError: rows that cannot be decoded; the stream is as it was.
+            IndexError: an index names no table.
+            RuntimeError: there are no tables yet, or no stream.
+            TypeError: an argument has the wrong type.
+            ValueError: a shape does not fit.
+        """
+        if stream is None:
+            if self._stream is None:
+                raise RuntimeError("there is no stream yet: pass one or call set_stream first")
+            stream = self._stream
+        if dist_freqs is None:
+            tables = self.tables
+        else:
+            dist_indexes, tables = self._freqs_tables(dist_freqs, dist_num_freqs, dist_min)
+        result = make_output(dist_indexes, None, out, dtype or self.dtype)
+        self._coder.decode_stream(tables, stream, dist_indexes, result)
+        return result
+
+    # --- helpers ----------------------------------------------------------------------------
+
+    def _tables_of(
+        self, cdfs: torch.Tensor, cdfs_sizes: MaybeTensor, offsets: MaybeTensor
+    ) -> CodingTables:
+        return CodingTables(
+            cdfs,
+            cdfs_sizes,
+            offsets,
+            self.freq_precision,
+            self.bypass_coding,
+            alias=self.alias_sampling,
+            inverse_cdf_precision=self.inverse_cdf_precision,
+        )
+
+    def _tables_from(
+        self, freqs: torch.Tensor, num_freqs: MaybeTensor, offsets: MaybeTensor
+    ) -> CodingTables:
+        cdfs, sizes = quantize_frequencies(
+            freqs, num_freqs, self.freq_precision, self.bypass_coding
+        )
+        return self._tables_of(cdfs, sizes, offsets)
+
+    def _freqs_tables(
+        self, freqs: torch.Tensor, num_freqs: MaybeTensor, offsets: MaybeTensor
+    ) -> Tuple[torch.Tensor, CodingTables]:
+        """An index per symbol, and the tables of frequencies of shape (..., width)."""
+        shape = check_tensor(freqs, "freqs").shape
+        if not shape:
+            raise ValueError("freqs must have the symbols' shape and one dimension more, got ()")
+        rows = freqs.reshape(shape[:-1].numel(), shape[-1])
+        tables = self._tables_from(rows, num_freqs, offsets)
+        return torch.arange(rows.shape[0]).reshape(shape[:-1]), tables
+
+    def _freqs_job(
+        self,
+        symbols: torch.Tensor,
+        freqs: torch.Tensor,
+        num_freqs: MaybeTensor,
+        offsets: MaybeTensor,
+    ) -> Job:
+        indexes, tables = self._freqs_tables(freqs, num_freqs, offsets)
+        if check_tensor(symbols, "symbols").shape != indexes.shape:
+            raise ValueError(
+                f"freqs must have the symbols' shape and one dimension more, got "
+                f"{tuple(freqs.shape)} for symbols of shape {tuple(symbols.shape)}"
+            )
+        return make_job(symbols, indexes, tables)

@@ -1,0 +1,210 @@
+"""`TorchANSInterface`: tensors of any shape to bytes and back."""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence, Union
+
+import torch
+
+from ._native import Data
+from ._row_coder import Job, make_job, make_output
+from ._stream_interface import MaybeDtype, MaybeTensor, StreamInterface
+
+__all__ = ["TorchANSInterface"]
+
+
+class TorchANSInterface(StreamInterface):
+    """A coder with its tables.
+
+    A tensor of any shape is coded in row-major order, cut into `num_parallel_states` rows (1 if
+    None; as many as a stream has when decoding). The bytes are those of torch-ans 0.4.0: each row
+    behind its length, except that the last row is bare where `num_parallel_states` is given.
+
+    Wherever `indexes` are asked for, they are integers that broadcast to the symbols, or None where
+    there is one table; `out=` is a tensor to decode into, and `dtype=` the dtype of a new one.
+    One interface may be used by several threads at once, unless they change its tables, its queue
+    (`cache=True`) or its stream (`set_stream`).
+
+    Args:
+        impl: a family, `rans64`, `rans32` or `rans32_16`, or a full name such as `rans64_i4`,
+            `rans32_16_alias` or `rans32_i8_invcdf`.
+        freq_precision: bits of the probabilities; the family's maximum where it is more.
+        device: where to code: None or "cpu".
+        num_interleaves: lanes: 1, 2, 4, 8, 16 or 32.
+        num_parallel_states: rows.
+        bypass_coding: the last entry of each table is an escape for all other integers.
+        bypass_precision: bits of a digit behind the escape.
+        alias_sampling: the alias method's order of slots.
+        inverse_cdf_precision: log2 of the buckets in the decoder's lookup; None or "auto" for what
+            is fastest. It changes no byte.
+        num_bytes_code_length: bytes of a row's length: 1, 2, 4 or 8.
+        dtype: dtype of decoded symbols.
+        symbol_precision: accepted for callers of torch-ans, and ignored: any alphabet will do.
+        mode: "encdec", "encoder" or "decoder"; accepted likewise: both directions always work.
+        check_validity: accepted likewise: arguments are always checked.
+
+    Raises:
+        TypeError: an option has the wrong type.
+        ValueError: an unknown option or combination; the message lists what exists.
+
+    Example:
+        >>> coder = TorchANSInterface("rans64_i4")
+        >>> coder.init_params(torch.tensor([[0.1, 0.8, 0.1]]), offsets=torch.tensor([-1]))
+        >>> symbols = torch.tensor([[0, 1, -1], [0, 0, 9]])
+        >>> data = coder.encode_with_indexes(symbols, torch.zeros_like(symbols))
+        >>> coder.decode_with_indexes(data, torch.zeros_like(symbols))
+        tensor([[ 0,  1, -1],
+                [ 0,  0,  9]], dtype=torch.int32)
+    """
+
+    # --- symbols to bytes -------------------------------------------------------------------
+
+    def encode_with_indexes(
+        self, symbols: torch.Tensor, indexes: MaybeTensor, cache: bool = False
+    ) -> Optional[bytes]:
+        """Codes symbols, each with the table that its index names.
+
+        Args:
+            symbols: integers of any shape and strides.
+            indexes: the table of each symbol.
+            cache: put them into the queue for `flush` instead; the tensors are not copied.
+
+        Returns:
+            The bytes; None if `cache`.
+
+        Raises:
+            IndexError: an index names no table.
+            RuntimeError: there are no tables yet.
+            TypeError: an argument is no integer tensor.
+            ValueError: a shape does not fit, or a symbol is outside its table, without bypass.
+        """
+        return self._finish(make_job(symbols, indexes, self.tables), cache)
+
+    def encode_symbols(self, symbols: torch.Tensor, cache: bool = False) -> Optional[bytes]:
+        """`encode_with_indexes` with the only table."""
+        return self._finish(make_job(symbols, None, self.tables), cache)
+
+    def encode_with_freqs(
+        self,
+        symbols: torch.Tensor,
+        freqs: torch.Tensor,
+        num_freqs: MaybeTensor = None,
+        offsets: MaybeTensor = None,
+        cache: bool = False,
+    ) -> Optional[bytes]:
+        """Codes each symbol with frequencies of its own.
+
+        Args:
+            symbols: integers of any shape.
+            freqs: frequencies, the symbols' shape and (width,); see `init_params`.
+            num_freqs: entries that count, the symbols' shape; None: all.
+            offsets: the smallest symbol, the symbols' shape; None: 0.
+            cache: put them into the queue for `flush` instead.
+
+        Returns:
+            The bytes; None if `cache`. The interface's own tables stay as they are.
+        """
+        return self._finish(self._freqs_job(symbols, freqs, num_freqs, offsets), cache)
+
+    def flush(self) -> bytes:
+        """Codes the queue: the bytes decode in the order in which the jobs were queued."""
+        stream = self.encode_flush()
+        return b"" if stream is None else self._coder.pack(stream)
+
+    # --- bytes to symbols -------------------------------------------------------------------
+
+    def decode_with_indexes(
+        self,
+        encoded: Data,
+        indexes: MaybeTensor,
+        *,
+        out: MaybeTensor = None,
+        dtype: MaybeDtype = None,
+    ) -> torch.Tensor:
+        """Decodes bytes that hold as many symbols as there are indexes, and nothing else.
+
+        Args:
+            encoded: what `encode_with_indexes` returned.
+            indexes: the table of each symbol. None (one table) needs `out`.
+            out: integers that get the symbols.
+            dtype: dtype of the result; None: the interface's.
+
+        Returns:
+            `out`, or a new tensor of the indexes' shape.
+
+        Raises:
+            CorruptStreamError: bytes that were not coded with these tables, or hold more or fewer
+                symbols; `rows` lists the rows that are known to be broken.
+            IndexError: an index names no table.
+            RuntimeError: there are no tables yet.
+            TypeError: an argument has the wrong type.
+        """
+        result = make_output(indexes, None, out, dtype or self.dtype)
+        self._coder.decode_bytes(self.tables, encoded, indexes, result)
+        return result
+
+    def decode_symbols(
+        self,
+        encoded: Data,
+        size: Union[int, Sequence[int], None] = None,
+        *,
+        out: MaybeTensor = None,
+        dtype: MaybeDtype = None,
+    ) -> torch.Tensor:
+        """`decode_with_indexes` with the only table, for a shape `size` or that of `out`."""
+        result = make_output(None, size, out, dtype or self.dtype)
+        self._coder.decode_bytes(self.tables, encoded, None, result)
+        return result
+
+    def decode_with_freqs(
+        self,
+        encoded: Data,
+        freqs: torch.Tensor,
+        num_freqs: MaybeTensor = None,
+        offsets: MaybeTensor = None,
+        *,
+        out: MaybeTensor = None,
+        dtype: MaybeDtype = None,
+    ) -> torch.Tensor:
+        """The inverse of `encode_with_freqs`."""
+        indexes, tables = self._freqs_tables(freqs, num_freqs, offsets)
+        result = make_output(indexes, None, out, dtype or self.dtype)
+        self._coder.decode_bytes(tables, encoded, indexes, result)
+        return result
+
+    def set_stream(self, encoded: Data) -> None:
+        """Keeps bytes as the stream that `decode_stream` takes symbols off.
+
+        Raises:
+            CorruptStreamError: the lengths of the rows do not fit the bytes.
+            TypeError: `encoded` is not bytes-like.
+        """
+        self._stream = self._coder.unpack(encoded)
+
+    def decode_stream(
+        self,
+        indexes: MaybeTensor,
+        *,
+        out: MaybeTensor = None,
+        dtype: MaybeDtype = None,
+    ) -> torch.Tensor:
+        """Takes the next symbols off the stream of `set_stream`; more may follow."""
+        return self.decode(None, indexes, out=out, dtype=dtype)
+
+    def decode_stream_with_freqs(
+        self,
+        freqs: torch.Tensor,
+        num_freqs: MaybeTensor = None,
+        offsets: MaybeTensor = None,
+        *,
+        out: MaybeTensor = None,
+        dtype: MaybeDtype = None,
+    ) -> torch.Tensor:
+        """`decode_stream` with frequencies of each symbol."""
+        return self.decode(None, None, freqs, num_freqs, offsets, out=out, dtype=dtype)
+
+    def _finish(self, job: Job, cache: bool) -> Optional[bytes]:
+        if cache:
+            self._queue.append(job)
+            return None
+        return self._coder.encode_bytes(job)

@@ -1,0 +1,230 @@
+"""Probabilities into tables of integers, and tables into what a decoder looks up."""
+
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+import torch
+
+from . import _native
+from .tables import cdf_rows, per_table
+
+__all__ = [
+    "inverse_quantized_cdf",
+    "pmf_to_quantized_cdf_batched",
+    "quantize_frequencies",
+    "rans_alias_build_table",
+    "rans_build_inverse_cdf",
+    "rans_pmf_to_quantized_cdf",
+]
+
+TAIL_MASS = 1e-10
+"""The probability that torch-ans gives to the escape before quantisation."""
+
+_MAX_PRECISION = 16
+
+
+def rans_pmf_to_quantized_cdf(pmf: torch.Tensor, precision: int = 16) -> torch.Tensor:
+    """Quantises probabilities so that each symbol keeps a count of at least 1.
+
+    One rounding (`round(p * 2**precision)`), the rest integer arithmetic: the same rows everywhere,
+    and the same as those of CompressAI's `pmf_to_quantized_cdf`.
+
+    Args:
+        pmf: probabilities, floats of shape (..., length), taken as float32; or counts, integers,
+            taken as they are. They need not sum to 1.
+        precision: bits of the result, 1 to 16; at most `2**precision` symbols fit.
+
+    Returns:
+        Int32 (..., length + 1): from 0 to `2**precision`, strictly increasing.
+
+    Raises:
+        TypeError: `pmf` is no tensor of numbers.
+        ValueError: a row is negative, not finite, sums to zero, or has too many symbols.
+
+    Example:
+        >>> rans_pmf_to_quantized_cdf(torch.tensor([0.5, 0.25, 0.25]), precision=4)
+        tensor([ 0,  8, 12, 16], dtype=torch.int32)
+    """
+    tensor = _native.check_tensor(pmf, "pmf")
+    if not 1 <= precision <= _MAX_PRECISION:
+        raise ValueError(f"precision must be in 1..{_MAX_PRECISION}, got {precision}")
+    if tensor.dim() < 1 or tensor.shape[-1] < 1:
+        raise ValueError(f"pmf must have shape (..., length), got {tuple(tensor.shape)}")
+    length = tensor.shape[-1]
+    rows = tensor.numel() // length
+    if tensor.is_floating_point():
+        flat = tensor.detach().reshape(rows, length).to(torch.float32).contiguous()
+    else:
+        flat = _native.check_integers(tensor, "pmf").reshape(rows, length).to(torch.int64)
+    cdf = _native.quantize_pmf(flat.contiguous(), None, precision)
+    return cdf.reshape(*tensor.shape[:-1], length + 1)
+
+
+def pmf_to_quantized_cdf_batched(
+    pmf: torch.Tensor,
+    precision: int = 16,
+    add_tail: bool = True,
+    tail_mass: float = TAIL_MASS,
+    normalize: bool = True,
+) -> torch.Tensor:
+    """Quantises the rows of a batch, with an escape symbol at their end.
+
+    Args:
+        pmf: floats of shape (K, length).
+        precision: bits of the result.
+        add_tail: append the escape's probability.
+        tail_mass: what is appended.
+        normalize: divide by the row's sum first. (Quantisation does so in any case.)
+
+    Returns:
+        Int32 (K, length + 2), or (K, length + 1) without a tail.
+
+    Raises:
+        TypeError: `pmf` is no float tensor.
+        ValueError: it has another shape, or cannot be quantised.
+
+    Example:
+        >>> pmf_to_quantized_cdf_batched(torch.tensor([[0.5, 0.5]]), precision=4)
+        tensor([[ 0,  7, 15, 16]], dtype=torch.int32)
+    """
+    tensor = _native.check_tensor(pmf, "pmf")
+    if not tensor.is_floating_point():
+        raise TypeError(f"pmf must have a floating dtype, got {tensor.dtype}")
+    if tensor.dim() != 2:
+        raise ValueError(f"pmf must have shape (K, length), got {tuple(tensor.shape)}")
+    rows = tensor.detach().to(torch.float32)
+    if add_tail:
+        tail = torch.full((rows.shape[0], 1), tail_mass, dtype=torch.float32)
+        rows = torch.cat([rows, tail], dim=1)
+    if normalize:
+        rows = rows / rows.sum(1, keepdim=True)
+    return rans_pmf_to_quantized_cdf(rows, precision)
+
+
+def quantize_frequencies(
+    freqs: torch.Tensor, num_freqs: Optional[torch.Tensor], precision: int, tail: bool
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Tables of K distributions of different lengths, each quantised over its own entries.
+
+    The probabilities are torch-ans': a tail of 1e-10 is appended to the frequencies, which are then
+    divided, as float32, by their sum.
+
+    Args:
+        freqs: frequencies, floats or integers of shape (K, width).
+        num_freqs: entries that count in each row, integers (K,); None: all.
+        precision: bits of the result.
+        tail: append an escape symbol to each row.
+
+    Returns:
+        (cdfs, cdfs_sizes): int32 (K, width + 1 or 2) and (K,).
+
+    Raises:
+        TypeError: an argument is no tensor of numbers.
+        ValueError: a shape does not fit, or a row cannot be quantised.
+    """
+    tensor = _native.check_tensor(freqs, "freqs").detach()
+    if tensor.dim() == 1:
+        tensor = tensor.unsqueeze(0)
+    if tensor.dim() != 2 or tensor.shape[1] < 1:
+        raise ValueError(f"freqs must have shape (K, width), got {tuple(freqs.shape)}")
+    if not tensor.is_floating_point():
+        _native.check_integers(tensor, "freqs")
+    count, width = tensor.shape
+    lengths = per_table(num_freqs, "num_freqs", count, width)
+    bad = (lengths < 1) | (lengths > width)
+    if bool(bad.any()):
+        row = int(bad.nonzero()[0])
+        raise ValueError(f"num_freqs[{row}] must be in 1..{width}, got {int(lengths[row])}")
+    rows = tensor.to(torch.float32)
+    if tail:
+        rows = torch.cat([rows, torch.zeros((count, 1), dtype=torch.float32)], dim=1)
+    if bool((lengths < width).any()):
+        behind = torch.arange(rows.shape[1]) >= lengths.unsqueeze(1)
+        rows = rows.masked_fill(behind, 0.0)
+    if tail:
+        rows = rows.scatter(1, lengths.to(torch.int64).unsqueeze(1), TAIL_MASS)
+        lengths = lengths + 1
+    rows = rows / rows.sum(-1, keepdim=True)
+    return _native.quantize_pmf(rows.contiguous(), lengths, precision), lengths + 1
+
+
+def rans_alias_build_table(
+    cdfs: torch.Tensor,
+    cdfs_sizes: Optional[torch.Tensor] = None,
+    symbol_precision: Optional[int] = None,
+    freq_precision: int = 16,
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """Appends to each CDF row what the alias method needs, for torch-ans' callers.
+
+    The `..._alias_push` and `..._alias_pop` functions here take plain CDFs as well, and build
+    their tables from them.
+
+    Args:
+        cdfs: integers (K, width).
+        cdfs_sizes: entries that count in each row, integers (K,); None: all.
+        symbol_precision: ignored: alphabets of any size are padded with empty buckets.
+        freq_precision: bits of the probabilities.
+
+    Returns:
+        (for push, for pop): int32 rows that start with the CDF.
+
+    Raises:
+        TypeError: an argument is no integer tensor.
+        ValueError: a row is not a CDF (the message names it).
+    """
+    del symbol_precision
+    rows = cdf_rows(cdfs)
+    sizes = per_table(cdfs_sizes, "cdfs_sizes", *rows.shape)
+    push, pop = _native.alias_tables(rows, sizes, freq_precision)
+    return (push[0], pop[0]) if cdfs.dim() == 1 else (push, pop)
+
+
+def rans_build_inverse_cdf(
+    cdfs: torch.Tensor, freq_precision: int = 16, table_precision: Optional[int] = None
+) -> torch.Tensor:
+    """Appends its inverse to each CDF row.
+
+    Args:
+        cdfs: integers (K, width) or (width,).
+        freq_precision: bits of the probabilities.
+        table_precision: q: the inverse has `2**q` entries, entry i the symbol of the slot
+            `i << (freq_precision - q)`. None: `freq_precision`.
+
+    Returns:
+        Int32 of shape (K, width + 2**q) or (width + 2**q,).
+
+    Raises:
+        TypeError: `cdfs` is no integer tensor.
+        ValueError: a row is not a CDF, or `table_precision` is not in 1 to `freq_precision`.
+
+    Example:
+        >>> rans_build_inverse_cdf(torch.tensor([0, 1, 4]), freq_precision=2)
+        tensor([0, 1, 4, 0, 1, 1, 1], dtype=torch.int32)
+    """
+    q = freq_precision if table_precision is None else table_precision
+    if not 1 <= q <= freq_precision <= _MAX_PRECISION:
+        raise ValueError(
+            f"table_precision must be in 1..{freq_precision} (freq_precision, at most "
+            f"{_MAX_PRECISION}), got {q}"
+        )
+    rows = cdf_rows(cdfs)
+    ends = (rows >= 1 << freq_precision).to(torch.int32)
+    # A row counts up to the first entry that reaches 2**freq_precision: the rest is padding.
+    found = ends.any(1) if rows.shape[1] else torch.zeros(rows.shape[0], dtype=torch.bool)
+    sizes = torch.where(found, ends.argmax(1) + 1, torch.tensor(rows.shape[1]))
+    table = _native.inverse_cdfs(rows, sizes.to(torch.int32), freq_precision, q)
+    return table[0] if cdfs.dim() == 1 else table
+
+
+def inverse_quantized_cdf(
+    quantized_cdf: torch.Tensor, freq_precision: int = 16, table_precision: Optional[int] = None
+) -> torch.Tensor:
+    """The inverse alone: `rans_build_inverse_cdf` without the CDF in front, in its dtype.
+
+    Example:
+        >>> inverse_quantized_cdf(torch.tensor([0, 1, 4]), freq_precision=2)
+        tensor([0, 1, 1, 1])
+    """
+    table = rans_build_inverse_cdf(quantized_cdf, freq_precision, table_precision)
+    return table[..., quantized_cdf.shape[-1] :].to(quantized_cdf.dtype)

@@ -1,0 +1,198 @@
+"""Tables of quantised probabilities: checked once, built once, shared by all calls.
+
+A table is a row of a CDF tensor: strictly increasing from 0 to `cdf[size - 1] == 2**precision`.
+Symbol `offset + i` has the probability `(cdf[i + 1] - cdf[i]) / 2**precision`. With bypass coding
+the last entry is no symbol but the escape: `size - 2` symbols are coded with the table, every other
+integer behind the escape.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Callable, Optional, Tuple, Union
+
+import torch
+
+from . import _core, _native
+
+__all__ = ["CodingTables"]
+
+_AUTO = -1
+
+
+class CodingTables:
+    """K immutable tables, ready for encoding and decoding.
+
+    Building them costs more than a short call: build them once and pass them as `cdfs` to the
+    low-level functions (whose own cache finds tensors that did not change) or use
+    `TorchANSInterface`, which holds them.
+
+    Args:
+        cdfs: integers of shape (K, width), or (width,) for one table; copied.
+        cdfs_sizes: entries that count in each row, shape (K,); None: all. What lies behind them is
+            not read, so that rows with an alias table or an inverse CDF appended may be passed too.
+        offsets: the smallest symbol of each table, shape (K,); None: 0.
+        freq_precision: bits of the probabilities: rows end at `2**freq_precision`.
+        bypass_coding: the last entry of each row is the escape for all other integers.
+        alias: code slots in the order of the alias method (other bytes than without).
+        inverse_cdf_precision: the decoder's lookup has `2**inverse_cdf_precision` buckets a table;
+            None or "auto" for what is fastest, 0 for a plain search. The bytes do not depend on it.
+
+    Raises:
+        TypeError: an argument is no integer tensor.
+        ValueError: a shape does not fit, or a row is not a CDF (the message names it).
+
+    Example:
+        >>> tables = CodingTables(torch.tensor([[0, 3, 8], [0, 4, 8]]), freq_precision=3,
+        ...                       bypass_coding=False)
+        >>> tables.num_tables
+        2
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_cdfs",
+        "_cdfs_sizes",
+        "_inverse_cdf_precision",
+        "_native",
+        "_offsets",
+    )
+
+    def __init__(
+        self,
+        cdfs: torch.Tensor,
+        cdfs_sizes: Optional[torch.Tensor] = None,
+        offsets: Optional[torch.Tensor] = None,
+        freq_precision: int = 16,
+        bypass_coding: bool = True,
+        *,
+        alias: bool = False,
+        inverse_cdf_precision: Union[int, str, None] = None,
+    ) -> None:
+        self._cdfs = cdf_rows(cdfs)
+        count, width = self._cdfs.shape
+        self._cdfs_sizes = per_table(cdfs_sizes, "cdfs_sizes", count, width)
+        self._offsets = per_table(offsets, "offsets", count, 0)
+        self._inverse_cdf_precision = lookup_precision(inverse_cdf_precision, freq_precision)
+        self._native = _native.build_tables(
+            self._cdfs,
+            self._cdfs_sizes,
+            self._offsets,
+            freq_precision,
+            bool(bypass_coding),
+            bool(alias),
+            self._inverse_cdf_precision,
+        )
+
+    @property
+    def native(self) -> _core.CodingTables:
+        """The tables in the native module."""
+        return self._native
+
+    @property
+    def cdfs(self) -> torch.Tensor:
+        """The CDF rows, int32 (K, width). Not to be changed."""
+        return self._cdfs
+
+    @property
+    def cdfs_sizes(self) -> torch.Tensor:
+        """Entries that count in each row, int32 (K,). Not to be changed."""
+        return self._cdfs_sizes
+
+    @property
+    def offsets(self) -> torch.Tensor:
+        """The smallest symbol of each table, int32 (K,). Not to be changed."""
+        return self._offsets
+
+    @property
+    def num_tables(self) -> int:
+        """K."""
+        return self._native.num_tables
+
+    @property
+    def freq_precision(self) -> int:
+        """Bits of the probabilities."""
+        return self._native.freq_precision
+
+    @property
+    def bypass_coding(self) -> bool:
+        """Whether the last entry of a row is the escape for all other integers."""
+        return self._native.bypass_coding
+
+    @property
+    def alias(self) -> bool:
+        """Whether slots are in the order of the alias method."""
+        return self._native.alias
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the native tables take."""
+        return self._native.nbytes
+
+    def __repr__(self) -> str:
+        return (
+            f"CodingTables(num_tables={self.num_tables}, freq_precision={self.freq_precision}, "
+            f"bypass_coding={self.bypass_coding}, alias={self.alias})"
+        )
+
+    def __reduce__(self) -> Tuple[Callable[..., CodingTables], Tuple[object, ...]]:
+        """Pickles the tensors; the native tables are built again."""
+        q = None if self._inverse_cdf_precision == _AUTO else self._inverse_cdf_precision
+        core = self._native
+        make = partial(CodingTables, alias=core.alias, inverse_cdf_precision=q)
+        tensors = (self._cdfs, self._cdfs_sizes, self._offsets)
+        return make, (*tensors, core.freq_precision, core.bypass_coding)
+
+    def __copy__(self) -> CodingTables:
+        return self
+
+    def __deepcopy__(self, memo: object) -> CodingTables:
+        return self
+
+
+def lookup_precision(value: Union[int, str, None], freq_precision: int) -> int:
+    """`inverse_cdf_precision` as the native module wants it: -1 for "auto" and None.
+
+    Raises:
+        ValueError: neither "auto", None, nor 0 to `freq_precision`.
+    """
+    if value is None or (isinstance(value, str) and value.strip().lower() == "auto"):
+        return _AUTO
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= freq_precision:
+        return value
+    raise ValueError(
+        f"inverse_cdf_precision must be 'auto', None or an int in 0..{freq_precision} "
+        f"(freq_precision), got {value!r}"
+    )
+
+
+def cdf_rows(cdfs: object, name: str = "cdfs") -> torch.Tensor:
+    """A contiguous int32 (K, width) copy of one or more CDF rows."""
+    tensor = _native.check_integers(cdfs, name)
+    if tensor.dim() == 1:
+        tensor = tensor.unsqueeze(0)
+    if tensor.dim() != 2:
+        raise ValueError(f"{name} must have shape (K, width), got shape {tuple(tensor.shape)}")
+    return _to_int32(tensor, name)
+
+
+def per_table(
+    values: Optional[torch.Tensor], name: str, num_tables: int, default: int
+) -> torch.Tensor:
+    """A contiguous int32 (K,) copy of one number per table."""
+    if values is None:
+        return torch.full((num_tables,), default, dtype=torch.int32)
+    tensor = _native.check_integers(values, name).reshape(-1)
+    if tensor.shape[0] != num_tables:
+        raise ValueError(
+            f"{name} must have one entry for each of the {num_tables} tables, got shape "
+            f"{tuple(values.shape)}"
+        )
+    return _to_int32(tensor, name)
+
+
+def _to_int32(tensor: torch.Tensor, name: str) -> torch.Tensor:
+    result = tensor.to(torch.int32, copy=True).contiguous()
+    if tensor.dtype == torch.int64 and not torch.equal(result.to(torch.int64), tensor):
+        raise ValueError(f"{name} has entries that do not fit into int32")
+    return result
