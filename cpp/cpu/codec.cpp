@@ -27,6 +27,14 @@ FamilyInfo describe(const char* name, Family family) {
 
 constexpr int kLanes[kLaneCounts] = {1, 2, 4, 8, 16, 32};
 
+/// Waking a thread costs as much as coding this many symbols.
+constexpr std::int64_t kSymbolsPerThread = 1 << 14;
+
+int useful_threads(const CodingTask& task, int threads) {
+    const std::int64_t useful = 1 + task.total / kSymbolsPerThread;
+    return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(threads, useful)));
+}
+
 /// The widest kernel that still leaves work for every thread and does not exceed `rows`.
 const KernelChoice& choose(const KernelChoice* choices, const CodingTask& task, std::int64_t rows,
                            int threads) {
@@ -71,7 +79,8 @@ public:
         task_.headers = headers_.get();
     }
 
-    void execute(const KernelChoice* choices, int threads) {
+    void execute(const KernelChoice* choices, int most_threads) {
+        const int threads = useful_threads(task_, most_threads);
         const std::vector<Batch> batches = make_batches(choices, task_, threads);
         parallel_for(static_cast<std::int64_t>(batches.size()), threads, [&](std::int64_t i) {
             const Batch& batch = batches[static_cast<std::size_t>(i)];
