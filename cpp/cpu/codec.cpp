@@ -148,7 +148,7 @@ const CodecKernels& kernels_of(const Codec& codec) {
 
 /// No row can be well formed where a header does not fit.
 bool rows_too_narrow(const Codec& codec, const CodingTask& task) {
-    return task.row_bytes < kLengthBytes + codec.header_bytes();
+    return task.rows > 0 && task.row_bytes < kLengthBytes + codec.header_bytes();
 }
 
 Outcome all_rows_corrupt(std::int64_t rows) {

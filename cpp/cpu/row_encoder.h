@@ -135,7 +135,7 @@ private:
             std::uint32_t id;
             const IdFlags flags = make_ids(task_.tables, symbols + t,
                                            indexes == nullptr ? nullptr : indexes + t, 1, &id);
-            if (flags.bad_index || flags.outside) {
+            if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
                 results_[r].status = flags.bad_index ? Status::kBadIndex : Status::kBadSymbol;
                 results_[r].position = first + t;
                 return false;
