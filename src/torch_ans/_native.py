@@ -18,9 +18,6 @@ from ._layout import Split, row_layout
 if TYPE_CHECKING:
     from .tables import CodingTables
 
-Status = Tuple[int, int, int, List[int]]
-"""Code, row and position of the culprit, broken rows."""
-
 Data = Union[bytes, bytearray, memoryview]
 
 INTEGER_NAMES: Dict[torch.dtype, str] = {
@@ -132,14 +129,14 @@ def write_operand(tensor: torch.Tensor, name: str, split: Split) -> Operand:
 
 
 def reset(codec: _core.Codec, stream: Stream) -> None:
-    """Makes every row of `stream` empty: a length word, the lanes' first states, zeros."""
+    """Makes every row of `stream` empty: a length word and the lanes' first states."""
     _core.init_stream(codec, stream.memory.data_ptr(), stream.rows, stream.columns)
 
 
 def encode(
     coding: Coding, stream: Stream, split: Split, symbols: Operand, indexes: Optional[Operand]
-) -> Status:
-    """Appends symbols to the rows. Nothing of them changes unless the status is OK."""
+) -> Tuple[int, int, int]:
+    """Appends symbols to the rows: (status, row, position). They change only if it is OK."""
     return _core.encode(
         coding.codec,
         coding.tables.native,
@@ -162,8 +159,8 @@ def decode(
     indexes: Optional[Operand],
     out: Operand,
     require_end: bool,
-) -> Status:
-    """Takes symbols off the rows. Nothing of them changes unless the status is OK."""
+) -> Tuple[int, int, int, List[int]]:
+    """Takes symbols off the rows: (status, row, position, broken rows), as `encode`."""
     return _core.decode(
         coding.codec,
         coding.tables.native,

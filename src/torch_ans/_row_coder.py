@@ -116,7 +116,7 @@ class RowCoder:
         out: torch.Tensor,
     ) -> None:
         """Takes the symbols of `out` off a stream, which may hold more."""
-        view = _stream.check_stream(self._codec, stream)
+        view = _stream.check_stream(stream)
         if self._num_rows not in (None, view.rows):
             raise ValueError(
                 f"stream has {view.rows} rows, but num_parallel_states is {self._num_rows}"
@@ -127,7 +127,7 @@ class RowCoder:
 
     def pack(self, stream: torch.Tensor) -> bytes:
         """The rows' bytes joined."""
-        return _native.pack(_stream.check_stream(self._codec, stream), *self._framing)
+        return _native.pack(_stream.check_stream(stream), *self._framing)
 
     def unpack(self, data: Data) -> torch.Tensor:
         """A stream of the rows that `data` holds."""
@@ -142,4 +142,4 @@ class RowCoder:
         if self._num_rows is not None:
             return self._num_rows
         shape = jobs[-1].symbols.shape
-        return shape[0] if len(shape) else 1
+        return max(shape[0], 1) if len(shape) else 1

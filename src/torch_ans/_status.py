@@ -10,7 +10,6 @@ from .errors import CorruptStreamError, TorchANSError
 if TYPE_CHECKING:
     import torch
 
-    from ._layout import Split
     from .tables import CodingTables
 
 __all__ = ["raise_broken_rows", "raise_for_status"]
@@ -60,14 +59,14 @@ def raise_for_status(
     raise TorchANSError(f"the native module returned status {code}")
 
 
-def raise_broken_rows(rows: Sequence[int], split: Split, detail: str) -> NoReturn:
+def raise_broken_rows(rows: Sequence[int], total: int, detail: str) -> NoReturn:
     """Raises `CorruptStreamError` for rows that no encoder wrote with these tables."""
     named: List[str] = [str(row) for row in rows[:_ROWS_NAMED]]
     if len(rows) > _ROWS_NAMED:
         named.append("...")
     noun = "row" if len(rows) == 1 else "rows"
     raise CorruptStreamError(
-        f"{len(rows)} of {split.rows} rows of the stream cannot be decoded: {noun} "
+        f"{len(rows)} of {total} rows of the stream cannot be decoded: {noun} "
         f"{', '.join(named)} ({detail})",
         rows,
     )

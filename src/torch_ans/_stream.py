@@ -65,26 +65,26 @@ def new_stream(codec: _core.Codec, rows: int, spare_bytes: int = 0) -> torch.Ten
     return memory
 
 
-def check_stream(codec: _core.Codec, stream: object) -> Stream:
+def check_stream(stream: object) -> Stream:
     """A stream tensor that the native module can work on in place.
 
     Raises:
         TypeError: not a tensor, or not int32.
-        ValueError: not on the CPU, not contiguous, or not of shape (B, columns) with room for the
-            states of the lanes.
+        ValueError: not on the CPU, not contiguous, or not of shape (B, columns).
     """
     tensor = _native.check_tensor(stream, "stream")
     if tensor.dtype != torch.int32:
         raise TypeError(f"stream must have dtype torch.int32, got {tensor.dtype}")
     shape = tensor.shape
-    least = columns_for(codec.header_bytes)
-    if len(shape) != 2 or shape[1] < least or shape[1] > MAX_COLUMNS:
+    if len(shape) != 2 or not 1 <= shape[1] <= MAX_COLUMNS:
         raise ValueError(
-            f"stream must have shape (B, columns) with at least {least} columns for the "
-            f"{8 * codec.state_bytes}-bit states of {codec.lanes} lanes, got shape {tuple(shape)}"
+            f"stream must have shape (B, columns) with columns in 1..{MAX_COLUMNS}, got shape "
+            f"{tuple(shape)}"
         )
     if not tensor.is_contiguous():
-        raise ValueError("stream must be contiguous: it is changed in place")
+        raise ValueError(
+            f"stream must be contiguous, because it is used in place; got strides {tensor.stride()}"
+        )
     return Stream(tensor, shape[0], shape[1])
 
 
@@ -96,7 +96,7 @@ def push(
     indexes: Optional[torch.Tensor],
 ) -> None:
     """Appends symbols to a stream tensor, which grows (the same object) where it must."""
-    stream = check_stream(coding.codec, tensor)
+    stream = check_stream(tensor)
     check_rows(stream, split)
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
@@ -162,7 +162,7 @@ def pop(
     if code == _core.OK:
         return
     if code == _core.CORRUPT:
-        raise_broken_rows(broken, split, _BROKEN_SYMBOLS)
+        raise_broken_rows(broken, split.rows, _BROKEN_SYMBOLS)
     raise_for_status(code, row * split.row_length + position, coding.tables, None, indexes)
 
 
@@ -187,7 +187,7 @@ def check_rows(stream: Stream, split: Split) -> None:
     if stream.rows != split.rows:
         raise ValueError(f"stream has {stream.rows} rows, but the symbols have {split.rows}")
     if split.total and not split.rows:
-        raise ValueError(f"a stream without rows cannot hold {split.total} symbols")
+        raise CorruptStreamError(f"the stream has no row for {split.total} symbols")
 
 
 def _grown(stream: Stream, room: int) -> Stream:
@@ -198,7 +198,11 @@ def _grown(stream: Stream, room: int) -> Stream:
     if not stream.rows:
         return stream
     capacity = 4 * (stream.columns - 1)
-    used = min(max(int(stream.memory[:, 0].max()), 0), capacity)
+    lengths = stream.memory[:, 0]
+    used = max(int(lengths.max()), 0)
+    if used > capacity:  # in a larger copy it would pass for a good one
+        broken = (lengths > capacity).nonzero().reshape(-1).tolist()
+        raise_broken_rows(broken, stream.rows, _BROKEN_LENGTH)
     if used + room <= capacity or stream.columns == MAX_COLUMNS:
         return stream
     columns = max(columns_for(used + room), min(stream.columns * 3 // 2, MAX_COLUMNS))
@@ -211,13 +215,9 @@ def _grown(stream: Stream, room: int) -> Stream:
 def _fresh(codec: _core.Codec, workspace: Workspace, rows: int, row_bytes: int) -> Stream:
     """Empty rows in memory whose rest, which may be most of it, is not cleared."""
     columns = columns_for(row_bytes)
-    memory = workspace.take(rows * columns)
-    header = columns_for(codec.header_bytes)
-    if rows == 1:
-        _native.reset(codec, Stream(memory, 1, header))
-    else:
-        memory[: rows * columns].view(rows, columns)[:, :header] = new_stream(codec, 1)
-    return Stream(memory, rows, columns)
+    stream = Stream(workspace.take(rows * columns), rows, columns)
+    _native.reset(codec, stream)
+    return stream
 
 
 def row_columns(codec: _core.Codec, spans: Sequence[Tuple[int, int]]) -> int:
@@ -231,11 +231,11 @@ def row_columns(codec: _core.Codec, spans: Sequence[Tuple[int, int]]) -> int:
 def _raise_push(
     coding: Coding,
     split: Split,
-    status: _native.Status,
+    status: Tuple[int, int, int],
     symbols: torch.Tensor,
     indexes: Optional[torch.Tensor],
 ) -> NoReturn:
-    code, row, position, broken = status
+    code, row, position = status
     if code == _core.CORRUPT:
-        raise_broken_rows(broken, split, _BROKEN_LENGTH)
+        raise_broken_rows([row], split.rows, _BROKEN_LENGTH)
     raise_for_status(code, row * split.row_length + position, coding.tables, symbols, indexes)

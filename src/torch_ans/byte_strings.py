@@ -35,14 +35,7 @@ def rans_stream_to_byte_strings(stream: torch.Tensor) -> List[bytes]:
         >>> rans_stream_to_byte_strings(torch_ans.rans32_init_stream(2))
         [b'\x00\x00\x80\x00', b'\x00\x00\x80\x00']
     """
-    tensor = _native.check_tensor(stream, "stream")
-    if tensor.dtype != torch.int32:
-        raise TypeError(f"stream must have dtype torch.int32, got {tensor.dtype}")
-    if tensor.dim() != 2 or tensor.shape[1] < 1 or not tensor.is_contiguous():
-        raise ValueError(
-            f"stream must be contiguous and have shape (B, columns), got {tuple(tensor.shape)}"
-        )
-    view = Stream(tensor, tensor.shape[0], tensor.shape[1])
+    view = _stream.check_stream(stream)
     strings: List[bytes] = []
     for row in range(view.rows):
         try:

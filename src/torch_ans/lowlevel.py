@@ -104,7 +104,7 @@ def _pop(
     num_symbols: Optional[int],
 ) -> torch.Tensor:
     codec, tables, bypass_precision = coding
-    view = _stream.check_stream(codec, stream)
+    view = _stream.check_stream(stream)
     shape = pop_shape(indexes, out, view.rows, num_symbols)
     indexes = index_tensor(indexes, tables, shape)
     wide = indexes is not None and indexes.dtype == torch.int64
