@@ -69,11 +69,11 @@ demo: $(STAMPS)/examples ## code a photograph without loss, to a file and back
 test: $(STAMPS)/test ## run the tests (TEST_ARGS="-k name" selects)
 	$(BIN)/python -m pytest -q $(TEST_ARGS)
 
-bench: $(STAMPS)/bench ## measure this package: rows against time (a minute)
-	$(BIN)/python -m torch_ans.benchmark $(BENCH_ARGS)
+bench: $(STAMPS)/bench ## compare with the peers from PyPI, the main rows (BENCH_ARGS adds options)
+	$(BIN)/python benchmarks/bench_cpu.py --quick $(BENCH_ARGS)
 
-bench-full: $(STAMPS)/bench ## measure against the peers, each in an environment of its own
-	$(BIN)/python benchmarks/peers.py $(BENCH_ARGS)
+bench-full: $(STAMPS)/bench ## the same, every row and more turns
+	$(BIN)/python benchmarks/bench_cpu.py --full $(BENCH_ARGS)
 
 # --- what developers run -----------------------------------------------------------------------
 lint: $(STAMPS)/lint ## ruff, mypy, clang-format, codespell, layers
