@@ -9,16 +9,13 @@ namespace {
 
 bool always() { return true; }
 
-#if defined(TORCH_ANS_HAVE_AVX2)
+#if defined(TORCH_ANS_X86_KERNELS) && defined(__GNUC__)
 bool has_avx2() {
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
            __builtin_cpu_supports("fma");
 }
 
-#endif
-
-#if defined(TORCH_ANS_HAVE_AVX512)
 bool has_avx512() {
     __builtin_cpu_init();
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -36,10 +33,8 @@ struct Isa {
 
 /// The best first; each is laid over those after it.
 constexpr Isa kIsas[] = {
-#if defined(TORCH_ANS_HAVE_AVX512)
+#if defined(TORCH_ANS_X86_KERNELS) && defined(__GNUC__)
     {"avx512", &has_avx512, &add_avx512_kernels},
-#endif
-#if defined(TORCH_ANS_HAVE_AVX2)
     {"avx2", &has_avx2, &add_avx2_kernels},
 #endif
     {"scalar", &always, &add_scalar_kernels},
