@@ -10,8 +10,10 @@ import math
 from typing import Any, Callable, Dict, Iterator, List, Tuple, Type, Union
 
 import numpy as np
-import reference
 import torch
+
+import reference
+import torch_ans
 from helpers import (
     Tables,
     encode,
@@ -27,8 +29,6 @@ from helpers import (
     stream_rows,
     uniform_tables,
 )
-
-import torch_ans
 from torch_ans import CorruptStreamError, TorchANSInterface
 
 CASES: Dict[str, Callable[[], None]] = {}
@@ -91,7 +91,9 @@ def index_out_of_range() -> None:
                 with untouched(stream), refused(IndexError, words=("index", str(bad))):
                     push_op(family, lanes, alias)(stream, symbols, wrong, *tables.args)
                 with untouched(stream), refused(IndexError, words=("index", str(bad))):
-                    pop_op(family, lanes, alias)(stream, wrong[:, :5] if where == (0, 0) else wrong, *tables.args)
+                    pop_op(family, lanes, alias)(
+                        stream, wrong[:, :5] if where == (0, 0) else wrong, *tables.args
+                    )
 
 
 @case
@@ -188,9 +190,13 @@ def malformed_cdfs() -> None:
             cdfs = torch.tensor([[0, 5, 6, top], row], dtype=torch.int32)
             for bypass in (False, True):
                 with untouched(stream), refused(ValueError, words=("cdfs", "1")):
-                    push_op(family, lanes, alias)(stream, symbols, symbols, cdfs, sizes, offsets, precision, bypass)
+                    push_op(family, lanes, alias)(
+                        stream, symbols, symbols, cdfs, sizes, offsets, precision, bypass
+                    )
                 with untouched(stream), refused(ValueError, words=("cdfs", "1")):
-                    pop_op(family, lanes, alias)(stream, symbols, cdfs, sizes, offsets, precision, bypass)
+                    pop_op(family, lanes, alias)(
+                        stream, symbols, cdfs, sizes, offsets, precision, bypass
+                    )
 
 
 @case
@@ -222,7 +228,13 @@ def more_symbols_than_slots() -> None:
     with refused(ValueError):
         stream = torch_ans.rans64_init_stream(1)
         torch_ans.rans64_push(
-            stream, torch.zeros(1, 3, dtype=torch.int32), None, cdfs, torch.tensor([6]), torch.tensor([0]), 2
+            stream,
+            torch.zeros(1, 3, dtype=torch.int32),
+            None,
+            cdfs,
+            torch.tensor([6]),
+            torch.tensor([0]),
+            2,
         )
     with refused(ValueError):
         torch_ans.rans_pmf_to_quantized_cdf(torch.ones(5), 2)
@@ -263,7 +275,10 @@ def every_bypass_precision_is_right_or_refused() -> None:
                 except ValueError as error:
                     assert b > 8 and "bypass_precision" in str(error)
                     continue
-                assert torch.equal(pop_op(family, lanes)(stream, indexes, *args), symbols), (family, b)
+                assert torch.equal(pop_op(family, lanes)(stream, indexes, *args), symbols), (
+                    family,
+                    b,
+                )
 
 
 @case
@@ -317,7 +332,7 @@ def shapes_that_do_not_match() -> None:
     with untouched(stream), refused(ValueError):
         torch_ans.rans64_pop(stream, indexes[:2], *tables.args)
     for out in (torch.zeros(3, 7, dtype=torch.int32), torch.zeros(2, 8, dtype=torch.int32)):
-        with untouched(stream), refused(ValueError, words=("out",)):
+        with untouched(stream), refused(ValueError, words=("shape",)):
             torch_ans.rans64_pop(stream, indexes, *tables.args, out=out)
     for k in range(3):
         args: List[Any] = list(tables.args)
@@ -380,9 +395,13 @@ def streams_that_are_views() -> None:
 
 
 def pop_safely(
-    pop: Callable[..., torch.Tensor], stream: torch.Tensor, indexes: torch.Tensor, tables: Tables, **more: Any
+    pop: Callable[..., torch.Tensor],
+    stream: torch.Tensor,
+    indexes: torch.Tensor,
+    tables: Tables,
+    **more: Any,
 ) -> Tuple[bool, List[int]]:
-    """Decodes whatever it may mean: (decoded, broken rows). Valid symbols or an untouched stream."""
+    """Decodes what it may mean: (decoded, broken rows). Valid symbols or an untouched stream."""
     before = stream.clone()
     try:
         out = pop(stream, indexes, *tables.args, **more)
@@ -412,7 +431,11 @@ def few_bytes_to_decode() -> None:
     for length in range(0, 16):
         coder = TorchANSInterface()
         coder.set_cdfs(tables.cdfs.clamp(min=0) * 256, tables.sizes, tables.offsets)
-        for data in (b"\x00" * length, b"\xff" * length, length.to_bytes(4, "little") + b"\x01" * length):
+        for data in (
+            b"\x00" * length,
+            b"\xff" * length,
+            length.to_bytes(4, "little") + b"\x01" * length,
+        ):
             with refused(CorruptStreamError):
                 coder.decode_with_indexes(data, indexes)
 
@@ -465,7 +488,13 @@ def impossible_states() -> None:
         rows = stream_rows(encode(family, lanes, tables, symbols, indexes, alias))
         size = form.state_bits // 8
         for lane in sorted({0, lanes - 1}):
-            for state in (0, 1, form.lower_bound - 1, 1 << (form.state_bits - 1), (1 << form.state_bits) - 1):
+            for state in (
+                0,
+                1,
+                form.lower_bound - 1,
+                1 << (form.state_bits - 1),
+                (1 << form.state_bits) - 1,
+            ):
                 forged = bytearray(rows[1])
                 forged[lane * size : (lane + 1) * size] = state.to_bytes(size, "little")
                 stream = rows_stream([rows[0], bytes(forged), rows[2]])
@@ -485,7 +514,9 @@ def truncated_streams() -> None:
         for keep in range(0, len(rows[2]), 5):
             stream = rows_stream([rows[0], rows[1], rows[2][:keep]])
             _, broken = pop_safely(pop_op(family, lanes, alias), stream, indexes, tables)
-            possible = agrees_with_oracle(family, lanes, alias, tables, rows[2][:keep], indexes[2].tolist())
+            possible = agrees_with_oracle(
+                family, lanes, alias, tables, rows[2][:keep], indexes[2].tolist()
+            )
             assert broken == ([] if possible else [2]), (family, lanes, keep, broken)
 
 
@@ -512,7 +543,9 @@ def random_stream(rng: np.random.Generator, family: str, lanes: int, rows: int) 
             word = form.word_bits // 8
             del data[lanes * size + (len(data) - lanes * size) // word * word :]
             for lane in range(lanes):
-                state = form.lower_bound + int(rng.integers(0, 2**63)) % (form.lower_bound * ((1 << form.word_bits) - 1))
+                state = form.lower_bound + int(rng.integers(0, 2**63)) % (
+                    form.lower_bound * ((1 << form.word_bits) - 1)
+                )
                 data[lane * size : (lane + 1) * size] = state.to_bytes(size, "little")
         out.append(bytes(data))
     return rows_stream(out)
@@ -520,22 +553,26 @@ def random_stream(rng: np.random.Generator, family: str, lanes: int, rows: int) 
 
 @case
 def random_streams() -> None:
-    """Never a crash; valid symbols or an exception that names rows. Seeds 0 to 39, each coder."""
+    """Never a crash; valid symbols or an exception that names rows. Seeds 0 to 24, each coder."""
     for family, lanes, alias in each_coder():
         decoded_rows = 0
-        for seed in range(40):
+        for seed in range(25):
             rng = np.random.default_rng(seed)
             bypass, b = bool(rng.integers(0, 2)), int(rng.integers(1, 9))
             tables = make_tables(seed % 5, [1, 3, 200], 12, bypass, b)
             stream = random_stream(rng, family, lanes, 5)
-            indexes = torch.from_numpy(rng.integers(0, 3, (5, int(rng.integers(1, 120)))).astype(np.int32))
+            indexes = torch.from_numpy(
+                rng.integers(0, 3, (5, int(rng.integers(1, 120)))).astype(np.int32)
+            )
             before = stream.clone()
             decoded, broken = pop_safely(pop_op(family, lanes, alias), stream, indexes, tables)
             if not alias:  # every lookup tells the same
                 for q in ("auto", 1, 5, 12):
                     again = before.clone()
                     more = {"inverse_cdf_precision": q}
-                    assert pop_safely(invcdf_pop_op(family, lanes), again, indexes, tables, **more) == (decoded, broken)
+                    assert pop_safely(
+                        invcdf_pop_op(family, lanes), again, indexes, tables, **more
+                    ) == (decoded, broken)
                     assert torch.equal(again, stream)
             for r, row in enumerate(stream_rows(before)):
                 ok = agrees_with_oracle(family, lanes, alias, tables, row, indexes[r].tolist())
@@ -566,10 +603,14 @@ def agrees_with_oracle(
 @case
 def flipped_bits() -> None:
     """One bit of one row: the other rows are never blamed, and an end that is off is noticed."""
-    tables = make_tables(2, [50, 90], 16)
+    # Of symbols with equal counts a flip can turn one into another: nothing could tell.
+    cdf = reference.quantize_counts([1000 + 37 * k for k in range(60)], 16)
+    tables = Tables(torch.tensor([cdf]), torch.tensor([61]), torch.tensor([-9]), 16)
     coder = TorchANSInterface(num_parallel_states=4)
-    coder.set_cdfs(tables.cdfs.clamp(min=0), tables.sizes, tables.offsets)
-    symbols, indexes = make_symbols(2, (4, 100), tables)
+    coder.set_cdfs(tables.cdfs, tables.sizes, tables.offsets)
+    symbols, indexes = make_symbols(
+        2, (4, 100), tables, escapes=0.0
+    )  # raw digits may be flipped too
     data = coder.encode_with_indexes(symbols, indexes)
     rng = np.random.default_rng(5)
     noticed = 0
@@ -614,11 +655,9 @@ def interface_random_bytes() -> None:
         data = rng.integers(0, 256, int(rng.integers(0, 200)), dtype=np.uint8).tobytes()
         with refused(CorruptStreamError):
             coder.decode_with_indexes(data, indexes)
-        try:  # piece by piece there is no end to check
+        with contextlib.suppress(CorruptStreamError):  # piece by piece there is no end to check
             coder.set_stream(data)
             coder.decode_stream(indexes)
-        except CorruptStreamError:
-            pass
 
 
 @case
@@ -639,13 +678,19 @@ def wrong_types_for_bytes() -> None:
     tables = make_tables(2, [50], 16)
     coder.set_cdfs(tables.cdfs, tables.sizes, tables.offsets)
     indexes = torch.zeros(5, dtype=torch.int32)
-    for value in ("text", None, 7, [b"x"]):
+    for value in ("text", None, 7, ["text"], [7]):
         with refused(TypeError, ValueError):
             coder.decode_with_indexes(value, indexes)
         with refused(TypeError, ValueError):
             torch_ans.rans_byte_strings_to_stream(value)
         with refused(TypeError, ValueError):
             torch_ans.rans_stream_to_byte_strings(value)
+
+
+def without_state(family: str, row: bytes) -> bytes:
+    """The row with an impossible first state, whatever follows it."""
+    size = reference.FAMILIES[family].state_bits // 8
+    return b"\x00" * size + row[size:]
 
 
 @case
@@ -657,7 +702,9 @@ def broken_rows_are_named() -> None:
         for seed in range(5):
             rng = np.random.default_rng(seed)
             chosen = sorted(int(r) for r in rng.choice(40, int(rng.integers(1, 20)), replace=False))
-            damaged = [row[: len(row) // 2 // 4 * 4] if r in chosen else row for r, row in enumerate(rows)]
+            damaged = [
+                without_state(family, row) if r in chosen else row for r, row in enumerate(rows)
+            ]
             stream = rows_stream(damaged)
             decoded, broken = pop_safely(pop_op(family, lanes, alias), stream, indexes, tables)
             assert not decoded and broken == chosen
@@ -670,11 +717,13 @@ def failed_pop_leaves_every_row_alone() -> None:
     for family, lanes, alias in each_coder():
         symbols, indexes = make_symbols(4, (3, 60), tables)
         rows = stream_rows(encode(family, lanes, tables, symbols, indexes, alias))
-        stream = rows_stream([rows[0], rows[1][: len(rows[1]) // 8 * 4], rows[2]])
+        stream = rows_stream([rows[0], without_state(family, rows[1]), rows[2]])
         with untouched(stream), refused(CorruptStreamError):
             pop_op(family, lanes, alias)(stream, indexes, *tables.args)
         good = stream[::2].contiguous()
-        assert torch.equal(pop_op(family, lanes, alias)(good, indexes[::2], *tables.args), symbols[::2])
+        assert torch.equal(
+            pop_op(family, lanes, alias)(good, indexes[::2], *tables.args), symbols[::2]
+        )
 
 
 @case
@@ -687,7 +736,9 @@ def wrong_tables_never_crash() -> None:
         for other_family, other_lanes, other_alias in each_coder():
             for seed, b in ((5, 4), (6, 1)):
                 other = make_tables(seed, [3, 700], 11, True, b)
-                pop_safely(pop_op(other_family, other_lanes, other_alias), stream.clone(), indexes, other)
+                pop_safely(
+                    pop_op(other_family, other_lanes, other_alias), stream.clone(), indexes, other
+                )
 
 
 @case
@@ -709,7 +760,9 @@ def forged_prepared_tables() -> None:
         ):
             forged = prepared.clone()
             part = forged[:, 65:]
-            part[:] = torch.from_numpy(rng.integers(-(2**31), 2**31, tuple(part.shape)).astype(np.int32))
+            part[:] = torch.from_numpy(
+                rng.integers(-(2**31), 2**31, tuple(part.shape)).astype(np.int32)
+            )
             stream = good.clone()
             try:
                 if op is torch_ans.rans64_alias_push:

@@ -1,4 +1,4 @@
-"""Settings of the whole suite: one Hypothesis profile, and tests that import each other's helpers."""
+"""Settings of the whole suite: one Hypothesis profile, and helpers that tests can import."""
 
 from __future__ import annotations
 

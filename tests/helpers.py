@@ -10,16 +10,27 @@ from functools import lru_cache
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
-import reference
 import torch
 
+import reference
 import torch_ans
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 VARIANTS = [(family, lanes) for family in reference.FAMILIES for lanes in reference.LANES]
 VARIANT_IDS = ["%s_i%d" % v for v in VARIANTS]
-INT64_EXTREMES = [-(2**63), 2**63 - 1, -(2**31), 2**31 - 1, -(2**31) - 1, 2**31, -1, 0, 2**62, -(2**62)]
+INT64_EXTREMES = [
+    -(2**63),
+    2**63 - 1,
+    -(2**31),
+    2**31 - 1,
+    -(2**31) - 1,
+    2**31,
+    -1,
+    0,
+    2**62,
+    -(2**62),
+]
 
 
 def suffix(lanes: int) -> str:
@@ -63,16 +74,27 @@ class Tables:
     @property
     def args(self) -> Tuple[Any, ...]:
         """The arguments of a push or a pop behind symbols and indexes."""
-        return (self.cdfs, self.sizes, self.offsets, self.precision, self.bypass, self.bypass_precision)
+        return (
+            self.cdfs,
+            self.sizes,
+            self.offsets,
+            self.precision,
+            self.bypass,
+            self.bypass_precision,
+        )
 
     def with_bypass(self, bypass: bool, bypass_precision: int = 4) -> Tables:
         return replace(self, bypass=bypass, bypass_precision=bypass_precision)
 
     def oracle(self, alias: bool = False) -> List[reference.Table]:
         plain = reference.make_tables(
-            self.cdfs.tolist(), self.sizes.tolist(), self.offsets.tolist(), self.precision, self.bypass,
+            self.cdfs.tolist(),
+            self.sizes.tolist(),
+            self.offsets.tolist(),
+            self.precision,
+            self.bypass,
             self.bypass_precision,
-        )  # fmt: skip
+        )
         if not alias:
             return plain
         return [replace(table, alias=cached_alias(table.cdf, table.precision)) for table in plain]
@@ -93,7 +115,11 @@ def random_cdf(rng: np.random.Generator, symbols: int, precision: int) -> List[i
 
 
 def make_tables(
-    seed: int, alphabet_sizes: Sequence[int], precision: int, bypass: bool = True, bypass_precision: int = 4
+    seed: int,
+    alphabet_sizes: Sequence[int],
+    precision: int,
+    bypass: bool = True,
+    bypass_precision: int = 4,
 ) -> Tables:
     rng = np.random.default_rng(seed)
     rows = [random_cdf(rng, n, precision) for n in alphabet_sizes]
@@ -108,9 +134,12 @@ def make_tables(
 def uniform_tables(symbols: int, precision: int, **options: Any) -> Tables:
     cdf = [(k << precision) // symbols for k in range(symbols + 1)]
     return Tables(
-        torch.tensor([cdf], dtype=torch.int32), torch.tensor([symbols + 1], dtype=torch.int32),
-        torch.zeros(1, dtype=torch.int32), precision, **options,
-    )  # fmt: skip
+        torch.tensor([cdf], dtype=torch.int32),
+        torch.tensor([symbols + 1], dtype=torch.int32),
+        torch.zeros(1, dtype=torch.int32),
+        precision,
+        **options,
+    )
 
 
 def make_symbols(
@@ -126,7 +155,7 @@ def make_symbols(
         far = np.where(rng.random(shape) < 0.5, far, -far - 1)
         symbols = np.where(rng.random(shape) < escapes, far, symbols)
     symbols = np.clip(symbols, -(2**31), 2**31 - 1)
-    return torch.from_numpy(symbols.astype(np.int32)), torch.from_numpy(indexes.astype(np.int32))
+    return torch.tensor(symbols, dtype=torch.int32), torch.tensor(indexes, dtype=torch.int32)
 
 
 # --- streams -----------------------------------------------------------------------
@@ -149,18 +178,26 @@ def rows_stream(rows: Sequence[bytes]) -> torch.Tensor:
 
 
 def encode(
-    family: str, lanes: int, tables: Tables, symbols: torch.Tensor, indexes: Optional[torch.Tensor],
+    family: str,
+    lanes: int,
+    tables: Tables,
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
     alias: bool = False,
-) -> torch.Tensor:  # fmt: skip
+) -> torch.Tensor:
     stream = init_op(family)(symbols.shape[0], lanes)
     push_op(family, lanes, alias)(stream, symbols, indexes, *tables.args)
     return stream
 
 
 def oracle_rows(
-    family: str, lanes: int, tables: Tables, symbols: torch.Tensor, indexes: Optional[torch.Tensor],
+    family: str,
+    lanes: int,
+    tables: Tables,
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
     alias: bool = False,
-) -> List[bytes]:  # fmt: skip
+) -> List[bytes]:
     pushed = [(symbols.tolist(), None if indexes is None else indexes.tolist())]
     return reference.encode_rows(family, lanes, tables.oracle(alias), pushed)
 
@@ -175,8 +212,16 @@ def run_child(
     full = dict(os.environ, **(env or {}))
     full["PYTHONPATH"] = os.pathsep.join(filter(None, [HERE, full.get("PYTHONPATH", "")]))
     done = subprocess.run(
-        [sys.executable, "-c", code], env=full, cwd=cwd, timeout=timeout,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-    )  # fmt: skip
-    assert done.returncode == 0, "exit status %d\n%s\n%s" % (done.returncode, done.stdout, done.stderr)
+        [sys.executable, "-c", code],
+        env=full,
+        cwd=cwd,
+        timeout=timeout,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, "exit status %d\n%s\n%s" % (
+        done.returncode,
+        done.stdout,
+        done.stderr,
+    )
     return done.stdout

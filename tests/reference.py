@@ -159,7 +159,9 @@ def make_tables(
     tables = []
     for row, size, offset in zip(cdfs, sizes, offsets):
         cdf = tuple(int(c) for c in row[: int(size)])
-        assert cdf[0] == 0 and cdf[-1] == 1 << precision and all(a < b for a, b in zip(cdf, cdf[1:]))
+        assert (
+            cdf[0] == 0 and cdf[-1] == 1 << precision and all(a < b for a, b in zip(cdf, cdf[1:]))
+        )
         built = build_alias(cdf, precision) if alias else None
         tables.append(Table(cdf, int(offset), precision, bypass, bypass_precision, built))
     return tables
@@ -261,7 +263,7 @@ class Row:
         self.states[lane] = (quotient << table.precision) + slot
 
     def pop_interval(self, lane: int, table: Table) -> int:
-        """The inverse of C: the slot names the symbol, then x -> freq * (x >> precision) + position."""
+        """Inverse of C: the slot names the symbol, x -> freq * (x >> precision) + position."""
         high, slot = divmod(self.states[lane], 1 << table.precision)
         if table.alias is not None:
             k, position = table.alias.lookup(slot)
@@ -353,7 +355,9 @@ def encode_rows(
     for r in range(len(pushes[0][0])):
         row = Row.fresh(FAMILIES[family], lanes)
         for n, (symbols, indexes) in enumerate(pushes):
-            chosen = [tables[0 if indexes is None else int(indexes[r][i])] for i in range(len(symbols[r]))]
+            chosen = [
+                tables[0 if indexes is None else int(indexes[r][i])] for i in range(len(symbols[r]))
+            ]
             push_row(row, symbols[r], chosen, None if lengths is None else lengths[n])
         out.append(row.to_bytes())
     return out

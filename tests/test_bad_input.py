@@ -1,4 +1,4 @@
-"""Every bad input gets an exception: each case runs in a child process, where a crash is a failure."""
+"""Every bad input gets an exception: cases run in a child process, where a crash is a failure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tempfile
 from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
+
 from helpers import HERE
 
 TIMEOUT = 120  # seconds after which a case counts as hanging
@@ -79,7 +80,10 @@ class Child:
         answer = self.read_line()
         if answer in ("", "hang"):
             status = self.process.wait()
-            return {"error": "%s (exit status %d)\n%s" % (answer or "crash", status, self.printed()), "printed": 0}
+            return {
+                "error": "%s (exit status %d)\n%s" % (answer or "crash", status, self.printed()),
+                "printed": 0,
+            }
         return dict(json.loads(answer))
 
     def close(self) -> None:

@@ -8,11 +8,11 @@ from typing import Any, Dict, List
 
 import numpy as np
 import pytest
-import reference
 import torch
-from helpers import HERE, init_op, invcdf_pop_op, pop_op, push_op, rows_stream, stream_rows
 
+import reference
 import torch_ans
+from helpers import HERE, init_op, invcdf_pop_op, pop_op, push_op, rows_stream, stream_rows
 from torch_ans import TorchANSInterface
 
 
@@ -60,7 +60,9 @@ def stream_arguments(case: Dict[str, Any]) -> List[Any]:
 def pushes_of(case: Dict[str, Any]) -> List[List[torch.Tensor]]:
     entry = TORCH_ANS.manifest["tables"][case["tables"]]["pushes"]
     stems = entry["bypass" if case["bypass"] else "plain"]
-    return [[TORCH_ANS.tensor(stem + "symbols"), TORCH_ANS.tensor(stem + "indexes")] for stem in stems]
+    return [
+        [TORCH_ANS.tensor(stem + "symbols"), TORCH_ANS.tensor(stem + "indexes")] for stem in stems
+    ]
 
 
 def test_golden_files_cover_every_cpu_variant() -> None:
@@ -68,7 +70,14 @@ def test_golden_files_cover_every_cpu_variant() -> None:
     lanes = {"rans64": [1, 2, 4, 8], "rans32": [1, 2, 4, 8], "rans32_16": [1, 2, 4, 8, 32]}
     expected = {(f, n, alias) for f in lanes for n in lanes[f] for alias in (False, True)}
     assert made == expected - {("rans32_16", 32, True)}
-    assert sum(os.path.getsize(os.path.join(HERE, "golden", f)) for f in os.listdir(os.path.join(HERE, "golden")) if not f.startswith("__")) < 1 << 20
+    assert (
+        sum(
+            os.path.getsize(os.path.join(HERE, "golden", f))
+            for f in os.listdir(os.path.join(HERE, "golden"))
+            if not f.startswith("__")
+        )
+        < 1 << 20
+    )
 
 
 @pytest.mark.parametrize("case", STREAMS, ids=stream_id)
@@ -110,7 +119,10 @@ def interface_coder(case: Dict[str, Any]) -> TorchANSInterface:
 
 def interface_parts(case: Dict[str, Any]) -> List[List[torch.Tensor]]:
     stem = case["stem"]
-    return [[TORCH_ANS.tensor("%s%d/%s" % (stem, n, k)) for k in ("symbols", "indexes")] for n in range(2)]
+    return [
+        [TORCH_ANS.tensor("%s%d/%s" % (stem, n, k)) for k in ("symbols", "indexes")]
+        for n in range(2)
+    ]
 
 
 INTERFACE = TORCH_ANS.manifest["interface"]

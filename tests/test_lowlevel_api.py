@@ -7,8 +7,10 @@ import inspect
 from typing import List
 
 import pytest
-import reference
 import torch
+
+import reference
+import torch_ans.utils
 from helpers import (
     VARIANT_IDS,
     VARIANTS,
@@ -25,8 +27,6 @@ from helpers import (
     suffix,
     uniform_tables,
 )
-
-import torch_ans
 
 PLAIN = [
     "rans_pmf_to_quantized_cdf",
@@ -53,14 +53,22 @@ def op_names() -> List[str]:
 
 
 def test_every_function_is_at_all_three_places() -> None:
-    places = [importlib.import_module(name) for name in ("torch_ans", "torch_ans._C", "torch_ans.utils")]
+    places = [
+        importlib.import_module(name) for name in ("torch_ans", "torch_ans._C", "torch_ans.utils")
+    ]
     for name in op_names() + PLAIN:
         found = [getattr(place, name) for place in places]
         assert found[0] is found[1] is found[2], name
         assert found[0].__name__ == name and found[0].__doc__
     for name in UTILS:
         assert callable(getattr(places[2], name))
-    for name in ("TorchANSInterface", "CodingTables", "CorruptStreamError", "TorchANSError", "__version__"):
+    for name in (
+        "TorchANSInterface",
+        "CodingTables",
+        "CorruptStreamError",
+        "TorchANSError",
+        "__version__",
+    ):
         assert hasattr(torch_ans, name), name
     assert issubclass(torch_ans.CorruptStreamError, torch_ans.TorchANSError)
     assert issubclass(torch_ans.CorruptStreamError, ValueError)
@@ -74,7 +82,14 @@ def test_unknown_names_are_attribute_errors() -> None:
 
 @pytest.mark.parametrize("family,lanes", VARIANTS, ids=VARIANT_IDS)
 def test_signatures(family: str, lanes: int) -> None:
-    shared = ["cdfs", "cdfs_sizes", "offsets", "freq_precision", "bypass_coding", "bypass_precision"]
+    shared = [
+        "cdfs",
+        "cdfs_sizes",
+        "offsets",
+        "freq_precision",
+        "bypass_coding",
+        "bypass_precision",
+    ]
     for alias in (False, True):
         push = inspect.signature(push_op(family, lanes, alias)).parameters
         assert list(push)[:9] == ["stream", "symbols", "indexes", *shared]
@@ -97,10 +112,16 @@ def test_positions_and_names_mean_the_same() -> None:
     expected = stream_rows(encode("rans64", 2, tables, symbols, indexes))
     stream = torch_ans.rans64_init_stream(size=2, num_interleaves=2, preallocate_size=64)
     named = {
-        "cdfs": tables.cdfs, "cdfs_sizes": tables.sizes, "offsets": tables.offsets,
-        "freq_precision": 9, "bypass_coding": True, "bypass_precision": 3,
-    }  # fmt: skip
-    assert torch_ans.rans64_i2_push(stream=stream, symbols=symbols, indexes=indexes, **named) is None
+        "cdfs": tables.cdfs,
+        "cdfs_sizes": tables.sizes,
+        "offsets": tables.offsets,
+        "freq_precision": 9,
+        "bypass_coding": True,
+        "bypass_precision": 3,
+    }
+    assert (
+        torch_ans.rans64_i2_push(stream=stream, symbols=symbols, indexes=indexes, **named) is None
+    )
     assert stream_rows(stream) == expected
     assert torch.equal(torch_ans.rans64_i2_pop(stream=stream, indexes=indexes, **named), symbols)
 
@@ -135,7 +156,9 @@ def test_offsets_none_means_zero() -> None:
     stream = torch_ans.rans64_init_stream(2)
     torch_ans.rans64_push(stream, symbols, indexes, tables.cdfs, tables.sizes, None, 9)
     assert stream_rows(stream) == stream_rows(encode("rans64", 1, tables, symbols, indexes))
-    assert torch.equal(torch_ans.rans64_pop(stream, indexes, tables.cdfs, tables.sizes, None, 9), symbols)
+    assert torch.equal(
+        torch_ans.rans64_pop(stream, indexes, tables.cdfs, tables.sizes, None, 9), symbols
+    )
 
 
 @pytest.mark.parametrize("family,lanes", VARIANTS, ids=VARIANT_IDS)
@@ -181,13 +204,17 @@ def test_coding_tables_in_place_of_tensors(family: str, lanes: int) -> None:
     symbols, indexes = make_symbols(0, (2, 70), tables)
     for alias in (False, True):
         expected = stream_rows(encode(family, lanes, tables, symbols, indexes, alias))
-        prepared = torch_ans.CodingTables(tables.cdfs, tables.sizes, tables.offsets, 9, True, alias=alias)
+        prepared = torch_ans.CodingTables(
+            tables.cdfs, tables.sizes, tables.offsets, 9, True, alias=alias
+        )
         stream = init_op(family)(2, lanes)
         push_op(family, lanes, alias)(stream, symbols, indexes, prepared)
         assert stream_rows(stream) == expected
         assert torch.equal(pop_op(family, lanes, alias)(stream, indexes, prepared), symbols)
         tables.cdfs.clone().zero_()
-        wrong = torch_ans.CodingTables(tables.cdfs, tables.sizes, tables.offsets, 9, True, alias=not alias)
+        wrong = torch_ans.CodingTables(
+            tables.cdfs, tables.sizes, tables.offsets, 9, True, alias=not alias
+        )
         with pytest.raises(ValueError, match="alias"):
             push_op(family, lanes, alias)(init_op(family)(2, lanes), symbols, indexes, wrong)
 
@@ -230,7 +257,12 @@ def test_alias_rows_hold_what_torch_ans_puts_there() -> None:
         assert entry.alias is not None
         assert remap[k, :65].tolist() == table[k, :65].tolist() == list(entry.cdf)
         assert remap[k, 65 : 65 + 1024].tolist() == list(entry.alias.remap)
-        buckets = zip(entry.alias.cut_slot, entry.alias.other, entry.alias.self_offset, entry.alias.other_offset)
+        buckets = zip(
+            entry.alias.cut_slot,
+            entry.alias.other,
+            entry.alias.self_offset,
+            entry.alias.other_offset,
+        )
         assert table[k, 65 : 65 + 256].tolist() == [n for bucket in buckets for n in bucket]
 
 
@@ -289,7 +321,9 @@ def test_merged_bytes(length_bytes: int) -> None:
     bare = merge(parts, num_bytes_length=length_bytes, num_segments=4)
     assert bare == plain[: -length_bytes - 1] + b"z"
     assert split(bare, num_bytes_length=length_bytes, num_segments=4) == parts
-    assert merge([b"whole"], length_bytes, 1) == b"whole" and split(b"whole", length_bytes, 1) == [b"whole"]
+    assert merge([b"whole"], length_bytes, 1) == b"whole" and split(b"whole", length_bytes, 1) == [
+        b"whole"
+    ]
     assert merge([], length_bytes) == b"" and split(b"", length_bytes) == []
     if length_bytes == 1:
         with pytest.raises(ValueError):

@@ -1,4 +1,4 @@
-"""pmf rows to CDF rows: CompressAI's result, the oracle's, and the same on any number of threads."""
+"""pmf rows to CDF rows: CompressAI's result, the oracle's, on any number of threads."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import quantize_counts, quantize_pmf
 
-import torch_ans
+import torch_ans.utils
+from reference import quantize_counts, quantize_pmf
 from torch_ans import rans_pmf_to_quantized_cdf
 
 
@@ -22,7 +22,9 @@ def restored_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(1, 16), st.integers(1, 300), st.sampled_from([1, 4, 20]))
+@given(
+    st.integers(0, 2**32 - 1), st.integers(1, 16), st.integers(1, 300), st.sampled_from([1, 4, 20])
+)
 def test_equals_the_oracle(seed: int, precision: int, length: int, skew: int) -> None:
     rng = np.random.default_rng(seed)
     pmf = (rng.random((3, min(length, 1 << precision))) ** skew).astype(np.float32)
@@ -46,13 +48,17 @@ def test_integer_counts_are_exact(counts: list, precision: int) -> None:
     assert cdf.tolist() == quantize_counts(counts, precision)
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64], ids=str
+)
 def test_integer_dtypes(dtype: torch.dtype) -> None:
     counts = torch.tensor([3, 0, 100, 7], dtype=dtype)
     assert rans_pmf_to_quantized_cdf(counts, 10).tolist() == quantize_counts([3, 0, 100, 7], 10)
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    "dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64], ids=str
+)
 def test_float_dtypes_are_taken_as_float32(dtype: torch.dtype) -> None:
     pmf = torch.rand(50, generator=torch.Generator().manual_seed(0)).to(dtype)
     assert rans_pmf_to_quantized_cdf(pmf, 16).tolist() == quantize_pmf(pmf.float().tolist(), 16)
@@ -64,7 +70,9 @@ def test_shapes() -> None:
     assert rows.shape == (12, 11)
     assert torch.equal(rans_pmf_to_quantized_cdf(pmf[1, 1], 16), rows[4])
     assert torch.equal(rans_pmf_to_quantized_cdf(pmf[:, 1], 16), rows[1::3])
-    assert torch.equal(rans_pmf_to_quantized_cdf(pmf.reshape(12, 10).t().contiguous().t(), 16), rows)
+    assert torch.equal(
+        rans_pmf_to_quantized_cdf(pmf.reshape(12, 10).t().contiguous().t(), 16), rows
+    )
     assert rans_pmf_to_quantized_cdf(torch.zeros(0, 5), 16).shape == (0, 6)
     assert rans_pmf_to_quantized_cdf(torch.tensor([1.0]), 16).tolist() == [0, 65536]
 
@@ -91,7 +99,9 @@ def test_a_long_row_with_many_repairs() -> None:
     assert rans_pmf_to_quantized_cdf(small, 12).tolist() == quantize_pmf(small.tolist(), 12)
 
 
-@pytest.mark.parametrize("row", [[float("nan"), 1.0], [float("inf"), 1.0], [-0.5, 1.0], [0.0, 0.0]], ids=str)
+@pytest.mark.parametrize(
+    "row", [[float("nan"), 1.0], [float("inf"), 1.0], [-0.5, 1.0], [0.0, 0.0]], ids=str
+)
 def test_errors_name_the_row(row: list) -> None:
     pmf = torch.full((5, 2), 0.5)
     pmf[3] = torch.tensor(row)

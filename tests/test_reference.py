@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 import reference
 from helpers import VARIANT_IDS, VARIANTS, random_cdf
 
 
 def oracle_table(seed: int, symbols: int, precision: int, **options: object) -> reference.Table:
     rng = np.random.default_rng(seed)
-    return reference.Table(tuple(random_cdf(rng, symbols, precision)), int(rng.integers(-9, 9)), precision, **options)
+    return reference.Table(
+        tuple(random_cdf(rng, symbols, precision)), int(rng.integers(-9, 9)), precision, **options
+    )
 
 
 @pytest.mark.parametrize("family,lanes", VARIANTS, ids=VARIANT_IDS)

@@ -6,6 +6,7 @@ from typing import List, Tuple
 
 import pytest
 import torch
+
 from helpers import (
     VARIANT_IDS,
     VARIANTS,
@@ -38,7 +39,9 @@ SHAPES: List[Tuple[str, List[int], int]] = [
 SHAPE_IDS = [shape[0] for shape in SHAPES]
 
 
-def shape_tables(family: str, shape: Tuple[str, List[int], int], bypass: Tuple[bool, int]) -> Tables:
+def shape_tables(
+    family: str, shape: Tuple[str, List[int], int], bypass: Tuple[bool, int]
+) -> Tables:
     precision = max(1, max_precision(family) - shape[2])
     sizes = [min(n, 1 << precision) for n in shape[1]]
     return make_tables(len(shape[0]), sizes, precision, *bypass)
@@ -50,7 +53,9 @@ def lookups(family: str, lanes: int, precision: int) -> List[Tuple[str, object, 
     pops: List[Tuple[str, object, dict]] = [("search", pop_op(family, lanes), {})]
     for q in precisions:
         if q != 0:
-            pops.append(("invcdf %s" % q, invcdf_pop_op(family, lanes), {"inverse_cdf_precision": q}))
+            pops.append(
+                ("invcdf %s" % q, invcdf_pop_op(family, lanes), {"inverse_cdf_precision": q})
+            )
     return pops
 
 
@@ -99,7 +104,9 @@ def test_several_pushes(family: str, lanes: int, alias: bool) -> None:
         assert torch.equal(pop_op(family, lanes, alias)(stream, indexes, *tables.args), symbols)
 
 
-@pytest.mark.parametrize("length", list(range(0, 36)) + [63, 64, 65, 127, 128, 129, 255, 256, 257, 513])
+@pytest.mark.parametrize(
+    "length", [*list(range(0, 36)), 63, 64, 65, 127, 128, 129, 255, 256, 257, 513]
+)
 @pytest.mark.parametrize("family", ["rans64", "rans32", "rans32_16"])
 def test_every_row_length(family: str, length: int) -> None:
     """Tails, whole groups, and the edges of whatever tiles a kernel works in."""

@@ -7,9 +7,9 @@ from typing import Iterator, List
 
 import pytest
 import torch
-from helpers import encode, make_symbols, make_tables, pop_op, run_child, stream_rows
 
 import torch_ans
+from helpers import encode, make_symbols, make_tables, pop_op, run_child, stream_rows
 from torch_ans import CorruptStreamError, TorchANSInterface
 
 
@@ -20,10 +20,12 @@ def restored_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("family,lanes", [("rans64", 1), ("rans64", 4), ("rans32", 8), ("rans32_16", 32)])
+@pytest.mark.parametrize(
+    "family,lanes", [("rans64", 1), ("rans64", 4), ("rans32", 8), ("rans32_16", 32)]
+)
 def test_the_same_bytes_on_any_number_of_threads(family: str, lanes: int) -> None:
     tables = make_tables(0, [5, 90, 300], 12)
-    symbols, indexes = make_symbols(0, (37, 301), tables)
+    symbols, indexes = make_symbols(0, (37, 3001), tables)
     rows = []
     for threads in (1, 2, 3, 4):
         torch.set_num_threads(threads)
@@ -35,7 +37,7 @@ def test_the_same_bytes_on_any_number_of_threads(family: str, lanes: int) -> Non
 
 def test_the_same_broken_rows_on_any_number_of_threads() -> None:
     tables = make_tables(0, [5, 90, 300], 12)
-    symbols, indexes = make_symbols(0, (37, 301), tables)
+    symbols, indexes = make_symbols(0, (37, 3001), tables)
     stream = encode("rans64", 1, tables, symbols, indexes)
     stream[[3, 20, 36], 0] = 4
     for threads in (1, 2, 3, 4):
@@ -48,7 +50,7 @@ def test_the_same_broken_rows_on_any_number_of_threads() -> None:
 
 def test_a_failed_push_with_threads_names_a_wrong_symbol_and_changes_nothing() -> None:
     tables = make_tables(0, [5, 90], 12).with_bypass(False)
-    symbols, indexes = make_symbols(0, (16, 200), tables)
+    symbols, indexes = make_symbols(0, (16, 6000), tables)
     stream = encode("rans64", 1, tables, symbols, indexes)
     before = stream.clone()
     indexes[11, 150] = 2
@@ -70,7 +72,7 @@ def test_python_threads_code_at_the_same_time() -> None:
         own = make_tables(seed, [9, 200], 11)
         for n in range(12):
             for tables in (shared, own):
-                symbols, indexes = make_symbols(100 * seed + n, (8, 500), tables)
+                symbols, indexes = make_symbols(100 * seed + n, (8, 50 if n % 2 else 8000), tables)
                 stream = encode("rans64", 4, tables, symbols, indexes)
                 if not torch.equal(pop_op("rans64", 4)(stream, indexes, *tables.args), symbols):
                     failures.append("low level, seed %d" % seed)
@@ -125,19 +127,20 @@ import torch_ans
 from helpers import encode, make_symbols, make_tables, pop_op, stream_rows
 torch.set_num_threads(4)
 tables = make_tables(0, [5, 90, 300], 12)
-symbols, indexes = make_symbols(0, (37, 301), tables)
+symbols, indexes = make_symbols(0, (37, 3001), tables)
 expected = stream_rows(encode("rans64", 4, tables, symbols, indexes))  # OpenMP has its threads now
 pid = os.fork()
 if pid == 0:
     ok = False
+    same = lambda a, b: bool((a.numpy() == b.numpy()).all())  # torch's own threads are gone here
     try:
         stream = encode("rans64", 4, tables, symbols, indexes)
         ok = stream_rows(stream) == expected
-        ok = ok and torch.equal(pop_op("rans64", 4)(stream, indexes, *tables.args), symbols)
+        ok = ok and same(pop_op("rans64", 4)(stream, indexes, *tables.args), symbols)
         coder = torch_ans.TorchANSInterface(num_parallel_states=37, freq_precision=12)
         coder.set_cdfs(tables.cdfs, tables.sizes, tables.offsets)
         data = coder.encode_with_indexes(symbols, indexes)
-        ok = ok and torch.equal(coder.decode_with_indexes(data, indexes), symbols)
+        ok = ok and same(coder.decode_with_indexes(data, indexes), symbols)
         torch_ans.rans_pmf_to_quantized_cdf(torch.ones(40, 100), 12)
     finally:
         os._exit(0 if ok else 1)
@@ -164,25 +167,22 @@ class Coded(Dataset):
     def __len__(self):
         return 8
     def __getitem__(self, n):
-        symbols, indexes = make_symbols(n, (16, 200), TABLES)
+        symbols, indexes = make_symbols(n, (16, 6000), TABLES)
         stream = encode("rans64", 4, TABLES, symbols, indexes)
         decoded = pop_op("rans64", 4)(stream.clone(), indexes, *TABLES.args)
         return stream[:, 0], torch.equal(decoded, symbols)
 
 if __name__ == "__main__":
     torch.set_num_threads(4)
-    symbols, indexes = make_symbols(0, (16, 200), TABLES)
+    symbols, indexes = make_symbols(0, (16, 6000), TABLES)
     encode("rans64", 4, TABLES, symbols, indexes)
-    for context in ("fork", "forkserver"):
-        if context == "forkserver" and not hasattr(torch, "inference_mode"):
-            continue
-        loader = DataLoader(Coded(), batch_size=None, num_workers=2, multiprocessing_context="fork")
-        seen = 0
-        for n, (lengths, ok) in enumerate(loader):
-            symbols, indexes = make_symbols(n, (16, 200), TABLES)
-            assert ok and torch.equal(lengths, encode("rans64", 4, TABLES, symbols, indexes)[:, 0])
-            seen += 1
-        assert seen == 8
+    loader = DataLoader(Coded(), batch_size=None, num_workers=2, multiprocessing_context="fork")
+    seen = 0
+    for n, (lengths, ok) in enumerate(loader):
+        symbols, indexes = make_symbols(n, (16, 6000), TABLES)
+        assert ok and torch.equal(lengths, encode("rans64", 4, TABLES, symbols, indexes)[:, 0])
+        seen += 1
+    assert seen == 8
     print("done")
 """
 

@@ -157,7 +157,18 @@ def torch_ans_streams(store: Store, native: Any) -> List[Dict[str, Any]]:
                 for alias in (False, True) if name.startswith("pow2") and lanes < 32 else (False,):
                     for bypass, b in ((False, 4), (True, 4), (True, 3)):
                         cases.append(
-                            stream_case(store, native, torch, inputs[name], name, family, lanes, alias, bypass, b)
+                            stream_case(
+                                store,
+                                native,
+                                torch,
+                                inputs[name],
+                                name,
+                                family,
+                                lanes,
+                                alias,
+                                bypass,
+                                b,
+                            )
                         )
     return cases
 
@@ -183,20 +194,31 @@ def stream_case(
         log2 = int(sizes[0] - 1).bit_length() - 1
         push_cdfs, pop_cdfs = native.rans_alias_build_table(tensors[0], tensors[1], log2, precision)
     stem = "%s%s%s" % (family, "_alias" if alias else "", suffix(lanes))
-    options = dict(freq_precision=precision, bypass_coding=bypass, bypass_precision=b)
+    options = {"freq_precision": precision, "bypass_coding": bypass, "bypass_precision": b}
     # preallocated: the stable-ABI build of torch-ans cannot grow a stream under torch 2.13
     stream = getattr(native, family + "_init_stream")(3, lanes, 30000)
     pushes = entry["pushes"]["bypass" if bypass else "plain"]
     blobs = []
     for n, key in enumerate(pushes):
-        symbols, indexes = (torch.from_numpy(store.arrays[key + k].copy()) for k in ("symbols", "indexes"))
-        getattr(native, stem + "_push")(stream, symbols, indexes, push_cdfs, *tensors[1:], **options)
+        symbols, indexes = (
+            torch.from_numpy(store.arrays[key + k].copy()) for k in ("symbols", "indexes")
+        )
+        getattr(native, stem + "_push")(
+            stream, symbols, indexes, push_cdfs, *tensors[1:], **options
+        )
         blob = "streams/%s/%s/%d%d/%d" % (stem, name, bypass, b, n)
         blobs.append(store.add_rows(blob, stream_rows(stream)))
 
     tables = reference.make_tables(cdfs.tolist(), sizes, offsets, precision, bypass, b, alias)
-    data = [(store.arrays[k + "symbols"].tolist(), store.arrays[k + "indexes"].tolist()) for k in pushes]
-    assert reference.encode_rows(family, lanes, tables, data) == stream_rows(stream), (stem, name, bypass, b)
+    data = [
+        (store.arrays[k + "symbols"].tolist(), store.arrays[k + "indexes"].tolist()) for k in pushes
+    ]
+    assert reference.encode_rows(family, lanes, tables, data) == stream_rows(stream), (
+        stem,
+        name,
+        bypass,
+        b,
+    )
 
     pops = [(stem + "_pop", pop_cdfs, {})]
     if not alias:
@@ -209,7 +231,13 @@ def stream_case(
                 table = reference.inverse_cdf(cdfs[k, :size].tolist(), precision, q)
                 assert inverse[k, cdfs.shape[1] :].tolist() == table
                 rows[k, size : size + len(table)] = table
-            pops.append((family + suffix(lanes) + "_invcdf_pop", torch.from_numpy(rows), {"inverse_cdf_precision": q}))
+            pops.append(
+                (
+                    family + suffix(lanes) + "_invcdf_pop",
+                    torch.from_numpy(rows),
+                    {"inverse_cdf_precision": q},
+                )
+            )
     for op, with_cdfs, more in pops:
         copy = stream.clone()
         for key in reversed(pushes):
@@ -241,11 +269,19 @@ INTERFACE_CASES: List[Dict[str, Any]] = [
     {"impl": "rans32", "shape": [103], "rows": 5, "num_interleaves": 8},
     {"impl": "rans32_16", "shape": [103], "rows": 5, "freq_precision": 15},
     {"impl": "rans32_16", "shape": [211], "rows": 2, "num_interleaves": 32, "freq_precision": 15},
-    {"impl": "rans32_16", "shape": [4, 103], "rows": None, "num_interleaves": 4, "freq_precision": 15},
+    {
+        "impl": "rans32_16",
+        "shape": [4, 103],
+        "rows": None,
+        "num_interleaves": 4,
+        "freq_precision": 15,
+    },
 ]
 
 
-def torch_ans_interface(store: Store, rng: np.random.Generator, interface: Any) -> List[Dict[str, Any]]:
+def torch_ans_interface(
+    store: Store, rng: np.random.Generator, interface: Any
+) -> List[Dict[str, Any]]:
     """What the interface packs: one call, and several cached calls and a flush."""
     import torch
 
@@ -311,6 +347,7 @@ def torch_ans_freqs(store: Store, rng: np.random.Generator, interface: Any) -> L
 
 def make_torch_ans() -> None:
     import torch
+
     import torch_ans._C as shim
     from torch_ans.utils import TorchANSInterface
 
@@ -331,7 +368,7 @@ def load_extension(name: str) -> Any:
     """An extension module of compressai alone: the package itself needs far more."""
     root = importlib.util.find_spec("compressai")
     assert root is not None and root.submodule_search_locations
-    path = glob.glob(os.path.join(list(root.submodule_search_locations)[0], name + ".*.so"))[0]
+    path = glob.glob(os.path.join(next(iter(root.submodule_search_locations)), name + ".*.so"))[0]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -382,9 +419,16 @@ def make_compressai() -> None:
     # under 8 symbols compressai writes in front of its buffer: one word a symbol, two for the state
     for n, length in enumerate((8, 16, 333, 1000)):
         symbols, indexes = random_symbols(rng, (length,), sizes, offsets, True, 2**24)
-        lists = [row[:size].tolist() for row, size in zip(cdfs, sizes)], sizes.tolist(), offsets.tolist()
+        lists = (
+            [row[:size].tolist() for row, size in zip(cdfs, sizes)],
+            sizes.tolist(),
+            offsets.tolist(),
+        )
         data = ans.RansEncoder().encode_with_indexes(symbols.tolist(), indexes.tolist(), *lists)
-        assert ans.RansDecoder().decode_with_indexes(data, indexes.tolist(), *lists) == symbols.tolist()
+        assert (
+            ans.RansDecoder().decode_with_indexes(data, indexes.tolist(), *lists)
+            == symbols.tolist()
+        )
         assert data == reference.compressai_bytes(symbols.tolist(), [tables[k] for k in indexes])
         stem = "streams/%d/" % n
         store.add(stem + "symbols", symbols, np.int32)
@@ -404,9 +448,9 @@ def make_environment(folder: str, package: str) -> str:
     python = os.path.join(folder, "bin", "python")
     wanted = PACKAGES[package]
     plain = wanted[: wanted.index("--no-deps")] if "--no-deps" in wanted else wanted
-    subprocess.run([python, "-m", "pip", "install", "-q"] + plain, check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", *plain], check=True)
     if plain != wanted:
-        subprocess.run([python, "-m", "pip", "install", "-q"] + wanted[len(plain) :], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *wanted[len(plain) :]], check=True)
     return python
 
 
