@@ -351,9 +351,8 @@ def main() -> None:
             for comparison in comparisons:
                 results.append(bench.run(comparison, progress))
                 for found in results[-1].ratios:
-                    progress.write(
-                        f"{comparison.title}: encode {found.encode:.2f}x, decode {found.decode:.2f}x {found.group}"
-                    )
+                    times = f"encode {found.encode:.2f} x, decode {found.decode:.2f} x"
+                    progress.write(f"{comparison.title}: {times} {found.group}")
     run = {"profile": profile, "turns": turns, "date": datetime.date.today().isoformat()}
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / (options.name or f"cpu-{profile}")

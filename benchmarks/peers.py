@@ -31,7 +31,7 @@ class Peer:
 PEERS: Dict[str, Peer] = {
     OURS: Peer("torch_ans_coder"),
     "torch-ans 0.4.0": Peer("torch_ans_coder", (("torch-ans==0.4.0", "torch==2.13.0", "numpy"),)),
-    "compressai 1.2.8": Peer("compressai_coder", (("--no-deps", "compressai==1.2.8"), ("numpy",))),
+    "compressai 1.2.8": Peer("compressai_coder", (("numpy",), ("--no-deps", "compressai==1.2.8"))),
     "constriction 0.5.0": Peer("constriction_coder", (("constriction==0.5.0", "numpy"),)),
     "torchac 0.9.3": Peer(
         "torchac_coder", (("torchac==0.9.3", "torch==2.13.0", "numpy", "ninja", "setuptools"),)
@@ -107,7 +107,7 @@ class Worker:
             self._loaded = name
 
     def prepare(self, workload: str, options: Dict[str, Any]) -> Dict[str, Any]:
-        """Builds and verifies a coder; returns its key, bits per symbol and the digest of its bytes."""
+        """Builds and verifies a coder; returns its key, bits per symbol and its bytes' digest."""
         return self._ask(
             {"op": "prepare", "coder": self.coder, "workload": workload, "options": options}
         )

@@ -11,7 +11,7 @@ import numpy as np
 class MessageCoder:
     """Codes messages one by one; a subclass codes one message.
 
-    `arrays["length"]` cuts the symbols into messages of that length; without it there is one message.
+    `arrays["length"]` cuts the symbols into messages of that length; without it there is one.
     """
 
     def __init__(self, arrays: Dict[str, np.ndarray]) -> None:

@@ -1,8 +1,9 @@
 """torch_ans, this project's and the one on PyPI: both have the same API.
 
-Options: variant ("rans64_i4", "rans32_16", "tans32", ...), lookup ("search", "alias", "invcdf"), rows,
-precision, bypass, threads; api "raw" (push and pop on a stream tensor) or "bytes" (TorchANSInterface);
-dtype of the symbols and indexes; reuse_output (pop into the same buffer again); no_indexes.
+Options: variant ("rans64_i4", "rans32_16", "tans32", ...), lookup ("search", "alias", "invcdf"),
+rows, precision, bypass, threads; api "raw" (push and pop on a stream tensor), "bytes"
+(TorchANSInterface) or "freqs" (a distribution per symbol); dtype of the symbols and indexes;
+reuse_output (pop into the same buffer again); no_indexes.
 """
 
 from __future__ import annotations
