@@ -18,7 +18,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from tqdm import tqdm
 
 import report
-from peers import DEFAULT_CACHE, OURS, Worker, available
+from peers import DEFAULT_CACHE, OURS, Worker, available, environment_python
 from timing import Timing, alternate, ratio
 from workloads import WORKLOADS, Workload
 
@@ -243,7 +243,7 @@ class Bench:
     def run(self, comparison: Comparison, progress: tqdm[Any]) -> report.Result:
         work = self.workload(comparison.workload)
         entries = [entry for entry in comparison.entries if available(entry.peer)]
-        keys, measured, digests = [], [], set()
+        keys, numbers, measured, digests = [], [], [], set()
         for entry in entries:
             progress.set_description(
                 f"{comparison.title}: {entry.side}, {entry.label}"[:70].ljust(70)
@@ -252,6 +252,7 @@ class Bench:
             worker.load(comparison.workload, work.arrays)
             checked = worker.prepare(comparison.workload, entry.options)
             keys.append(checked["key"])
+            numbers.append(checked["symbols"])
             digests.add(checked["digest"])
             measured.append(
                 report.Measured(entry.side, entry.label, entry.options, checked["bits"])
@@ -267,9 +268,9 @@ class Bench:
             }
             found = alternate(runs, self._turns, progress.update)
             timings[direction] = [found[str(k)] for k in range(len(entries))]
-            for entry_result, timing in zip(measured, timings[direction]):
+            for entry_result, number, timing in zip(measured, numbers, timings[direction]):
                 entry_result.seconds[direction] = list(timing.seconds)
-                entry_result.msym[direction] = work.size / timing.median / 1e6
+                entry_result.msym[direction] = number / timing.median / 1e6
                 entry_result.spread[direction] = timing.spread
         for worker in self._workers.values():
             worker.forget()
@@ -342,11 +343,15 @@ def main() -> None:
     comparisons = gaussian_comparisons(options.full, threads) + uniform_comparisons(options.full)
     comparisons += other_comparisons(options.full)
     comparisons = [c for c in comparisons if options.only.lower() in c.title.lower()]
+    entries = [entry for comparison in comparisons for entry in comparison.entries]
+    used = [peer for peer in dict.fromkeys(entry.peer for entry in entries) if available(peer)]
+    for peer in tqdm(used, desc="environments of the peers", unit="peer"):
+        environment_python(peer, options.cache)
     results = []
     with ExitStack() as stack:
         bench = Bench(options.cache, turns, stack)
         machine = report.describe_machine(bench.worker(OURS).describe())
-        total = 2 * (turns + 1) * sum(available(e.peer) for c in comparisons for e in c.entries)
+        total = 2 * (turns + 1) * sum(entry.peer in used for entry in entries)
         with tqdm(total=total, unit="run") as progress:
             for comparison in comparisons:
                 results.append(bench.run(comparison, progress))

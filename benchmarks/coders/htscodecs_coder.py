@@ -67,10 +67,8 @@ class Coder:
         if not np.array_equal(self.decoded, self.symbols):
             raise AssertionError("the decoded symbols differ")
         data = self.coded[: self.coded_size.value]
-        return {
-            "bits": 8 * data.size / self.symbols.size,
-            "digest": hashlib.sha256(data.tobytes()).hexdigest(),
-        }
+        number, digest = self.symbols.size, hashlib.sha256(data.tobytes()).hexdigest()
+        return {"bits": 8 * data.size / number, "digest": digest, "symbols": number}
 
 
 def make(arrays: Dict[str, np.ndarray], options: Dict[str, Any]) -> Coder:

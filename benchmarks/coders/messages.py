@@ -49,5 +49,6 @@ class MessageCoder:
             if not np.array_equal(np.asarray(decoded).reshape(-1), self.symbols[piece]):
                 raise AssertionError("the decoded symbols differ")
         data = [bytes(coded) for coded in self.coded]
+        number = self.symbols.size
         digest = hashlib.sha256(b"".join(data)).hexdigest()
-        return {"bits": 8 * sum(map(len, data)) / self.symbols.size, "digest": digest}
+        return {"bits": 8 * sum(map(len, data)) / number, "digest": digest, "symbols": number}

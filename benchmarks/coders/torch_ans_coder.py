@@ -44,12 +44,13 @@ class Raw:
             else f"{family}{alias}{suffix}_pop",
         )
         dtype = getattr(torch, options.get("dtype", "int32"))
-        self.symbols = torch.from_numpy(arrays["symbols"]).to(dtype).reshape(rows, -1)
-        self.indexes = (
-            None
-            if options.get("no_indexes")
-            else torch.from_numpy(arrays["indexes"]).to(dtype).reshape(rows, -1)
-        )
+        whole = arrays["symbols"].size // rows * rows  # what no row is short of
+
+        def shaped(name: str) -> torch.Tensor:
+            return torch.from_numpy(arrays[name][:whole]).to(dtype).reshape(rows, -1)
+
+        self.symbols = shaped("symbols")
+        self.indexes = None if options.get("no_indexes") else shaped("indexes")
         sizes, offsets = torch.from_numpy(arrays["cdfs_sizes"]), torch.from_numpy(arrays["offsets"])
         cdfs = torch.from_numpy(arrays[f"cdfs{precision}"])
         encoder_cdfs, decoder_cdfs, extra = cdfs, cdfs, {}
@@ -104,8 +105,9 @@ class Raw:
         self.decode()
         if not torch.equal(self.decoded.to(self.symbols.dtype), self.symbols):
             raise AssertionError("the decoded symbols differ")
+        number = self.symbols.numel()
         digest = hashlib.sha256(b"".join(data)).hexdigest()
-        return {"bits": 8 * sum(map(len, data)) / self.symbols.numel(), "digest": digest}
+        return {"bits": 8 * sum(map(len, data)) / number, "digest": digest, "symbols": number}
 
 
 class Bytes(MessageCoder):
