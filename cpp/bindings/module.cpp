@@ -23,4 +23,5 @@ PYBIND11_MODULE(_core, module) {
     torch_ans::register_codec(module);
     torch_ans::register_tables(module);
     torch_ans::register_byte_strings(module);
+    torch_ans::register_container(module);
 }

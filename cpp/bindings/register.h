@@ -15,6 +15,7 @@ namespace torch_ans {
 void register_codec(pybind11::module_& module);
 void register_tables(pybind11::module_& module);
 void register_byte_strings(pybind11::module_& module);
+void register_container(pybind11::module_& module);
 
 template <typename T>
 T* pointer(std::uintptr_t address) {

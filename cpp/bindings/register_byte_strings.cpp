@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "bytes_view.h"
 #include "cpu/byte_strings.h"
 #include "register.h"
 
@@ -11,25 +12,6 @@ namespace torch_ans {
 namespace {
 
 constexpr std::int64_t kColumnBytes = 4;
-
-/// A contiguous view of any bytes-like object.
-class Bytes {
-public:
-    explicit Bytes(const py::buffer& buffer) {
-        if (PyObject_GetBuffer(buffer.ptr(), &view_, PyBUF_SIMPLE) != 0) {
-            throw py::error_already_set();
-        }
-    }
-    ~Bytes() { PyBuffer_Release(&view_); }
-    Bytes(const Bytes&) = delete;
-    Bytes& operator=(const Bytes&) = delete;
-
-    const std::uint8_t* data() const { return static_cast<const std::uint8_t*>(view_.buf); }
-    std::size_t size() const { return static_cast<std::size_t>(view_.len); }
-
-private:
-    Py_buffer view_{};
-};
 
 py::bytes pack_stream(std::uintptr_t stream, std::int64_t rows, std::int64_t columns,
                       int length_bytes, bool bare_last) {
@@ -47,7 +29,7 @@ py::bytes pack_stream(std::uintptr_t stream, std::int64_t rows, std::int64_t col
 std::vector<std::pair<std::size_t, std::size_t>> row_lengths(const py::buffer& data,
                                                              int length_bytes, std::int64_t rows,
                                                              bool bare_last) {
-    const Bytes bytes(data);
+    const BytesView bytes(data);
     std::vector<std::pair<std::size_t, std::size_t>> spans;
     for (const Span& span :
          find_rows(bytes.data(), bytes.size(), rows, {length_bytes, bare_last})) {
@@ -59,7 +41,7 @@ std::vector<std::pair<std::size_t, std::size_t>> row_lengths(const py::buffer& d
 void fill_stream(const py::buffer& data,
                  const std::vector<std::pair<std::size_t, std::size_t>>& spans,
                  std::uintptr_t stream, std::int64_t rows, std::int64_t columns) {
-    const Bytes bytes(data);
+    const BytesView bytes(data);
     const auto row_bytes = static_cast<std::size_t>(columns * kColumnBytes);
     if (spans.size() != static_cast<std::size_t>(rows)) {
         throw std::invalid_argument("spans must name " + std::to_string(rows) + " rows, got " +

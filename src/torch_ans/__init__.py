@@ -2,7 +2,8 @@
 
 `TorchANSInterface` turns tensors of integers into bytes and back; `torch_ans.lowlevel` has the
 functions beneath it, one for each coder, which work on stream tensors and are all importable from
-here. `CodingTables` holds quantised probabilities that several calls share.
+here. `CodingTables` holds quantised probabilities that several calls share. `pack` and `unpack` put
+coded symbols into an envelope for files, which notices other tables and flipped bits.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Callable
 from . import lowlevel
 from ._core import __version__, cpu_capabilities
 from .byte_strings import merge_bytes, split_merged_bytes
-from .errors import CorruptStreamError, TorchANSError
+from .container import PackedHeader, Salvaged, pack, packed_header, unpack
+from .errors import CorruptStreamError, TableMismatchError, TorchANSError
 from .interface import TorchANSInterface
 from .lowlevel import *  # noqa: F403
 from .quantize import inverse_quantized_cdf, pmf_to_quantized_cdf_batched
@@ -21,14 +23,20 @@ from .tables import CodingTables
 __all__ = [
     "CodingTables",
     "CorruptStreamError",
+    "PackedHeader",
+    "Salvaged",
+    "TableMismatchError",
     "TorchANSError",
     "TorchANSInterface",
     "__version__",
     "cpu_capabilities",
     "inverse_quantized_cdf",
     "merge_bytes",
+    "pack",
+    "packed_header",
     "pmf_to_quantized_cdf_batched",
     "split_merged_bytes",
+    "unpack",
     *lowlevel.__all__,
 ]
 

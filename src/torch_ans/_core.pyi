@@ -3,6 +3,9 @@
 from typing import Dict, List, Optional, Sequence, Tuple, TypedDict, Union
 
 _Bytes = Union[bytes, bytearray, memoryview]
+_Spans = Sequence[Tuple[int, int]]
+# family, lanes, freq_precision, bypass_precision (0: none), alias, dtype, tables' hash, shape
+_PackedFields = Tuple[str, int, int, int, bool, str, bytes, List[int]]
 
 __version__: str
 LANES: Tuple[int, ...]
@@ -157,4 +160,9 @@ def row_lengths(
 def fill_stream(
     data: _Bytes, spans: Sequence[Tuple[int, int]], stream: int, rows: int, columns: int
 ) -> None: ...
+def pack_container(fields: _PackedFields, data: _Bytes, spans: _Spans) -> bytes: ...
+def unpack_container(
+    data: _Bytes,
+) -> Tuple[_PackedFields, List[Tuple[int, int]], List[int], int]: ...
+def crc32c(data: _Bytes) -> int: ...
 def cpu_capabilities() -> Capabilities: ...

@@ -2,14 +2,14 @@
 
 Arguments that are wrong raise what a Python user expects: `TypeError` for a wrong type or dtype,
 `ValueError` for a wrong value or shape, `IndexError` for an index that names no table. What is left
-is a stream that cannot be what an encoder wrote.
+is a stream that cannot be what an encoder wrote, and a file that was made with other tables.
 """
 
 from __future__ import annotations
 
 from typing import List, Sequence, Tuple
 
-__all__ = ["CorruptStreamError", "TorchANSError"]
+__all__ = ["CorruptStreamError", "TableMismatchError", "TorchANSError"]
 
 
 class TorchANSError(Exception):
@@ -36,3 +36,7 @@ class CorruptStreamError(TorchANSError, ValueError):
     def __reduce__(self) -> Tuple[type, Tuple[str, List[int]]]:
         """Keeps `rows` when a worker process sends the exception home."""
         return type(self), (str(self), self.rows)
+
+
+class TableMismatchError(TorchANSError, ValueError):
+    """A packed file was coded with other tables than those it is to be decoded with."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, Union
+from typing import Literal, Optional, Sequence, Union, overload
 
 import torch
 
 from ._native import Data
 from ._row_coder import Job, make_job, make_output
 from ._stream_interface import MaybeDtype, MaybeTensor, StreamInterface
+from .container import Salvaged, pack, unpack
 
 __all__ = ["TorchANSInterface"]
 
@@ -111,6 +112,32 @@ class TorchANSInterface(StreamInterface):
         stream = self.encode_flush()
         return b"" if stream is None else self._coder.pack(stream)
 
+    def pack(self, symbols: torch.Tensor, indexes: MaybeTensor = None) -> bytes:
+        """Codes symbols into a file that `unpack` reads: `torch_ans.pack` has the details.
+
+        It holds the bytes of `encode_with_indexes` and, in under 64 bytes and 4 a row, the coder,
+        shape and dtype, a hash of the tables and checksums.
+
+        Args:
+            symbols: integers of any shape and strides.
+            indexes: the table of each symbol; None where there is one table.
+
+        Raises:
+            IndexError, RuntimeError, TypeError, ValueError: as `encode_with_indexes`.
+        """
+        job = make_job(symbols, indexes, self.tables)
+        return pack(
+            self._coder.encode_bytes(job),
+            job.tables,
+            impl=self.impl,
+            shape=symbols.shape,
+            dtype=symbols.dtype,
+            num_interleaves=self.num_interleaves,
+            bypass_precision=self.bypass_precision,
+            num_bytes_code_length=self.num_bytes_code_length,
+            num_parallel_states=self.num_parallel_states,
+        )
+
     # --- bytes to symbols -------------------------------------------------------------------
 
     def decode_with_indexes(
@@ -171,6 +198,54 @@ class TorchANSInterface(StreamInterface):
         result = make_output(indexes, None, out, dtype or self.dtype)
         self._coder.decode_bytes(tables, encoded, indexes, result)
         return result
+
+    @overload
+    def unpack(
+        self,
+        data: Data,
+        indexes: MaybeTensor = ...,
+        *,
+        out: MaybeTensor = ...,
+        dtype: MaybeDtype = ...,
+        errors: Literal["strict"] = ...,
+    ) -> torch.Tensor: ...
+
+    @overload
+    def unpack(
+        self,
+        data: Data,
+        indexes: MaybeTensor = ...,
+        *,
+        out: MaybeTensor = ...,
+        dtype: MaybeDtype = ...,
+        errors: Literal["salvage"],
+    ) -> Salvaged: ...
+
+    def unpack(
+        self,
+        data: Data,
+        indexes: MaybeTensor = None,
+        *,
+        out: MaybeTensor = None,
+        dtype: MaybeDtype = None,
+        errors: str = "strict",
+    ) -> Union[torch.Tensor, Salvaged]:
+        """Decodes a file of `pack`; any interface with the same tables will do.
+
+        Args:
+            data: the file.
+            indexes: the table of each symbol, integers that broadcast to the symbols.
+            out: integers of the symbols' shape that get the symbols.
+            dtype: dtype of the result; None: that of the symbols that were packed.
+            errors: "strict" raises at the first damage; "salvage" decodes the other rows and
+                returns `Salvaged`.
+
+        Raises:
+            CorruptStreamError: the file is damaged; `rows` lists the rows that are.
+            TableMismatchError: the file was coded with other tables.
+            IndexError, RuntimeError, TypeError, ValueError: as `decode_with_indexes`.
+        """
+        return unpack(data, self.tables, indexes, out=out, dtype=dtype, errors=errors)
 
     def set_stream(self, encoded: Data) -> None:
         """Keeps bytes as the stream that `decode_stream` takes symbols off.
