@@ -208,16 +208,11 @@ def other_comparisons(full: bool) -> List[Comparison]:
         found.append(
             Comparison(f"W5 {length} symbols a call", f"W5-{length}", entries, False, aims)
         )
-    for levels in (25, 64, 256) if full else ():
-        entries = (
-            both({"api": "freqs", "variant": "rans64"}, "encode_with_freqs") if levels < 256 else []
-        )
-        entries += [
-            Entry(TORCHAC, "float CDFs", {}),
-            Entry(CONSTRICTION, "Categorical(perfect=False)", {}),
-        ]
-        if levels < 256:  # encode_with_freqs builds a million tables
-            found.append(Comparison(f"W3 {levels} levels", f"W3-{levels}", entries))
+    for levels in (25, 64) if full else ():  # encode_with_freqs builds a million tables
+        entries = both({"api": "freqs", "variant": "rans64"}, "encode_with_freqs")
+        entries += [Entry(TORCHAC, "float CDFs", {})]
+        entries += [Entry(CONSTRICTION, "Categorical(perfect=False)", {})]
+        found.append(Comparison(f"W3 {levels} levels", f"W3-{levels}", entries))
     return found
 
 

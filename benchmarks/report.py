@@ -140,8 +140,9 @@ def plot(path: Path, machine: Dict[str, Any], run: Dict[str, Any], results: List
     for offset, direction, colour in ((0.2, "encode", "#3461c9"), (-0.2, "decode", "#e08a2c")):
         values = [getattr(ratio, direction) for _, ratio in rows]
         places = [k + offset for k in range(len(rows))]
-        bars = axis.barh(places, values, 0.38, color=colour, label=direction)
-        axis.bar_label(bars, fmt="%.3g", padding=3, fontsize=8)
+        widths = [value - 1 for value in values]  # from 1, to the left where the peer is faster
+        bars = axis.barh(places, widths, 0.38, left=1, color=colour, label=direction)
+        axis.bar_label(bars, [f"{value:.3g}" for value in values], padding=3, fontsize=8)
         aims = [
             (ratio.target[DIRECTIONS.index(direction)], y)
             for (_, ratio), y in zip(rows, places)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Sequence
+from typing import Callable, Dict, List, Mapping, Sequence
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,10 @@ class Timing:
 
 
 def alternate(
-    runs: Dict[str, Callable[[], float]], turns: int, done: Callable[[], object], warm_up: int = 1
+    runs: Mapping[str, Callable[[], float]],
+    turns: int,
+    done: Callable[[], object],
+    warm_up: int = 1,
 ) -> Dict[str, Timing]:
     """Lets every contender run once a turn, in order; each run returns its own seconds.
 

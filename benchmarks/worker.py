@@ -13,14 +13,14 @@ import os
 import sys
 import time
 import traceback
-from typing import Any, BinaryIO, Dict, Tuple
+from typing import IO, Any, Dict, Tuple
 
 import numpy as np
 
 Arrays = Dict[str, np.ndarray]
 
 
-def send(pipe: BinaryIO, message: Dict[str, Any], arrays: Arrays) -> None:
+def send(pipe: IO[bytes], message: Dict[str, Any], arrays: Arrays) -> None:
     blobs = {}
     for name, array in arrays.items():
         buffer = io.BytesIO()
@@ -33,7 +33,7 @@ def send(pipe: BinaryIO, message: Dict[str, Any], arrays: Arrays) -> None:
     pipe.flush()
 
 
-def receive(pipe: BinaryIO) -> Tuple[Dict[str, Any], Arrays]:
+def receive(pipe: IO[bytes]) -> Tuple[Dict[str, Any], Arrays]:
     line = pipe.readline()
     if not line:
         raise EOFError("the other process has ended")
