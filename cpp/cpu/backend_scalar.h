@@ -102,6 +102,39 @@ struct ScalarEncoder : ScalarTile {
     }
 };
 
+/// Decoders, by how they find a symbol. `sentinels` becomes nonzero at a table's last symbol.
+template <typename Lookup>
+struct FindDirectly {
+    static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
+                                   std::uint32_t slot, std::uint32_t& sentinels) {
+        const Match match = Lookup::find(tables, info, slot);
+        sentinels |= static_cast<std::uint32_t>(match.symbol == info.last);
+        return match;
+    }
+};
+
+/// Under bypass no bucket names a sentinel, so that only the slow path has to look for one.
+struct FindByBucket {
+    static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
+                                   std::uint32_t slot, std::uint32_t& sentinels) {
+        Match match = InverseCdf::find_fast(tables, info, slot);
+        if (unlikely(match.rank >= match.freq)) {
+            // One number comes back: a whole Match would pass through memory on the fast path too.
+            const std::uint32_t symbol = search(tables, info, slot);
+            match = match_at(tables.cdf + info.base, symbol, slot);
+            sentinels |= static_cast<std::uint32_t>(symbol == info.last);
+        }
+        return match;
+    }
+
+private:
+    /// Not inlined: it would take registers from the loops around it.
+    static TORCH_ANS_COLD std::uint32_t search(const TablesView& tables, const TableInfo& info,
+                                               std::uint32_t slot) {
+        return InverseCdf::search_bucket(tables, info, slot);
+    }
+};
+
 template <typename Traits, int kLanes, int kRows_, typename Find>
 struct ScalarDecoder : ScalarTile {
     static constexpr int kRows = kRows_;
@@ -109,7 +142,8 @@ struct ScalarDecoder : ScalarTile {
 
     static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
                                    std::uint32_t slot) {
-        return Find::find(tables, info, slot);
+        std::uint32_t sentinels = 0;
+        return Find::find(tables, info, slot, sentinels);
     }
 
     static int decode_groups(const TablesView& tables_view, State* states,
@@ -143,9 +177,9 @@ private:
                 for (int r = 0; r < kRows; ++r) {
                     const int element = r * kTileStride + group * kLanes + lane;
                     State& state = x[r * kLanes + lane];
-                    const TableInfo info = tables.info[kSingleTable ? 0 : indexes[element]];
-                    const Match match = find(tables, info, slot_of(state, precision));
-                    sentinels |= static_cast<std::uint32_t>(match.symbol == info.last);
+                    const TableInfo& info = tables.info[kSingleTable ? 0 : indexes[element]];
+                    const Match match =
+                        Find::find(tables, info, slot_of(state, precision), sentinels);
                     state = get<Traits>(state, match.freq, match.rank, precision, in[r]);
                     symbols[element] = static_cast<std::int32_t>(match.symbol) + info.offset;
                 }

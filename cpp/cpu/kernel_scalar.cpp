@@ -31,18 +31,18 @@ void fill(CodecKernels& kernels) {
     KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
     if constexpr (kRows > 1) {
         *put++ = encoder<Traits, kLanes, kRows, PutByRecord>();
-        *get++ = decoder<Traits, kLanes, kRows, InverseCdf>();
+        *get++ = decoder<Traits, kLanes, kRows, FindByBucket>();
     }
     *put = encoder<Traits, kLanes, 1, PutByRecord>();
-    *get = decoder<Traits, kLanes, 1, InverseCdf>();
+    *get = decoder<Traits, kLanes, 1, FindByBucket>();
     kernels.encode[static_cast<int>(EncodeModel::kDivision)][0] =
         encoder<Traits, kLanes, 1, PutByDivision>();
     kernels.encode[static_cast<int>(EncodeModel::kAlias)][0] =
         encoder<Traits, kLanes, 1, PutByAlias>();
     kernels.decode[static_cast<int>(Lookup::kBinarySearch)][0] =
-        decoder<Traits, kLanes, 1, BinarySearch>();
+        decoder<Traits, kLanes, 1, FindDirectly<BinarySearch>>();
     kernels.decode[static_cast<int>(Lookup::kAlias)][0] =
-        decoder<Traits, kLanes, 1, AliasTable>();
+        decoder<Traits, kLanes, 1, FindDirectly<AliasTable>>();
 }
 
 template <typename Traits>

@@ -112,6 +112,10 @@ private:
         if (task_.indexes.data == nullptr) return true;
         for (int r = 0; r < kRows; ++r) {
             std::int32_t* tile = indexes_ + r * kTileStride;
+            const std::int64_t next = first + count;
+            const std::int64_t ahead = smaller<std::int64_t>(
+                kTileSymbols, symbols_in_row(task_, first_row_) - next);
+            prefetch_tile(task_.indexes, first_row_ + r, next, static_cast<int>(ahead));
             const std::int32_t* loaded =
                 load_tile(task_.indexes, first_row_ + r, first, count, tile);
             if (!all_name_tables(loaded, count, task_.tables.num_tables)) {

@@ -113,6 +113,9 @@ private:
         outside_ = false;
         for (int r = 0; r < kRows; ++r) {
             const std::int64_t row = first_row_ + r;
+            const auto ahead = static_cast<int>(smaller<std::int64_t>(first, kTileSymbols));
+            prefetch_tile(task_.symbols, row, first - ahead, ahead);
+            prefetch_tile(task_.indexes, row, first - ahead, ahead);
             const std::int32_t* symbols =
                 load_tile(task_.symbols, row, first, count, symbols_tile_);
             const std::int32_t* indexes =

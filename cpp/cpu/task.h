@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "torch_ans/config.h"
 #include "torch_ans/views.h"
 
 namespace torch_ans {
@@ -60,6 +61,8 @@ struct CodecKernels {
 
 using KernelTable = CodecKernels[kFamilies][kLaneCounts];
 
+inline namespace TORCH_ANS_ISA {
+
 inline bool accepts_all(const CodingTask& /*task*/) { return true; }
 
 /// The number of symbols in a row.
@@ -67,5 +70,7 @@ inline std::int64_t symbols_in_row(const CodingTask& task, std::int64_t row) {
     const std::int64_t left = task.total - row * task.row_length;
     return left < 0 ? 0 : (left < task.row_length ? left : task.row_length);
 }
+
+}  // namespace TORCH_ANS_ISA
 
 }  // namespace torch_ans

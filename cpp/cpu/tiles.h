@@ -3,7 +3,7 @@
 #pragma once
 
 #include "task.h"
-#include "torch_ans/config.h"
+#include "torch_ans/select.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -29,6 +29,12 @@ TORCH_ANS_FN void with_type(IntType type, const Body& body) {
         case IntType::kInt32: return body(std::int32_t{});
         case IntType::kInt64: return body(std::int64_t{});
     }
+}
+
+TORCH_ANS_FN std::size_t size_of(IntType type) {
+    std::size_t size = 0;
+    with_type(type, [&](auto sample) { size = sizeof(sample); });
+    return size;
 }
 
 /// Splits elements [first, first + count) of a row into runs of one stride and calls
@@ -78,6 +84,21 @@ TORCH_ANS_FN const std::int32_t* load_tile(const IntArray& array, std::int64_t r
                          });
     });
     return tile;
+}
+
+/// Asks for elements [first, first + count) of a row, which the caller will load before long:
+/// tiles of several rows, from last to first, are no stream that a CPU sees through.
+TORCH_ANS_FN void prefetch_tile(const IntArray& array, std::int64_t row, std::int64_t first,
+                                int count) {
+    constexpr int kLine = 64;
+    if (array.data == nullptr || array.inner_stride != 1 || count <= 0 ||
+        first + count > array.inner_size) {
+        return;
+    }
+    const auto size = static_cast<std::int64_t>(size_of(array.type));
+    const auto* begin =
+        static_cast<const std::uint8_t*>(array.data) + (row * array.row_stride + first) * size;
+    for (std::int64_t byte = 0; byte < count * size; byte += kLine) prefetch(begin + byte);
 }
 
 /// One element, at full width.
@@ -155,12 +176,11 @@ struct IdFlags {
 };
 
 /// ids[t] = base of the symbol's table + symbol, the sentinel's for a symbol outside the table.
-/// Where a flag is set, ids still name existing records.
+/// With a bad index no ids are made; where `outside` is set they still name existing records.
 TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
                               const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    std::uint32_t bad_index = 0;
-    std::uint32_t outside = 0;
     if (indexes == nullptr) {
+        std::uint32_t outside = 0;
         const std::uint32_t limit = tables.limits[0];
         const std::uint32_t last = tables.info[0].last;
         const auto offset = static_cast<std::uint32_t>(tables.offsets[0]);
@@ -171,19 +191,18 @@ TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symb
         }
         return {false, outside != 0};
     }
-    const std::uint32_t direct = tables.bypass_coding ? 0 : 1;
+    if (!all_name_tables(indexes, count, tables.num_tables)) return {true, false};
+    const std::uint64_t direct = tables.bypass_coding ? 0 : 1;
+    std::uint64_t too_high = 0;
     for (int t = 0; t < count; ++t) {
-        const auto index = static_cast<std::uint32_t>(indexes[t]);
-        const std::uint32_t is_bad = index >= tables.num_tables;
-        bad_index |= is_bad;
-        const TableInfo& info = tables.info[is_bad != 0 ? 0 : index];
+        const TableInfo& info = tables.info[static_cast<std::uint32_t>(indexes[t])];
         const std::uint32_t v =
             static_cast<std::uint32_t>(symbols[t]) - static_cast<std::uint32_t>(info.offset);
-        const std::uint32_t is_outside = v >= info.last + direct;
-        outside |= is_outside;
-        ids[t] = info.base + (is_outside != 0 ? info.last : v);
+        const std::uint32_t last = info.last;
+        too_high |= last + direct - 1 - v;  // negative from last + direct on
+        ids[t] = info.base + select_below(v, last, v, last);
     }
-    return {bad_index != 0, outside != 0};
+    return {false, too_high >> 63 != 0};
 }
 
 }  // namespace TORCH_ANS_ISA

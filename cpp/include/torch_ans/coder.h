@@ -5,7 +5,10 @@
 /// last symbol to the first) and are read back from the end.
 #pragma once
 
+#include <type_traits>
+
 #include "torch_ans/rans.h"
+#include "torch_ans/select.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -18,28 +21,28 @@ TORCH_ANS_FN typename Traits::State put_limit(std::uint32_t freq, int precision)
            << (Traits::kLowerBits - precision + Traits::kWordBits);
 }
 
-/// Appends the words that `x` has to give up and advances `out` past them.
+/// Appends the words that `x` has to give up, advances `out` past them and sets `freed` to their
+/// bits: what is left is x >> freed.
 /// Branch-free: always stores, advances by what was needed. Writes at most
 /// `max(sizeof(Word) * kMaxWords, sizeof(Word))` bytes at `out`.
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State renormalise_put(typename Traits::State x,
                                                     typename Traits::State limit,
-                                                    std::uint8_t*& out) {
+                                                    std::uint8_t*& out, std::uint32_t& freed) {
     using State = typename Traits::State;
+    std::uint32_t need = static_cast<std::uint32_t>(x >= limit);
     if constexpr (Traits::kMaxWords == 1) {
         store(out, static_cast<typename Traits::Word>(x));
-        const State need = opaque(static_cast<State>(x >= limit));
-        out += need * sizeof(typename Traits::Word);
-        return x >> (need * Traits::kWordBits);
     } else {
         // The low word leaves first, so both candidates are one little-endian store.
         static_assert(Traits::kWordBits == 8, "two words are two bytes");
         store(out, static_cast<std::uint16_t>(x));
-        const State need = opaque(static_cast<State>(x >= limit) +
-                                  static_cast<State>((x >> Traits::kWordBits) >= limit));
-        out += need;
-        return x >> (need * Traits::kWordBits);
+        need += static_cast<std::uint32_t>((x >> Traits::kWordBits) >= limit);
     }
+    need = opaque(need);
+    out += need * sizeof(typename Traits::Word);
+    freed = need * Traits::kWordBits;
+    return static_cast<State>(x >> freed);
 }
 
 /// Reads the words that `x` lacks from below `in` and moves `in` down past them.
@@ -48,21 +51,24 @@ template <typename Traits>
 TORCH_ANS_FN typename Traits::State renormalise_get(typename Traits::State x,
                                                     const std::uint8_t*& in) {
     using State = typename Traits::State;
+    using Word = typename Traits::Word;
+    const auto refilled =
+        static_cast<State>(static_cast<State>(x << Traits::kWordBits) | load<Word>(in - sizeof(Word)));
+    State less;  // -1 where a word enters
     if constexpr (Traits::kMaxWords == 1) {
-        using Word = typename Traits::Word;
-        const Word word = load<Word>(in - sizeof(Word));
-        const State refilled = static_cast<State>(x << Traits::kWordBits) | word;
-        const State need = opaque(static_cast<State>(x < Traits::kLowerBound));
-        in -= need * sizeof(Word);
-        return x ^ ((x ^ refilled) & (State{0} - need));
+        const State full = select_below(x, Traits::kLowerBound, refilled, x, less);
+        in += static_cast<std::int64_t>(sizeof(Word)) *
+              static_cast<std::make_signed_t<State>>(less);
+        return full;
     } else {
         // The byte nearest to `in` enters first: it is the top byte of a little-endian load.
-        const std::uint64_t bytes = load<std::uint32_t>(in - 4);
-        const State need = opaque(static_cast<State>(x < Traits::kLowerBound) +
-                                  static_cast<State>(x < (Traits::kLowerBound >> 8)));
-        in -= need;
-        const std::uint64_t window = (static_cast<std::uint64_t>(x) << 32) | bytes;
-        return static_cast<State>((window << (8 * need)) >> 32);
+        static_assert(Traits::kWordBits == 8, "two words are two bytes");
+        const State refilled_twice = x << 16 | load<std::uint16_t>(in - 2);
+        State less_again;
+        State full = select_below(x, Traits::kLowerBound, refilled, x, less);
+        full = select_below(x, Traits::kLowerBound >> 8, refilled_twice, full, less_again);
+        in += static_cast<std::int32_t>(less + less_again);
+        return full;
     }
 }
 
@@ -70,16 +76,16 @@ TORCH_ANS_FN typename Traits::State renormalise_get(typename Traits::State x,
 ///
 /// C(s, x) = ((x / freq) << precision) + x % freq + start
 ///         = x + (x / freq) * (2^precision - freq) + start,
-/// and x / freq = multiply_high(x, reciprocal) >> shift exactly, for every x the state can hold:
-/// with 2^shift < freq <= 2^(shift + 1) and reciprocal = ceil(2^(bits + shift) / freq) the error
-/// is under 1 / freq (Alverson, "Integer division using reciprocals", 1991; as used by Giesen's
-/// ryg_rans). freq == 1 has no such reciprocal in `bits` bits: reciprocal = 2^bits - 1 gives
-/// x - 1 instead, which `bias` makes good.
+/// and x / freq = multiply_high(2 x, reciprocal) >> shift exactly, for every x the state can hold:
+/// with 2^(shift - 1) < freq <= 2^shift and reciprocal = ceil(2^(bits - 1 + shift) / freq) the
+/// error is under x / 2^(bits - 1) / freq < 1 / freq (Alverson, "Integer division using
+/// reciprocals", 1991; as used by Giesen's ryg_rans). As the state leaves a bit free, this holds
+/// for freq == 1 as well.
 template <typename State>
 struct EncoderRecord {
     State reciprocal;
     std::uint32_t freq;
-    std::uint32_t bias;
+    std::uint32_t start;
     std::uint32_t complement;  ///< 2^precision - freq
     std::uint32_t shift;
 };
@@ -88,41 +94,50 @@ template <typename State>
 TORCH_ANS_FN EncoderRecord<State> make_record(std::uint32_t start, std::uint32_t freq,
                                               int precision) {
     constexpr int kBits = 8 * static_cast<int>(sizeof(State));
-    const std::uint32_t total = std::uint32_t{1} << precision;
     EncoderRecord<State> record{};
     record.freq = freq;
-    record.complement = total - freq;
-    if (freq == 1) {
-        record.reciprocal = static_cast<State>(~State{0});
-        record.bias = start + total - 1;
-        return record;
-    }
-    record.shift = static_cast<std::uint32_t>(bit_width(freq - 1) - 1);
-    record.bias = start;
-    // ceil(2^(kBits + shift) / freq) by long division in two half-width digits.
+    record.start = start;
+    record.complement = (std::uint32_t{1} << precision) - freq;
+    record.shift = static_cast<std::uint32_t>(bit_width(freq - 1));
+    // By long division in two half-width digits.
     const State half = State{1} << (kBits / 2);
-    const State top = static_cast<State>(half << record.shift);
+    const State top = static_cast<State>((half >> 1) << record.shift);
     const State high = static_cast<State>(top / freq);
     const State low = static_cast<State>(((top % freq) * half + (freq - 1)) / freq);
     record.reciprocal = static_cast<State>((high << (kBits / 2)) + low);
     return record;
 }
 
-/// C(s, x) through a record, renormalisation included.
+/// x / freq / 2^freed.
+TORCH_ANS_FN std::uint64_t divide(std::uint64_t x, const EncoderRecord<std::uint64_t>& record,
+                                  std::uint32_t freed) {
+    return multiply_high(x + x, record.reciprocal) >> (record.shift + freed);
+}
+
+TORCH_ANS_FN std::uint32_t divide(std::uint32_t x, const EncoderRecord<std::uint32_t>& record,
+                                  std::uint32_t freed) {
+    const std::uint64_t product = static_cast<std::uint64_t>(x) * record.reciprocal;
+    return static_cast<std::uint32_t>(product >> (31 + record.shift + freed));
+}
+
+/// C(s, x) through a record, renormalisation included. The division starts from the state as it
+/// was, as (x >> freed) / freq = (x / freq) >> freed: it need not wait for the renormalisation.
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State put(typename Traits::State x,
                                         const EncoderRecord<typename Traits::State>& record,
                                         int precision, std::uint8_t*& out) {
-    x = renormalise_put<Traits>(x, put_limit<Traits>(record.freq, precision), out);
-    const auto quotient = multiply_high(x, record.reciprocal) >> record.shift;
-    return x + record.bias + quotient * record.complement;
+    std::uint32_t freed;
+    const auto rest =
+        renormalise_put<Traits>(x, put_limit<Traits>(record.freq, precision), out, freed);
+    return rest + record.start + divide(x, record, freed) * record.complement;
 }
 
 /// C(s, x) as it is defined, by a division: for tables too short-lived to prepare records.
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State put(typename Traits::State x, std::uint32_t start,
                                         std::uint32_t freq, int precision, std::uint8_t*& out) {
-    x = renormalise_put<Traits>(x, put_limit<Traits>(freq, precision), out);
+    std::uint32_t freed;
+    x = renormalise_put<Traits>(x, put_limit<Traits>(freq, precision), out, freed);
     const auto quotient = x / freq;
     return (quotient << precision) + (x - quotient * freq) + start;
 }
@@ -133,7 +148,8 @@ TORCH_ANS_FN typename Traits::State put_scattered(typename Traits::State x, std:
                                                   std::uint32_t freq, int precision,
                                                   const std::uint16_t* slots,
                                                   std::uint8_t*& out) {
-    x = renormalise_put<Traits>(x, put_limit<Traits>(freq, precision), out);
+    std::uint32_t freed;
+    x = renormalise_put<Traits>(x, put_limit<Traits>(freq, precision), out, freed);
     const auto quotient = x / freq;
     return (quotient << precision) + slots[start + (x - quotient * freq)];
 }
@@ -156,7 +172,8 @@ TORCH_ANS_FN typename Traits::State get(typename Traits::State x, std::uint32_t 
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State put_bits(typename Traits::State x, std::uint32_t bits,
                                              int count, std::uint8_t*& out) {
-    x = renormalise_put<Traits>(x, put_limit<Traits>(1, count), out);
+    std::uint32_t freed;
+    x = renormalise_put<Traits>(x, put_limit<Traits>(1, count), out, freed);
     return (x << count) | bits;
 }
 

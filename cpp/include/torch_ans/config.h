@@ -12,12 +12,15 @@
 
 #if defined(_MSC_VER) && !defined(__clang__)
 #define TORCH_ANS_FN TORCH_ANS_HOST_DEVICE __forceinline
+#define TORCH_ANS_COLD TORCH_ANS_HOST_DEVICE __declspec(noinline)
 #define TORCH_ANS_UNROLL
 #define TORCH_ANS_RESTRICT __restrict
 #else
 /// A function of the coder: always inlined, so that no copy compiled for one instruction set is
 /// shared with code compiled for another.
 #define TORCH_ANS_FN TORCH_ANS_HOST_DEVICE inline __attribute__((always_inline))
+/// A function for rare cases, kept out of the loops that call it.
+#define TORCH_ANS_COLD TORCH_ANS_HOST_DEVICE __attribute__((noinline, cold))
 #if defined(__clang__)
 #define TORCH_ANS_UNROLL _Pragma("clang loop unroll(full)")
 #elif defined(__CUDACC__)
@@ -68,6 +71,23 @@ TORCH_ANS_FN T opaque(T value) {
     asm("" : "+r"(value));
 #endif
     return value;
+}
+
+TORCH_ANS_FN bool unlikely(bool condition) {
+#if defined(__GNUC__)
+    return __builtin_expect(condition, false);
+#else
+    return condition;
+#endif
+}
+
+/// Asks for the cache line of `address`; any address will do.
+TORCH_ANS_FN void prefetch(const void* address) {
+#if defined(__GNUC__) && !defined(__CUDA_ARCH__)
+    __builtin_prefetch(address);
+#else
+    (void)address;
+#endif
 }
 
 /// The upper half of the double-width product.

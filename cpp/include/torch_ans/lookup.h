@@ -2,7 +2,7 @@
 /// `Match find(tables, info, slot)` for slots below 2^precision.
 #pragma once
 
-#include "torch_ans/config.h"
+#include "torch_ans/select.h"
 #include "torch_ans/views.h"
 
 namespace torch_ans {
@@ -45,35 +45,53 @@ struct InverseCdf {
     /// `rank >= freq` says that the bucket could not tell: ask `find_slowly`.
     static TORCH_ANS_FN Match find_fast(const TablesView& tables, const TableInfo& info,
                                         std::uint32_t slot) {
-        const Bucket bucket = tables.buckets[info.bucket + (slot >> info.shift)];
-        const std::uint32_t in_bucket = slot & ((std::uint32_t{1} << info.shift) - 1);
+        // The fields are loaded one by one: a load costs less than taking a register apart.
+        const Bucket* table = tables.buckets + info.bucket;
+        const auto* bucket = reinterpret_cast<const std::uint8_t*>(table + (slot >> info.shift));
+        return choose(load<std::uint16_t>(bucket), load<std::uint16_t>(bucket + 2),
+                      load<std::uint16_t>(bucket + 4), load<std::uint16_t>(bucket + 6),
+                      slot & ((std::uint32_t{1} << info.shift) - 1));
+    }
+
+    /// The same for a bucket that is there already.
+    static TORCH_ANS_FN Match resolve(Bucket bucket, const TableInfo& info, std::uint32_t slot) {
         const auto low = static_cast<std::uint32_t>(bucket);
         const auto high = static_cast<std::uint32_t>(bucket >> 32);
-        const std::uint32_t cut = low & 0xffffu;
-        const std::uint32_t before = low >> 16;
-        const std::uint32_t is_b = opaque(static_cast<std::uint32_t>(in_bucket >= cut));
-        const std::uint32_t mask = 0u - is_b;
-        const std::uint32_t freq_a = before + cut;
-        const std::uint32_t rank_a = before + in_bucket;
-        Match match;
-        match.symbol = (high >> 16) + is_b;
-        match.freq = freq_a ^ ((freq_a ^ (high & 0xffffu)) & mask);
-        match.rank = rank_a ^ ((rank_a ^ (in_bucket - cut)) & mask);
-        return match;
+        return choose(low & 0xffffu, low >> 16, high & 0xffffu, high >> 16,
+                      slot & ((std::uint32_t{1} << info.shift) - 1));
+    }
+
+    /// The symbol alone, for buckets that hold more than two, or one that needs care.
+    static TORCH_ANS_FN std::uint32_t search_bucket(const TablesView& tables,
+                                                    const TableInfo& info, std::uint32_t slot) {
+        const Bucket* bucket = tables.buckets + info.bucket + (slot >> info.shift);
+        const std::uint32_t past = ((slot >> info.shift) + 1) << info.shift;
+        const auto first = static_cast<std::uint32_t>(bucket[0] >> 48);
+        // A bucket is named after the symbol at its start, which the bucket before ends in.
+        const std::uint32_t high = past >> tables.freq_precision != 0
+                                       ? info.last
+                                       : static_cast<std::uint32_t>(bucket[1] >> 48);
+        return search_cdf(tables.cdf + info.base, first, high, slot);
     }
 
     static TORCH_ANS_FN Match find_slowly(const TablesView& tables, const TableInfo& info,
                                           std::uint32_t slot) {
-        const Bucket bucket = tables.buckets[info.bucket + (slot >> info.shift)];
-        const std::uint32_t* cdf = tables.cdf + info.base;
-        const auto first = static_cast<std::uint32_t>(bucket >> 48);
-        return match_at(cdf, search_cdf(cdf, first, info.last, slot), slot);
+        return match_at(tables.cdf + info.base, search_bucket(tables, info, slot), slot);
     }
 
     static TORCH_ANS_FN Match find(const TablesView& tables,
                                    const TableInfo& info, std::uint32_t slot) {
         const Match match = find_fast(tables, info, slot);
         return match.rank < match.freq ? match : find_slowly(tables, info, slot);
+    }
+
+private:
+    static TORCH_ANS_FN Match choose(std::uint32_t cut, std::uint32_t before, std::uint32_t freq_b,
+                                     std::uint32_t symbol_a, std::uint32_t in_bucket) {
+        Match match{symbol_a, freq_b, in_bucket - cut};
+        select_pair_below(in_bucket, cut, before + cut, before + in_bucket, match.freq, match.rank,
+                          match.symbol);
+        return match;
     }
 };
 

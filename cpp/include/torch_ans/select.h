@@ -1,0 +1,59 @@
+/// Choices that are close to a coin toss, made without a branch. Compilers like to turn
+/// `a < b ? c : d` back into one, and a mispredicted branch costs more than a whole symbol.
+#pragma once
+
+#include "torch_ans/config.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+
+/// `a < b ? below : otherwise`; `mask` is all ones where a < b, else 0.
+template <typename T>
+TORCH_ANS_FN T select_below(T a, T b, T below, T otherwise, T& mask) {
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDA_ARCH__)
+    asm("cmp %[b], %[a]\n\tcmovb %[below], %[chosen]\n\tsbb %[mask], %[mask]"
+        : [chosen] "+&r"(otherwise), [mask] "=r"(mask)
+        : [a] "r"(a), [b] "r"(b), [below] "r"(below)
+        : "cc");
+    return otherwise;
+#else
+    mask = static_cast<T>(T{0} - opaque(static_cast<T>(a < b)));
+    return static_cast<T>(otherwise ^ ((otherwise ^ below) & mask));
+#endif
+}
+
+/// `a < b ? below : otherwise`.
+template <typename T>
+TORCH_ANS_FN T select_below(T a, T b, T below, T otherwise) {
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDA_ARCH__)
+    asm("cmp %[b], %[a]\n\tcmovb %[below], %[chosen]"
+        : [chosen] "+&r"(otherwise)
+        : [a] "r"(a), [b] "r"(b), [below] "r"(below)
+        : "cc");
+    return otherwise;
+#else
+    T mask;
+    return select_below(a, b, below, otherwise, mask);
+#endif
+}
+
+/// Two such choices at once; adds 1 to `count` unless a < b.
+TORCH_ANS_FN void select_pair_below(std::uint32_t a, std::uint32_t b, std::uint32_t below1,
+                                    std::uint32_t below2, std::uint32_t& value1,
+                                    std::uint32_t& value2, std::uint32_t& count) {
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDA_ARCH__)
+    asm("cmp %[b], %[a]\n\tcmovb %[below1], %[value1]\n\tcmovb %[below2], %[value2]\n\t"
+        "sbb $-1, %[count]"
+        : [value1] "+&r"(value1), [value2] "+&r"(value2), [count] "+&r"(count)
+        : [a] "r"(a), [b] "r"(b), [below1] "r"(below1), [below2] "r"(below2)
+        : "cc");
+#else
+    std::uint32_t mask;
+    value1 = select_below(a, b, below1, value1, mask);
+    value2 ^= (value2 ^ below2) & mask;
+    count += 1 + mask;
+#endif
+}
+
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
