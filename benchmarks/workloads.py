@@ -174,12 +174,14 @@ def _gaussian_pmf(scale: float, half: int) -> np.ndarray:
         torch.special.ndtr((0.5 - edges) / scale),
         torch.special.ndtr((-0.5 - edges) / scale),
     )
-    return (upper - lower).numpy()
+    pmf: np.ndarray = (upper - lower).numpy()
+    return pmf
 
 
 def _two_sided(ratio: float) -> np.ndarray:
-    weights = ratio ** np.abs(np.arange(256) - 128.0)
-    return weights / weights.sum()
+    weights: np.ndarray = ratio ** np.abs(np.arange(256) - 128.0)
+    pmf: np.ndarray = weights / weights.sum()
+    return pmf
 
 
 def _entropy(pmf: np.ndarray) -> float:
