@@ -14,23 +14,33 @@ constexpr int header_bytes(int lanes) {
     return lanes * static_cast<int>(sizeof(typename Traits::State));
 }
 
+/// Whether a row of `row_bytes` (its length word counted in) can be `length` bytes long.
+template <typename Traits>
+TORCH_ANS_FN bool is_length(std::int64_t length, std::int64_t row_bytes, int lanes) {
+    const std::int64_t header = lanes * static_cast<int>(sizeof(typename Traits::State));
+    return length >= header && length <= row_bytes - kLengthBytes &&
+           (length - header) % static_cast<int>(sizeof(typename Traits::Word)) == 0;
+}
+
+/// Whether a lane can be in this state between two operations.
+template <typename Traits>
+TORCH_ANS_FN bool is_state(typename Traits::State x) {
+    return (x >> Traits::kLowerBits) != 0 && (x >> Traits::kUsedBits) == 0;
+}
+
 /// Whether a row's length word and states can have been written by an encoder: `row` points at
-/// the length word, `row_bytes` counts it in. Nothing else of the row is looked at.
+/// the length word. Nothing else of the row is looked at.
 template <typename Traits, int kLanes>
 TORCH_ANS_FN bool is_well_formed(const std::uint8_t* row, std::int64_t row_bytes) {
-    constexpr int kHeader = header_bytes<Traits>(kLanes);
-    const std::int64_t length = load<std::int32_t>(row);
-    if (row_bytes < kLengthBytes + kHeader || length < kHeader ||
-        length > row_bytes - kLengthBytes ||
-        (length - kHeader) % static_cast<int>(sizeof(typename Traits::Word)) != 0) {
+    if (row_bytes < kLengthBytes + header_bytes<Traits>(kLanes) ||
+        !is_length<Traits>(load<std::int32_t>(row), row_bytes, kLanes)) {
         return false;
     }
     bool in_range = true;
     for (int lane = 0; lane < kLanes; ++lane) {
         using State = typename Traits::State;
-        const auto x =
-            load<State>(row + kLengthBytes + lane * static_cast<int>(sizeof(State)));
-        in_range &= (x >> Traits::kLowerBits) != 0 && (x >> Traits::kUsedBits) == 0;
+        in_range &= is_state<Traits>(
+            load<State>(row + kLengthBytes + lane * static_cast<int>(sizeof(State))));
     }
     return in_range;
 }

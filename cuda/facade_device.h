@@ -1,0 +1,107 @@
+/// The facade on a GPU. Included by facade.h only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#define TORCH_ANS_DEVICE __device__ __forceinline__
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+constexpr int kWarpSize = 32;
+
+TORCH_ANS_DEVICE unsigned thread_index() { return threadIdx.x; }
+TORCH_ANS_DEVICE unsigned block_size() { return blockDim.x; }
+TORCH_ANS_DEVICE unsigned block_index() { return blockIdx.x; }
+TORCH_ANS_DEVICE unsigned grid_size() { return gridDim.x; }
+TORCH_ANS_DEVICE unsigned lane_index() { return threadIdx.x & 31u; }
+TORCH_ANS_DEVICE unsigned warp_index() { return threadIdx.x >> 5; }
+
+TORCH_ANS_DEVICE unsigned lanes_below() {
+  unsigned mask;
+  asm("mov.u32 %0, %%lanemask_lt;" : "=r"(mask));
+  return mask;
+}
+
+TORCH_ANS_DEVICE unsigned lanes_above() {
+  unsigned mask;
+  asm("mov.u32 %0, %%lanemask_gt;" : "=r"(mask));
+  return mask;
+}
+
+TORCH_ANS_DEVICE int count_bits(unsigned value) { return __popc(value); }
+/// The number of the lowest set bit; -1 for 0.
+TORCH_ANS_DEVICE int lowest_bit(unsigned value) { return __ffs(static_cast<int>(value)) - 1; }
+
+/// Collectives of the whole warp.
+TORCH_ANS_DEVICE unsigned ballot(bool vote) { return __ballot_sync(0xffffffffu, vote); }
+TORCH_ANS_DEVICE bool any(bool vote) { return __any_sync(0xffffffffu, vote) != 0; }
+template <typename T>
+TORCH_ANS_DEVICE T shuffle(T value, unsigned source) {
+  return __shfl_sync(0xffffffffu, value, static_cast<int>(source));
+}
+TORCH_ANS_DEVICE void sync_warp() { __syncwarp(); }
+/// A barrier of the whole block.
+TORCH_ANS_DEVICE void sync_block() { __syncthreads(); }
+
+/// Reads memory that no one writes while the kernel runs, through the read-only cache. `T` is of
+/// 1, 2, 4, 8 or 16 bytes and aligned to its size.
+template <typename T>
+TORCH_ANS_DEVICE T cached_load(const T* source) {
+  T value;
+  if constexpr (sizeof(T) == 16) {
+    const uint4 bits = __ldg(reinterpret_cast<const uint4*>(source));
+    memcpy(&value, &bits, sizeof(T));
+  } else if constexpr (sizeof(T) == 8) {
+    const uint2 bits = __ldg(reinterpret_cast<const uint2*>(source));
+    memcpy(&value, &bits, sizeof(T));
+  } else {
+    value = __ldg(source);
+  }
+  return value;
+}
+
+/// Reads and writes of what is used once: they should not push tables out of the caches.
+template <typename T>
+TORCH_ANS_DEVICE T streaming_load(const T* source) {
+  if constexpr (sizeof(T) == 8) {
+    return static_cast<T>(__ldcs(reinterpret_cast<const long long*>(source)));
+  } else {
+    return __ldcs(source);
+  }
+}
+
+template <typename T>
+TORCH_ANS_DEVICE void streaming_store(T* target, T value) {
+  if constexpr (sizeof(T) == 8) {
+    __stcs(reinterpret_cast<long long*>(target), static_cast<long long>(value));
+  } else {
+    __stcs(target, value);
+  }
+}
+
+TORCH_ANS_DEVICE void atomic_add(unsigned* target, unsigned value) { atomicAdd(target, value); }
+TORCH_ANS_DEVICE void atomic_min(std::uint64_t* target, std::uint64_t value) {
+  atomicMin(reinterpret_cast<unsigned long long*>(target), value);
+}
+
+/// Elements of the block's dynamic shared memory, from byte `offset` on.
+template <typename T>
+class SharedArray {
+ public:
+  TORCH_ANS_DEVICE explicit SharedArray(std::size_t offset) {
+    extern __shared__ uint4 dynamic_shared_memory[];
+    data_ = reinterpret_cast<T*>(reinterpret_cast<char*>(dynamic_shared_memory) + offset);
+  }
+  TORCH_ANS_DEVICE T get(unsigned i) const { return data_[i]; }
+  TORCH_ANS_DEVICE void set(unsigned i, T value) const { data_[i] = value; }
+
+ private:
+  T* data_;
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans

@@ -1,0 +1,104 @@
+/// From what a caller has to what kernels want.
+#pragma once
+
+#include <limits>
+#include <utility>
+
+#include "device_tables.h"
+#include "task.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+/// A push or a pop as the bindings describe it. Pointers but `tables` name device memory.
+struct HostTask {
+  const CodingTables* tables;
+  const std::uint8_t* image;  ///< of `tables`, for `state_bytes`; aligned to 16
+  int state_bytes;
+  int lanes;
+  std::uint8_t* stream;
+  std::int64_t row_bytes;
+  IntArray symbols;
+  IntArray indexes;
+  std::int64_t rows;
+  std::int64_t row_length;
+  std::int64_t total;
+  int bypass_precision;
+  bool require_end;
+  std::uint8_t* headers;
+  RowResult* results;
+  std::uint32_t* failed;
+};
+
+/// The longest row that a push or a pop can code.
+constexpr std::int64_t kMaxRowLength = std::numeric_limits<std::int32_t>::max();
+
+inline std::pair<std::int64_t, std::int64_t> range_of(IntType type) {
+  switch (type) {
+    case IntType::kUint8:
+      return {0, UINT8_MAX};
+    case IntType::kInt8:
+      return {INT8_MIN, INT8_MAX};
+    case IntType::kUint16:
+      return {0, UINT16_MAX};
+    case IntType::kInt16:
+      return {INT16_MIN, INT16_MAX};
+    case IntType::kInt32:
+      return {INT32_MIN, INT32_MAX};
+    case IntType::kInt64:
+      break;
+  }
+  return {INT64_MIN, INT64_MAX};
+}
+
+inline Elements make_elements(const IntArray& array, std::int64_t row_length) {
+  Elements elements{};
+  elements.data = array.data;
+  elements.type = array.type;
+  elements.row_stride = array.row_stride;
+  elements.outer_stride = array.outer_stride;
+  elements.inner_stride = array.inner_stride;
+  elements.flat = array.data == nullptr || row_length <= array.inner_size || array.inner_size <= 1;
+  if (array.inner_size == 1 && row_length > 1) elements.inner_stride = array.outer_stride;
+  if (!elements.flat) {
+    const auto size = static_cast<std::uint32_t>(array.inner_size);
+    elements.inner_size = size;
+    elements.shift = static_cast<std::uint32_t>(bit_width(size - 1) - 1);
+    const std::uint64_t top = std::uint64_t{1} << (32 + elements.shift);
+    elements.reciprocal = static_cast<std::uint32_t>((top + size - 1) / size);
+  }
+  return elements;
+}
+
+/// `rows_per_warp` is the most that fits; launches may lower it.
+inline CoderTask make_task(const HostTask& host) {
+  const CodingTables& tables = *host.tables;
+  CoderTask task{};
+  task.tables = image_view(tables, host.state_bytes, host.image);
+  const ImageLayout layout = image_layout(tables, host.state_bytes);
+  task.slot_starts = reinterpret_cast<const std::uint32_t*>(host.image + layout.slot_starts);
+  task.stream = host.stream;
+  task.row_bytes = host.row_bytes;
+  task.symbols = make_elements(host.symbols, host.row_length);
+  task.indexes = make_elements(host.indexes, host.row_length);
+  task.rows = host.rows;
+  task.total = host.total;
+  task.row_length = static_cast<std::uint32_t>(host.row_length);
+  task.lanes_log2 = bit_width(static_cast<std::uint64_t>(host.lanes)) - 1;
+  task.rows_per_warp = 32 / host.lanes;
+  task.bypass_precision = host.bypass_precision;
+  task.require_end = host.require_end;
+  const auto range = range_of(host.symbols.type);
+  task.lowest_symbol = range.first;
+  task.highest_symbol = range.second;
+  task.symbols_fit = tables.min_symbol() >= range.first && tables.max_symbol() <= range.second;
+  task.headers = host.headers;
+  task.results = host.results;
+  task.failed = host.failed;
+  return task;
+}
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans

@@ -1,0 +1,125 @@
+/// Where a thread of a warp sits: which row it works on and which lane of it it is.
+#pragma once
+
+#include "facade.h"
+#include "task.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+/// A warp holds `rows_per_warp` rows of `lanes` neighbouring threads each; threads beyond them
+/// have no row (they help to move data). kFixedLanes: 32, or 0 for 1 to 16 lanes, known only at
+/// run time.
+template <int kFixedLanes>
+class Seat {
+ public:
+  static_assert(kFixedLanes == 32 || kFixedLanes == 0, "one kernel serves 1 to 16 lanes");
+  static constexpr bool kWide = kFixedLanes == 32;
+
+  /// The seats of a warp that takes rows from `first_row` on.
+  TORCH_ANS_DEVICE Seat(const CoderTask& task, std::int64_t first_row) : first_row_(first_row) {
+    const unsigned thread = lane_index();
+    lanes_log2_ = kWide ? 5 : task.lanes_log2;
+    const unsigned slot = kWide ? 0 : thread >> lanes_log2_;
+    lane_ = kWide ? thread : thread & (lanes() - 1);
+    row_ = first_row + slot;
+    has_row_ = row_ < task.rows && (kWide || slot < static_cast<unsigned>(task.rows_per_warp));
+    row_mask_ = kWide ? 0xffffffffu : ((1u << lanes()) - 1) << (slot << lanes_log2_);
+    below_ = lanes_below() & row_mask_;
+    above_ = lanes_above() & row_mask_;
+  }
+
+  TORCH_ANS_DEVICE unsigned lanes() const { return kWide ? 32u : 1u << lanes_log2_; }
+  TORCH_ANS_DEVICE int lanes_log2() const { return lanes_log2_; }
+  TORCH_ANS_DEVICE unsigned lane() const { return lane_; }
+  TORCH_ANS_DEVICE std::int64_t first_row() const { return first_row_; }
+  TORCH_ANS_DEVICE std::int64_t row() const { return row_; }
+  TORCH_ANS_DEVICE bool has_row() const { return has_row_; }
+
+  /// Masks of threads: of the row, and the lanes of the row below and above this one.
+  TORCH_ANS_DEVICE unsigned row_mask() const { return row_mask_; }
+  TORCH_ANS_DEVICE unsigned below() const { return below_; }
+  TORCH_ANS_DEVICE unsigned above() const { return above_; }
+
+  /// The sum of `value` over the lanes above this one, and over the whole row.
+  struct Sums {
+    unsigned above;
+    unsigned all;
+  };
+
+  TORCH_ANS_DEVICE Sums sum_over_row(unsigned value) const {
+    unsigned sum = value;  // of this lane and those above it, once the loop is through
+    for (unsigned step = 1; step < lanes(); step *= 2) {
+      const unsigned other = shuffle(sum, (lane_index() + step) & 31u);
+      if (lane_ + step < lanes()) sum += other;
+    }
+    return {sum - value, shuffle(sum, lane_index() - lane_)};
+  }
+
+  TORCH_ANS_DEVICE std::uint64_t min_over_row(std::uint64_t value) const {
+    for (unsigned step = 1; step < lanes(); step *= 2) {
+      const std::uint64_t other = shuffle(value, lane_index() ^ step);
+      value = smaller(value, other);
+    }
+    return value;
+  }
+
+  /// Whether `vote` holds for any lane of the row.
+  TORCH_ANS_DEVICE bool any_in_row(bool vote) const { return (ballot(vote) & row_mask_) != 0; }
+
+ private:
+  int lanes_log2_;
+  unsigned lane_;
+  bool has_row_;
+  unsigned row_mask_;
+  unsigned below_;
+  unsigned above_;
+  std::int64_t first_row_;
+  std::int64_t row_;
+};
+
+/// The number of symbols in a row.
+TORCH_ANS_DEVICE std::uint32_t symbols_in_row(const CoderTask& task, std::int64_t row) {
+  const std::int64_t left = task.total - row * task.row_length;
+  return left <= 0 ? 0 : static_cast<std::uint32_t>(smaller<std::int64_t>(left, task.row_length));
+}
+
+/// What a row complains about, ordered so that the smallest names the first symbol.
+using Complaint = std::uint64_t;
+constexpr Complaint kNoComplaint = ~Complaint{0};
+
+TORCH_ANS_DEVICE Complaint complain(Status status, std::uint32_t position) {
+  return static_cast<Complaint>(position) << 8 | static_cast<Complaint>(status);
+}
+
+/// Notes what became of a row; called by its lane 0.
+TORCH_ANS_DEVICE void report_row(const CoderTask& task, std::int64_t row, Status status,
+                                 Complaint complaint, std::int64_t end) {
+  RowResult result{};
+  result.end = end;
+  result.status = static_cast<std::int32_t>(status);
+  if (complaint != kNoComplaint) {
+    result.status = static_cast<std::int32_t>(complaint & 0xffu);
+    result.position = static_cast<std::int64_t>(complaint >> 8);
+  }
+  task.results[row] = result;
+  if (result.status != static_cast<std::int32_t>(Status::kOk)) atomic_add(task.failed, 1);
+}
+
+/// Stages `kSteps` steps of all rows of a warp in shared memory, so that global memory is read
+/// and written along the rows while threads work across them. A row takes `17 * lanes` elements:
+/// with that stride neither direction meets bank conflicts (narrow warps only).
+struct StagingTile {
+  static constexpr unsigned kSteps = 16;
+  static constexpr unsigned kElements = 17 * kWarpSize;
+
+  /// The element of a row's lane at a step of the tile.
+  static TORCH_ANS_DEVICE unsigned place(unsigned slot, unsigned position, int lanes_log2) {
+    return ((slot * (kSteps + 1)) << lanes_log2) + position;
+  }
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans

@@ -1,0 +1,59 @@
+/// What one call asks of the CUDA engine. Plain data, passed to kernels by value; all pointers
+/// name device memory.
+#pragma once
+
+#include <cstdint>
+
+#include "torch_ans/views.h"
+
+namespace torch_ans {
+namespace gpu {
+
+/// An `IntArray` prepared for kernels: a position's outer index by multiplication.
+struct Elements {
+  void* data;  ///< null: absent
+  IntType type;
+  bool flat;  ///< a row has one stride: inner_stride
+  std::int64_t row_stride;
+  std::int64_t outer_stride;
+  std::int64_t inner_stride;
+  /// i / inner_size = multiply_high(i, reciprocal) >> shift for i < 2^31 (`make_record`).
+  std::uint32_t inner_size;
+  std::uint32_t reciprocal;
+  std::uint32_t shift;
+};
+
+/// What became of a row, in device memory, zeroed before a stream's first call. A row whose
+/// status is not kOk is left alone by all later calls: the first failure stays to be read.
+struct RowResult {
+  std::int32_t status;
+  std::int32_t reserved;
+  std::int64_t position;  ///< of the symbol that `status` complains about
+  std::int64_t end;       ///< bytes of the row, its length word included; kNoSpace: as needed
+};
+
+/// A push or a pop of `rows` rows; see CodingTask of the CPU engine, whose meaning is the same.
+struct CoderTask {
+  TablesView tables;                 ///< `info` has one entry more, which no index may name
+  const std::uint32_t* slot_starts;  ///< alias tables: where a symbol's slots start, by id
+  std::uint8_t* stream;
+  std::int64_t row_bytes;
+  Elements symbols;
+  Elements indexes;
+  std::int64_t rows;
+  std::int64_t total;
+  std::uint32_t row_length;  ///< below 2^31
+  std::int32_t lanes_log2;
+  std::int32_t rows_per_warp;  ///< at most 32 / lanes; fewer spread few rows over more warps
+  std::int32_t bypass_precision;
+  bool require_end;
+  std::int64_t lowest_symbol;  ///< of the symbols' type
+  std::int64_t highest_symbol;
+  bool symbols_fit;       ///< pop: every symbol of every table fits the symbols' type
+  std::uint8_t* headers;  ///< (rows, lanes * state bytes): scratch
+  RowResult* results;     ///< (rows,)
+  std::uint32_t* failed;  ///< rows whose result is not kOk; zeroed with `results`
+};
+
+}  // namespace gpu
+}  // namespace torch_ans

@@ -1,0 +1,317 @@
+/// Push: a warp encodes its rows from last symbol to first, a step (one symbol a lane) at a time.
+///
+/// All lanes of a row append to one sequence of words, the highest lane first. A lane finds its
+/// place by a ballot: it writes behind the words of the lanes above it. Steps run in quads that
+/// need no check inside; whatever is rare (an escape, a bad argument, a row that runs full) sends
+/// the warp through `put_carefully`, which is made of the same functions as the CPU's encoder.
+#pragma once
+
+#include "elements.h"
+#include "seat.h"
+#include "table_access.h"
+#include "torch_ans/bypass.h"
+#include "torch_ans/coder.h"
+#include "torch_ans/stream_layout.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+/// Invariant: `out_` is one past the row's last byte and the same in all threads of a row; it may
+/// pass `row_end_`, where nothing is written any more but counting goes on, so that the caller
+/// learns how much room it takes.
+template <typename Traits, int kFixedLanes, typename Tables>
+class WarpEncoder {
+ public:
+  using State = typename Traits::State;
+  using Word = typename Traits::Word;
+  using Item = typename Tables::Item;
+
+  TORCH_ANS_DEVICE WarpEncoder(const CoderTask& task, const Tables& tables, std::int64_t first_row,
+                               SharedArray<std::uint32_t> tile)
+      : task_(task), tables_(tables), seat_(task, first_row), tile_(tile) {}
+
+  TORCH_ANS_DEVICE void run() {
+    load_row();
+    put_tail();
+    if constexpr (kFixedLanes == 32) {
+      put_wide_row();
+    } else {
+      put_narrow_rows();
+    }
+    finish_row();
+  }
+
+ private:
+  static constexpr unsigned kQuad = 4;
+  static constexpr std::uint32_t kRare = std::uint32_t{1} << 31;
+  static constexpr int kStepBytes = Traits::kMaxWords * static_cast<int>(sizeof(Word));
+
+  TORCH_ANS_DEVICE void load_row() {
+    bool broken = true;
+    if (seat_.has_row()) {
+      const std::uint8_t* row = task_.stream + seat_.row() * task_.row_bytes;
+      const auto length = load<std::int32_t>(row);
+      const auto x = load<State>(row + kLengthBytes + seat_.lane() * sizeof(State));
+      const int lanes = static_cast<int>(seat_.lanes());
+      broken = !is_length<Traits>(length, task_.row_bytes, lanes) || !is_state<Traits>(x);
+      failed_before_ = task_.results[seat_.row()].status != 0;
+      x_ = x;
+      row_end_ = task_.stream + (seat_.row() + 1) * task_.row_bytes;
+      out_ = task_.stream + seat_.row() * task_.row_bytes + kLengthBytes + length;
+    }
+    broken_ = seat_.any_in_row(broken);
+    present_ = broken_ || failed_before_ ? 0 : symbols_in_row(task_, seat_.row());
+  }
+
+  TORCH_ANS_DEVICE void finish_row() {
+    const Complaint complaint = seat_.min_over_row(complaint_);
+    if (!seat_.has_row() || failed_before_) return;
+    const std::int64_t state = seat_.row() * seat_.lanes() + seat_.lane();
+    reinterpret_cast<State*>(task_.headers)[state] = x_;
+    if (seat_.lane() != 0) return;
+    const std::uint8_t* row = task_.stream + seat_.row() * task_.row_bytes;
+    const Status status = broken_           ? Status::kCorrupt
+                          : out_ > row_end_ ? Status::kNoSpace
+                                            : Status::kOk;
+    report_row(task_, seat_.row(), status, complaint, out_ - row);
+  }
+
+  TORCH_ANS_DEVICE std::uint32_t position(std::uint32_t step) const {
+    return (step << seat_.lanes_log2()) + seat_.lane();
+  }
+
+  /// Symbols past the last whole group: each on its own, last to first.
+  TORCH_ANS_DEVICE void put_tail() {
+    const std::uint32_t steps = task_.row_length >> seat_.lanes_log2();
+    for (unsigned lane = task_.row_length & (seat_.lanes() - 1); lane > 0; --lane) {
+      put_carefully(steps, seat_.lane() == lane - 1 && position(steps) < present_);
+    }
+  }
+
+  TORCH_ANS_DEVICE void put_wide_row() {
+    const std::uint32_t grouped = smaller(task_.row_length / 32 * 32, present_);
+    std::uint32_t step = (grouped + 31) / 32;
+    for (const std::uint32_t quads = grouped / (32 * kQuad); step > quads * kQuad;) {
+      --step;
+      put_carefully(step, position(step) < present_);
+    }
+    if (step == 0) return;
+    const auto all = [](int) { return true; };
+    std::int32_t symbols[kQuad], indexes[kQuad] = {};
+    load_quad(step - kQuad, symbols, indexes);
+    while (step > 0) {
+      step -= kQuad;
+      std::uint32_t ids[kQuad];
+      TORCH_ANS_UNROLL
+      for (unsigned j = 0; j < kQuad; ++j) ids[j] = make_id(symbols[j], indexes[j]);
+      if (step > 0) load_quad(step - kQuad, symbols, indexes);
+      put_quad(step, ids, all);
+    }
+  }
+
+  TORCH_ANS_DEVICE void load_quad(std::uint32_t step, std::int32_t (&symbols)[kQuad],
+                                  std::int32_t (&indexes)[kQuad]) const {
+    const auto all = [](int) { return true; };
+    load_elements(task_.symbols, seat_.row(), position(step), 32, all, symbols);
+    if (task_.indexes.data != nullptr) {
+      load_elements(task_.indexes, seat_.row(), position(step), 32, all, indexes);
+    }
+  }
+
+  TORCH_ANS_DEVICE void put_narrow_rows() {
+    const std::uint32_t steps = task_.row_length >> seat_.lanes_log2();
+    const unsigned slot = lane_index() >> seat_.lanes_log2();
+    for (std::uint32_t tile = (steps + StagingTile::kSteps - 1) / StagingTile::kSteps; tile > 0;) {
+      --tile;
+      const std::uint32_t begin = tile * StagingTile::kSteps;
+      stage_ids(begin);
+      sync_warp();
+      for (std::uint32_t step = begin + StagingTile::kSteps; step > begin;) {
+        step -= kQuad;
+        const auto present = [&](int j) {
+          const std::uint32_t at = step + static_cast<unsigned>(j);
+          return at < steps && position(at) < present_;
+        };
+        std::uint32_t ids[kQuad];
+        TORCH_ANS_UNROLL
+        for (unsigned j = 0; j < kQuad; ++j) {
+          const unsigned inside = ((step - begin + j) << seat_.lanes_log2()) + seat_.lane();
+          ids[j] = present(static_cast<int>(j))
+                       ? tile_.get(StagingTile::place(slot, inside, seat_.lanes_log2()))
+                       : 0;
+        }
+        put_quad(step, ids, present);
+      }
+      sync_warp();
+    }
+  }
+
+  /// Reads the tile's symbols along the rows and leaves their ids for the rows' own threads.
+  TORCH_ANS_DEVICE void stage_ids(std::uint32_t begin) const {
+    const int per_row_log2 = seat_.lanes_log2() + 4;
+    const unsigned elements = static_cast<unsigned>(task_.rows_per_warp) << per_row_log2;
+    const std::uint32_t grouped = task_.row_length >> seat_.lanes_log2() << seat_.lanes_log2();
+    for (unsigned e = lane_index(); e < elements; e += kWarpSize) {
+      const unsigned slot = e >> per_row_log2;
+      const unsigned inside = e & ((1u << per_row_log2) - 1);
+      const std::int64_t row = seat_.first_row() + slot;
+      const std::uint32_t i = (begin << seat_.lanes_log2()) + inside;
+      if (row >= task_.rows || i >= grouped || i >= symbols_in_row(task_, row)) continue;
+      const auto here = [](int) { return true; };
+      std::int32_t symbol[1], index[1] = {0};
+      load_elements(task_.symbols, row, i, 0, here, symbol);
+      if (task_.indexes.data != nullptr) {
+        load_elements(task_.indexes, row, i, 0, here, index);
+      }
+      tile_.set(StagingTile::place(slot, inside, seat_.lanes_log2()), make_id(symbol[0], index[0]));
+    }
+  }
+
+  /// The id of a symbol, marked where it takes the careful path.
+  TORCH_ANS_DEVICE std::uint32_t make_id(std::int32_t symbol, std::int32_t index) const {
+    const TablesView& view = task_.tables;
+    const auto k = smaller(static_cast<std::uint32_t>(index), view.num_tables);
+    const TableInfo info = tables_.info(k);
+    const std::uint32_t v =
+        static_cast<std::uint32_t>(symbol) - static_cast<std::uint32_t>(info.offset);
+    const std::uint32_t limit = info.last + (view.bypass_coding ? 0u : 1u);
+    const bool rare = v >= limit || k == view.num_tables;
+    return rare ? info.base | kRare : info.base + v;
+  }
+
+  /// Puts steps `step + 3` to `step` of the threads that have a symbol there.
+  template <typename Present>
+  TORCH_ANS_DEVICE void put_quad(std::uint32_t step, const std::uint32_t (&ids)[kQuad],
+                                 const Present& present) {
+    const auto worst = static_cast<std::int64_t>(kQuad * kStepBytes) << seat_.lanes_log2();
+    bool rare = present_ > 0 && row_end_ - out_ < worst;
+    Item records[kQuad];
+    TORCH_ANS_UNROLL
+    for (unsigned j = 0; j < kQuad; ++j) {
+      rare |= (ids[j] & kRare) != 0;
+      records[j] = tables_.item(ids[j] & ~kRare);
+    }
+    if (any(rare)) {
+      for (unsigned j = kQuad; j > 0; --j) {
+        put_carefully(step + j - 1, present(static_cast<int>(j - 1)));
+      }
+      return;
+    }
+    TORCH_ANS_UNROLL
+    for (unsigned j = kQuad; j > 0; --j) {
+      put(records[j - 1], ids[j - 1], present(static_cast<int>(j - 1)));
+    }
+  }
+
+  /// C(s, x) of one step.
+  TORCH_ANS_DEVICE void put(const Item& record, std::uint32_t id, bool active) {
+    const int precision = task_.tables.freq_precision;
+    const std::uint32_t freq = record.freq_minus_1 + 1u;
+    give_words(put_limit<Traits>(freq, precision), active);
+    State quotient = multiply_high(x_, record.reciprocal);
+    auto rank = static_cast<std::uint32_t>(x_ - quotient * freq);
+    const bool one_less = rank >= freq;
+    quotient += one_less ? 1 : 0;
+    rank -= one_less ? freq : 0;
+    std::uint32_t slot = record.start + rank;
+    if (task_.tables.aliases != nullptr) slot = scattered_slot(id, rank);
+    x_ = active ? (quotient << precision) + slot : x_;
+  }
+
+  TORCH_ANS_DEVICE std::uint32_t scattered_slot(std::uint32_t id, std::uint32_t rank) const {
+    return cached_load(task_.tables.alias_slots +
+                       (cached_load(task_.slot_starts + (id & ~kRare)) + rank));
+  }
+
+  /// Writes the words that states at or above their limit give up.
+  TORCH_ANS_DEVICE void give_words(State limit, bool active) {
+    const bool give = active && x_ >= limit;
+    const unsigned givers = ballot(give) & seat_.row_mask();
+    if constexpr (Traits::kMaxWords == 1) {
+      if (give) {
+        reinterpret_cast<Word*>(out_)[count_bits(givers & seat_.above())] = static_cast<Word>(x_);
+        x_ >>= Traits::kWordBits;
+      }
+      out_ += static_cast<int>(sizeof(Word)) * count_bits(givers);
+    } else {
+      const bool give_two = active && (x_ >> Traits::kWordBits) >= limit;
+      const unsigned two_givers = ballot(give_two) & seat_.row_mask();
+      std::uint8_t* target =
+          out_ + count_bits(givers & seat_.above()) + count_bits(two_givers & seat_.above());
+      if (give) *target = static_cast<Word>(x_);
+      if (give_two) target[1] = static_cast<Word>(x_ >> Traits::kWordBits);
+      x_ >>= (give ? Traits::kWordBits : 0) + (give_two ? Traits::kWordBits : 0);
+      out_ += count_bits(givers) + count_bits(two_givers);
+    }
+  }
+
+  /// A step with everything that can be the matter with it. All escapes' digits go first.
+  TORCH_ANS_DEVICE void put_carefully(std::uint32_t step, bool active) {
+    const TablesView& view = task_.tables;
+    const std::uint32_t i = position(step);
+    std::uint64_t index = 0;
+    if (active && task_.indexes.data != nullptr) {
+      index = static_cast<std::uint64_t>(load_element(task_.indexes, seat_.row(), i));
+    }
+    if (active && index >= view.num_tables) {
+      complaint_ = smaller(complaint_, complain(Status::kBadIndex, i));
+      active = false;
+    }
+    std::uint8_t bytes[kMaxEscapeBytes];
+    std::uint8_t* end = bytes;
+    std::uint32_t start = 0, freq = 0;
+    if (active) {
+      const TableInfo info = tables_.info(static_cast<std::uint32_t>(index));
+      const auto v = static_cast<std::int64_t>(
+          static_cast<std::uint64_t>(load_element(task_.symbols, seat_.row(), i)) -
+          static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset)));
+      const bool outside = v < 0 || v >= info.last + (view.bypass_coding ? 0 : 1);
+      if (outside && !view.bypass_coding) {
+        complaint_ = smaller(complaint_, complain(Status::kBadSymbol, i));
+        active = false;
+      } else if (outside) {
+        x_ = put_escape<Traits>(x_, zigzag(v, info.last), task_.bypass_precision, end);
+      }
+      const std::uint32_t id = info.base + (outside ? info.last : static_cast<std::uint32_t>(v));
+      start = view.cdf[id];
+      freq = view.cdf[id + 1] - start;
+    }
+    if (any(end != bytes)) append(bytes, end);
+    end = bytes;
+    if (active && view.aliases != nullptr) {
+      x_ = put_scattered<Traits>(x_, start, freq, view.freq_precision,
+                                 view.alias_slots + (index << view.freq_precision), end);
+    } else if (active) {
+      x_ = torch_ans::put<Traits>(x_, start, freq, view.freq_precision, end);
+    }
+    append(bytes, end);
+  }
+
+  /// Appends each lane's bytes to its row, those of the highest lane first.
+  TORCH_ANS_DEVICE void append(const std::uint8_t* bytes, const std::uint8_t* end) {
+    const auto count = static_cast<unsigned>(end - bytes);
+    const auto sums = seat_.sum_over_row(count);
+    std::uint8_t* target = out_ + sums.above;
+    for (unsigned b = 0; b < count; ++b) {
+      if (target + b < row_end_) target[b] = bytes[b];
+    }
+    out_ += sums.all;
+  }
+
+  const CoderTask& task_;
+  const Tables& tables_;
+  const Seat<kFixedLanes> seat_;
+  const SharedArray<std::uint32_t> tile_;
+  State x_ = Traits::kLowerBound;
+  std::uint8_t* out_ = nullptr;
+  std::uint8_t* row_end_ = nullptr;
+  std::uint32_t present_ = 0;  ///< symbols of the row; 0 where there is nothing to do
+  bool broken_ = false;
+  bool failed_before_ = false;
+  Complaint complaint_ = kNoComplaint;
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans

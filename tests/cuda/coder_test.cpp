@@ -1,0 +1,528 @@
+/// The coder's kernels on the twin against the scalar coder, byte for byte.
+///
+/// usage: coder_test [family lanes [seeds]]
+#include <algorithm>
+#include <cstring>
+
+#include "check.h"
+#include "coder_kernels.h"
+#include "host_task.h"
+#include "scalar_coder.h"
+
+namespace torch_ans {
+namespace {
+
+struct Case {
+  std::string name;
+  TablesOptions options;
+  bool staged;
+  std::vector<std::int32_t> cdfs, sizes, offsets;
+  std::int64_t num_tables, width;
+  std::int64_t rows, row_length, total;
+  int bypass_precision;
+  IntType symbol_type, index_type;
+  bool with_indexes;
+  bool expanded;  ///< one index a column of 5 symbols, the same for all rows
+  double escapes;
+};
+
+std::size_t bytes_of(IntType type) {
+  switch (type) {
+    case IntType::kUint8:
+    case IntType::kInt8:
+      return 1;
+    case IntType::kUint16:
+    case IntType::kInt16:
+      return 2;
+    case IntType::kInt32:
+      return 4;
+    default:
+      return 8;
+  }
+}
+
+/// An integer tensor of its own.
+class Tensor {
+ public:
+  Tensor(IntType type, std::int64_t size)
+      : type_(type), bytes_(static_cast<std::size_t>(size + 1) * bytes_of(type)) {}
+  void set(std::int64_t i, std::int64_t value) {
+    std::memcpy(&bytes_[static_cast<std::size_t>(i) * bytes_of(type_)], &value, bytes_of(type_));
+  }
+  std::int64_t get(std::int64_t i) const {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, &bytes_[static_cast<std::size_t>(i) * bytes_of(type_)], bytes_of(type_));
+    const bool is_signed = type_ != IntType::kUint8 && type_ != IntType::kUint16;
+    const auto spare = static_cast<int>(64 - 8 * bytes_of(type_));
+    return is_signed ? static_cast<std::int64_t>(bits << spare) >> spare
+                     : static_cast<std::int64_t>(bits);
+  }
+  void* data() { return bytes_.data(); }
+  IntType type() const { return type_; }
+
+ private:
+  IntType type_;
+  std::vector<std::uint8_t> bytes_;
+};
+
+/// The case's symbols or indexes as the engine is told of them.
+IntArray array_of(const Case& c, Tensor& tensor, bool expanded = false) {
+  if (expanded) return {tensor.data(), tensor.type(), 0, 1, 0, 5};
+  return {
+      tensor.data(), tensor.type(), c.row_length, 0, 1, std::max<std::int64_t>(c.row_length, 1)};
+}
+
+Case make_case(Random& random, int max_precision, int lanes, int lookup) {
+  Case c{};
+  c.options.freq_precision = static_cast<int>(random.between(max_precision - 6, max_precision));
+  c.options.bypass_coding = random.chance(0.6);
+  c.options.alias = lookup == 2;
+  c.options.inverse_cdf_precision =
+      lookup == 1 ? TablesOptions::kNone
+      : lookup == 2
+          ? TablesOptions::kAuto
+          : static_cast<int>(random.chance(0.5) ? TablesOptions::kAuto
+                                                : random.between(1, c.options.freq_precision));
+  c.staged = lookup == 0 && lanes == 32 && random.chance(0.5);
+  c.num_tables = random.pick(std::vector<std::int64_t>{1, 1, 3, 7});
+  c.width = random.pick(std::vector<std::int64_t>{3, 20, 200});
+  const std::int64_t slots = std::int64_t{1} << c.options.freq_precision;
+  c.cdfs.assign(static_cast<std::size_t>(c.num_tables * c.width), 0);
+  for (std::int64_t k = 0; k < c.num_tables; ++k) {
+    const std::int64_t size = random.chance(0.2) ? 2 : random.between(2, c.width);
+    std::vector<std::int64_t> freqs(static_cast<std::size_t>(size - 1), 1);
+    std::int64_t left = slots - (size - 1);
+    for (std::int64_t i = 0; i + 1 < size && left > 0; ++i) {
+      const std::int64_t more =
+          i + 2 == size ? left : random.between(0, std::min(left, 4 * left / size));
+      freqs[static_cast<std::size_t>(i)] += more;
+      left -= more;
+    }
+    std::int32_t* row = c.cdfs.data() + k * c.width;
+    for (std::int64_t i = 0; i + 1 < size; ++i) {
+      row[i + 1] = row[i] + static_cast<std::int32_t>(freqs[static_cast<std::size_t>(i)]);
+    }
+    c.sizes.push_back(static_cast<std::int32_t>(size));
+    c.offsets.push_back(static_cast<std::int32_t>(random.between(-20, 20)));
+  }
+  c.rows = random.between(1, lanes >= 16 ? 3 : 9);
+  c.row_length =
+      random.chance(0.3) ? random.between(0, 9) : random.between(0, lanes == 32 ? 700 : 70 * lanes);
+  c.total = c.rows * c.row_length;
+  if (random.chance(0.3)) c.total = random.between(0, c.total);
+  c.bypass_precision = static_cast<int>(random.between(1, random.chance(0.5) ? 4 : max_precision));
+  const std::vector<IntType> types = {IntType::kUint8, IntType::kInt8,  IntType::kUint16,
+                                      IntType::kInt16, IntType::kInt32, IntType::kInt64};
+  c.symbol_type = random.chance(0.5) ? IntType::kInt64 : random.pick(types);
+  if (!c.options.bypass_coding) {  // every symbol of every table fits
+    c.symbol_type = random.pick(std::vector<IntType>(types.begin() + 3, types.end()));
+  }
+  c.index_type = random.pick(types);
+  c.with_indexes = c.num_tables > 1 || random.chance(0.5);
+  c.expanded = random.chance(0.3) && c.total == c.rows * c.row_length && c.row_length % 5 == 0;
+  c.escapes = random.pick(std::vector<double>{0.0, 0.01, 0.3});
+  return c;
+}
+
+/// What a case codes: symbols that their tables can code, or escapes of any size.
+struct Operands {
+  Tensor symbols;
+  Tensor indexes;
+  const Case& c;
+
+  std::int64_t index(std::int64_t row, std::int64_t i) const {
+    if (!c.with_indexes) return 0;
+    return c.expanded ? indexes.get(i / 5) : indexes.get(row * c.row_length + i);
+  }
+};
+
+Operands make_operands(const Case& c, Random& random) {
+  Operands operands{Tensor(c.symbol_type, c.total), Tensor(c.index_type, c.total), c};
+  for (std::int64_t i = 0; i < c.total; ++i) {
+    operands.indexes.set(i, random.between(0, c.num_tables - 1));
+  }
+  for (std::int64_t i = 0; i < c.total; ++i) {
+    const auto k = static_cast<std::size_t>(operands.index(i / c.row_length, i % c.row_length));
+    const std::int64_t count = c.sizes[k] - (c.options.bypass_coding ? 2 : 1);
+    std::int64_t symbol = c.offsets[k] + (count > 0 ? random.between(0, count - 1) : 0);
+    if (c.options.bypass_coding && random.chance(c.escapes)) {
+      symbol = random.chance(0.2) ? random.between(INT64_MIN / 2, INT64_MAX / 2)
+                                  : random.between(-300, 300);
+    }
+    operands.symbols.set(i, symbol);  // what the type makes of it
+  }
+  return operands;
+}
+
+template <typename Traits, int kFixedLanes>
+class CoderTest {
+  using State = typename Traits::State;
+  using Stream = std::vector<std::uint32_t>;
+  static constexpr int kStateBytes = static_cast<int>(sizeof(State));
+
+ public:
+  CoderTest(const Case& c, int lanes, Random& random)
+      : case_(c),
+        lanes_(lanes),
+        header_(lanes * kStateBytes),
+        random_(random),
+        tables_(c.cdfs.data(), c.num_tables, c.width, c.sizes.data(), c.offsets.data(), c.options),
+        scalar_(tables_, lanes, c.bypass_precision),
+        image_(gpu::image_layout(tables_, kStateBytes).end / 16 + 1),
+        headers_(static_cast<std::size_t>(c.rows * header_ + 8)) {
+    gpu::write_image(tables_, kStateBytes, image());
+  }
+
+  void run() {
+    Operands operands = make_operands(case_, random_);
+    columns_ = header_ / 4 + 100 + case_.row_length * 12;
+    std::vector<RowBytes> expected(static_cast<std::size_t>(case_.rows), scalar_.empty());
+    Stream stream = fresh();
+    check(rows_of(stream) == expected, name() + ": init_stream");
+    const int pushes = random_.chance(0.3) && case_.row_length < 200 ? 2 : 1;
+    for (int n = 0; n < pushes; ++n) {
+      for (std::int64_t row = 0; row < case_.rows; ++row) {
+        scalar_.encode(expected[static_cast<std::size_t>(row)], case_.row_length, present(row),
+                       sequence(operands, row), indexes(operands, row));
+      }
+      expect(push(stream, operands), Status::kOk, "push");
+      check(rows_of(stream) == expected, name() + ": bytes of push " + std::to_string(n));
+    }
+    bad_arguments(stream, operands);
+    no_space(operands);
+    for (int n = 0; n < 3; ++n) broken(expected, operands);
+    for (int n = 0; n < pushes; ++n) {
+      Tensor symbols(case_.symbol_type, case_.total);
+      expect(pop(stream, operands, symbols, n == pushes - 1), Status::kOk, "pop");
+      for (std::int64_t i = 0; i < case_.total; ++i) {
+        check(symbols.get(i) == operands.symbols.get(i), name() + ": symbols of pop");
+      }
+    }
+    check(rows_of(stream) == rows_of(fresh()), name() + ": rows after pop");
+  }
+
+ private:
+  std::uint8_t* image() { return reinterpret_cast<std::uint8_t*>(image_.data()); }
+  const std::string& name() const { return case_.name; }
+  static std::uint8_t* bytes(Stream& stream) {
+    return reinterpret_cast<std::uint8_t*>(stream.data());
+  }
+
+  std::int64_t present(std::int64_t row) const {
+    const std::int64_t left = case_.total - row * case_.row_length;
+    return std::max<std::int64_t>(0, std::min(left, case_.row_length));
+  }
+
+  Sequence sequence(const Operands& operands, std::int64_t row) const {
+    return [&operands, row, this](std::int64_t i) {
+      return operands.symbols.get(row * case_.row_length + i);
+    };
+  }
+
+  Sequence indexes(const Operands& operands, std::int64_t row) const {
+    return [&operands, row](std::int64_t i) { return operands.index(row, i); };
+  }
+
+  std::vector<RowBytes> rows_of(Stream stream) const {
+    std::vector<RowBytes> rows;
+    for (std::int64_t row = 0; row < case_.rows; ++row) {
+      const std::uint8_t* start = bytes(stream) + row * 4 * columns_;
+      const std::int64_t length = load<std::int32_t>(start);
+      check(length >= 0 && length <= 4 * columns_ - 4, name() + ": a length word");
+      rows.emplace_back(start + 4, start + 4 + length);
+    }
+    return rows;
+  }
+
+  // --- the twin --------------------------------------------------------------------------
+
+  Stream fresh() {
+    Stream stream(static_cast<std::size_t>(case_.rows * columns_), 0);
+    launch({2, 64, 0}, random_, name() + ", init", [&] {
+      gpu::init_kernel(bytes(stream), case_.rows, 4 * columns_, Traits::kLowerBound, lanes_,
+                       kStateBytes);
+    });
+    return stream;
+  }
+
+  gpu::CoderTask make_task(Stream& stream, Tensor& symbols, const Operands& operands) {
+    gpu::HostTask host{};
+    host.tables = &tables_;
+    host.image = image();
+    host.state_bytes = kStateBytes;
+    host.lanes = lanes_;
+    host.stream = bytes(stream);
+    host.row_bytes = 4 * columns_;
+    host.symbols = array_of(case_, symbols);
+    if (case_.with_indexes) {
+      host.indexes = array_of(case_, const_cast<Tensor&>(operands.indexes), case_.expanded);
+    }
+    host.rows = case_.rows;
+    host.row_length = case_.row_length;
+    host.total = case_.total;
+    host.bypass_precision = case_.bypass_precision;
+    results_.assign(static_cast<std::size_t>(case_.rows), gpu::RowResult{});
+    failed_ = 0;
+    host.headers = headers_.data();
+    host.results = results_.data();
+    host.failed = &failed_;
+    gpu::CoderTask task = gpu::make_task(host);
+    if (lanes_ < 32) {
+      task.rows_per_warp = 1 << random_.between(0, 5 - task.lanes_log2);
+    }
+    return task;
+  }
+
+  Grid grid() {
+    const unsigned warps = static_cast<unsigned>(random_.between(1, 2));
+    return {static_cast<unsigned>(random_.between(1, 3)), 32 * warps,
+            case_.staged ? std::size_t{1} << 17 : warps * gpu::kTileBytes};
+  }
+
+  void commit(const gpu::CoderTask& task) {
+    launch({2, 32, 0}, random_, name() + ", commit",
+           [&] { gpu::commit_kernel(task, static_cast<std::uint32_t>(header_ / 4)); });
+  }
+
+  std::vector<gpu::RowResult> push(Stream& stream, Operands& operands) {
+    const gpu::CoderTask task = make_task(stream, operands.symbols, operands);
+    const auto layout = gpu::image_layout(tables_, kStateBytes);
+    launch(grid(), random_, name() + ", encode", [&] {
+      if constexpr (kFixedLanes == 32) {
+        if (case_.staged) {
+          gpu::encode_staged_kernel<Traits>(task,
+                                            static_cast<std::uint32_t>(layout.num_entries + 1));
+          return;
+        }
+      }
+      gpu::encode_kernel<Traits, kFixedLanes>(task);
+    });
+    commit(task);
+    return results_;
+  }
+
+  std::vector<gpu::RowResult> pop(Stream& stream, const Operands& operands, Tensor& symbols,
+                                  bool require_end) {
+    gpu::CoderTask task = make_task(stream, symbols, operands);
+    task.require_end = require_end;
+    const auto layout = gpu::image_layout(tables_, kStateBytes);
+    launch(grid(), random_, name() + ", decode", [&] {
+      if constexpr (kFixedLanes == 32) {
+        if (case_.staged && layout.num_buckets > 0 && layout.num_buckets < 15000) {
+          gpu::decode_staged_kernel<Traits>(task,
+                                            static_cast<std::uint32_t>(layout.num_buckets + 1));
+          return;
+        }
+      }
+      gpu::decode_kernel<Traits, kFixedLanes>(task);
+    });
+    commit(task);
+    return results_;
+  }
+
+  void expect(const std::vector<gpu::RowResult>& results, Status status,
+              const std::string& what) const {
+    for (const gpu::RowResult& result : results) {
+      check(result.status == static_cast<std::int32_t>(status),
+            name() + ": " + what + " has status " + std::to_string(result.status));
+    }
+  }
+
+  // --- what must fail ----------------------------------------------------------------------
+
+  /// One argument out of range: its row and position are named, no row changes.
+  void bad_arguments(const Stream& before, const Operands& good) {
+    if (case_.total == 0 || case_.expanded) return;
+    Operands operands = good;
+    const std::int64_t i = random_.between(0, case_.total - 1);
+    const bool bad_index = case_.with_indexes && random_.chance(0.5);
+    if (!bad_index && (case_.options.bypass_coding || case_.symbol_type == IntType::kInt16)) {
+      return;
+    }
+    const std::int64_t bad_symbol = random_.chance(0.5) ? -1 - (std::int64_t{1} << 40) - 100 : 500;
+    if (bad_index) operands.indexes.set(i, random_.chance(0.5) ? -1 : case_.num_tables);
+    if (!bad_index) operands.symbols.set(i, bad_symbol);
+    Stream stream = before;
+    const auto results = push(stream, operands);
+    const std::int64_t row = i / case_.row_length;
+    for (std::int64_t r = 0; r < case_.rows; ++r) {
+      const gpu::RowResult& result = results[static_cast<std::size_t>(r)];
+      const Status status = r != row    ? Status::kOk
+                            : bad_index ? Status::kBadIndex
+                                        : Status::kBadSymbol;
+      check(result.status == static_cast<std::int32_t>(status), name() + ": bad argument");
+      check(r != row || result.position == i % case_.row_length,
+            name() + ": where the bad argument is");
+    }
+    check(rows_of(stream) == rows_of(before), name() + ": a failed push changes the stream");
+    if (!bad_index) return;
+    Tensor symbols(case_.symbol_type, case_.total);
+    const auto popped = pop(stream, operands, symbols, false)[static_cast<std::size_t>(row)];
+    check(popped.status == static_cast<std::int32_t>(Status::kBadIndex) &&
+              popped.position == i % case_.row_length,
+          name() + ": bad index of pop");
+    check(rows_of(stream) == rows_of(before), name() + ": a failed pop changes the stream");
+  }
+
+  /// Rows without room: the push says how much it takes.
+  void no_space(Operands& operands) {
+    const std::int64_t columns = columns_;
+    Stream roomy = fresh();
+    const auto needed = push(roomy, operands);
+    std::int64_t most = 0;
+    for (const auto& result : needed) most = std::max(most, result.end);
+    columns_ = random_.between(1 + header_ / 4, (most + 3) / 4);
+    Stream narrow = fresh();
+    const auto before = rows_of(narrow);
+    const auto results = push(narrow, operands);
+    bool failed = false;
+    for (std::size_t row = 0; row < results.size(); ++row) {
+      const bool fits = needed[row].end <= 4 * columns_;
+      failed |= !fits;
+      check(results[row].status == static_cast<std::int32_t>(fits ? Status::kOk : Status::kNoSpace),
+            name() + ": status without room");
+      check(results[row].end == needed[row].end, name() + ": how much room it takes");
+    }
+    if (failed) check(rows_of(narrow) == before, name() + ": a push without room");
+    columns_ = columns;
+  }
+
+  void spoil(std::uint8_t* start) {
+    const std::int64_t length = load<std::int32_t>(start);
+    switch (random_.between(0, 5)) {
+      case 0:
+        for (std::int64_t n = random_.between(1, 20); n > 0; --n) {
+          start[random_.between(4, 3 + length)] ^=
+              static_cast<std::uint8_t>(1 << random_.between(0, 7));
+        }
+        break;
+      case 1:
+        store(start, static_cast<std::int32_t>(random_.between(0, length)));
+        break;
+      case 2:
+        store(start, static_cast<std::int32_t>(header_ + (length - header_) / 8 * 4));
+        break;
+      case 3:
+        store(start, static_cast<std::int32_t>(random_.between(-9, 9) * (1 << 27)));
+        break;
+      case 4:
+        for (std::int64_t b = 4 + header_; b < 4 + length; ++b) {
+          start[b] = static_cast<std::uint8_t>(random_.between(0, 255));
+        }
+        break;
+      default:
+        break;
+    }
+  }
+
+  /// Flipped bits, cut and forged rows: exactly those are blamed that the format rules out.
+  void broken(const std::vector<RowBytes>& full, const Operands& operands) {
+    Stream stream = fresh();
+    for (std::int64_t row = 0; row < case_.rows; ++row) {
+      const RowBytes& row_bytes = full[static_cast<std::size_t>(row)];
+      std::uint8_t* start = bytes(stream) + row * 4 * columns_;
+      store(start, static_cast<std::int32_t>(row_bytes.size()));
+      std::memcpy(start + 4, row_bytes.data(), row_bytes.size());
+      spoil(start);
+    }
+    const Stream before = stream;
+    const bool require_end = random_.chance(0.5);
+    Tensor symbols(case_.symbol_type, case_.total);
+    const auto results = pop(stream, operands, symbols, require_end);
+    bool all_good = true;
+    for (std::int64_t row = 0; row < case_.rows; ++row) {
+      Stream copy = before;
+      const bool good = expect_row(bytes(copy) + row * 4 * columns_, row, operands, symbols,
+                                   bytes(stream) + row * 4 * columns_, require_end, failed_ == 0);
+      check(results[static_cast<std::size_t>(row)].status ==
+                static_cast<std::int32_t>(good ? Status::kOk : Status::kCorrupt),
+            name() + ": status of row " + std::to_string(row));
+      all_good &= good;
+    }
+    check(all_good || stream == before, name() + ": a broken stream has changed");
+  }
+
+  /// Whether the row at `start` is good; then its symbols (and, with `committed`, its bytes
+  /// `after`) must be what the scalar coder makes of it.
+  bool expect_row(const std::uint8_t* start, std::int64_t row, const Operands& operands,
+                  const Tensor& symbols, const std::uint8_t* after, bool require_end,
+                  bool committed) {
+    const std::int64_t length = load<std::int32_t>(start);
+    if (length < header_ || length > 4 * columns_ - 4) return false;
+    RowBytes row_bytes(start + 4, start + 4 + length);
+    std::vector<std::int64_t> expected;
+    if (!scalar_.decode(row_bytes, case_.row_length, present(row), indexes(operands, row), expected,
+                        require_end)) {
+      return false;
+    }
+    Tensor one(case_.symbol_type, 1);
+    for (const std::int64_t symbol : expected) {
+      one.set(0, symbol);
+      if (one.get(0) != symbol) return false;
+    }
+    for (std::int64_t i = 0; i < present(row); ++i) {
+      check(symbols.get(row * case_.row_length + i) == expected[static_cast<std::size_t>(i)],
+            name() + ": symbols of a good row");
+    }
+    if (committed) {
+      check(load<std::int32_t>(after) == static_cast<std::int32_t>(row_bytes.size()) &&
+                std::memcmp(after + 4, row_bytes.data(), row_bytes.size()) == 0,
+            name() + ": a good row after its pop");
+    }
+    return true;
+  }
+
+  const Case& case_;
+  const int lanes_;
+  const std::int64_t header_;
+  Random& random_;
+  CodingTables tables_;
+  ScalarCoder<Traits> scalar_;
+  struct alignas(16) Line {
+    std::uint8_t bytes[16];
+  };
+  std::vector<Line> image_;
+  std::vector<std::uint8_t> headers_;
+  std::vector<gpu::RowResult> results_;
+  std::uint32_t failed_ = 0;
+  std::int64_t columns_ = 0;
+};
+
+template <typename Traits>
+void test_variant(const std::string& family, int lanes, int seeds) {
+  for (int lookup = 0; lookup < 3; ++lookup) {
+    for (int seed = 0; seed < seeds; ++seed) {
+      Random random(static_cast<std::uint64_t>(seed * 1000 + lookup * 100 + lanes));
+      Case c = make_case(random, Traits::kMaxFreqPrecision, lanes, lookup);
+      c.name = family + " lanes " + std::to_string(lanes) + " lookup " + std::to_string(lookup) +
+               " seed " + std::to_string(seed);
+      if (lanes == 32) {
+        CoderTest<Traits, 32>(c, lanes, random).run();
+      } else {
+        CoderTest<Traits, 0>(c, lanes, random).run();
+      }
+    }
+  }
+  std::printf("%s lanes %d: ok\n", family.c_str(), lanes);
+}
+
+template <typename Traits>
+void test_family(const std::string& family, int only_lanes, int seeds) {
+  for (const int lanes : {1, 2, 4, 8, 16, 32}) {
+    if (only_lanes == 0 || only_lanes == lanes) test_variant<Traits>(family, lanes, seeds);
+  }
+}
+
+}  // namespace
+}  // namespace torch_ans
+
+int main(int argc, char** argv) {
+  const std::string family = argc > 1 ? argv[1] : "all";
+  const int lanes = argc > 2 ? std::atoi(argv[2]) : 0;
+  const int seeds = argc > 3 ? std::atoi(argv[3]) : 12;
+  using namespace torch_ans;
+  if (family == "all" || family == "rans64") test_family<Rans64>("rans64", lanes, seeds);
+  if (family == "all" || family == "rans32") test_family<Rans32>("rans32", lanes, seeds);
+  if (family == "all" || family == "rans32_16") test_family<Rans32x16>("rans32_16", lanes, seeds);
+  return 0;
+}

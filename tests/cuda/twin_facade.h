@@ -1,0 +1,113 @@
+/// The facade of cuda/facade.h on the host twin. -DTWIN_BREAK=1 leaves out the warps' barriers,
+/// -DTWIN_BREAK=2 turns the order of the lanes round: tests must notice both.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+
+#include "twin.h"
+
+#if !defined(TWIN_BREAK)
+#define TWIN_BREAK 0
+#endif
+
+#define TORCH_ANS_DEVICE inline
+#define TWIN_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+constexpr int kWarpSize = 32;
+
+inline unsigned thread_index() { return twin::Block::current().thread(); }
+inline unsigned block_size() { return twin::Block::current().threads(); }
+inline unsigned block_index() { return twin::Block::current().block_index(); }
+inline unsigned grid_size() { return twin::Block::current().grid_size(); }
+inline unsigned lane_index() { return thread_index() % kWarpSize; }
+inline unsigned warp_index() { return thread_index() / kWarpSize; }
+
+inline unsigned mask_below() { return (1u << lane_index()) - 1; }
+inline unsigned mask_above() { return ~(mask_below() | 1u << lane_index()); }
+inline unsigned lanes_below() { return TWIN_BREAK == 2 ? mask_above() : mask_below(); }
+inline unsigned lanes_above() { return TWIN_BREAK == 2 ? mask_below() : mask_above(); }
+
+inline int count_bits(unsigned value) { return __builtin_popcount(value); }
+inline int lowest_bit(unsigned value) { return __builtin_ffs(static_cast<int>(value)) - 1; }
+
+inline unsigned ballot(bool vote, TWIN_SITE) {
+  return static_cast<unsigned>(
+      twin::Block::current().meet(twin::Kind::kBallot, vote, 0, {file, line}));
+}
+inline bool any(bool vote, TWIN_SITE) { return ballot(vote, file, line) != 0; }
+
+template <typename T>
+T shuffle(T value, unsigned source, TWIN_SITE) {
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof(T));
+  bits = twin::Block::current().meet(twin::Kind::kShuffle, bits, source, {file, line});
+  std::memcpy(&value, &bits, sizeof(T));
+  return value;
+}
+
+inline void sync_warp(TWIN_SITE) {
+  const auto kind = TWIN_BREAK == 1 ? twin::Kind::kBallot : twin::Kind::kSyncWarp;
+  twin::Block::current().meet(kind, 0, 0, {file, line});
+}
+inline void sync_block(TWIN_SITE) {
+  twin::Block::current().meet(twin::Kind::kSyncBlock, 0, 0, {file, line});
+}
+
+template <typename T>
+void check_alignment(const T* address) {
+  if (reinterpret_cast<std::uintptr_t>(address) % sizeof(T) != 0) {
+    twin::Block::current().fail("a load or store is not aligned");
+  }
+}
+
+template <typename T>
+T cached_load(const T* source) {
+  check_alignment(source);
+  T value;
+  std::memcpy(&value, source, sizeof(T));
+  return value;
+}
+
+template <typename T>
+T streaming_load(const T* source) {
+  return cached_load(source);
+}
+
+template <typename T>
+void streaming_store(T* target, T value) {
+  check_alignment(target);
+  std::memcpy(target, &value, sizeof(T));
+}
+
+inline void atomic_add(unsigned* target, unsigned value) { *target += value; }
+inline void atomic_min(std::uint64_t* target, std::uint64_t value) {
+  if (value < *target) *target = value;
+}
+
+template <typename T>
+class SharedArray {
+ public:
+  explicit SharedArray(std::size_t offset) : offset_(offset) {}
+  T get(unsigned i) const {
+    T value;
+    std::memcpy(&value, twin::Block::current().shared_read(offset_ + i * sizeof(T), sizeof(T)),
+                sizeof(T));
+    return value;
+  }
+  void set(unsigned i, T value) const {
+    std::memcpy(twin::Block::current().shared_write(offset_ + i * sizeof(T), sizeof(T)), &value,
+                sizeof(T));
+  }
+
+ private:
+  std::size_t offset_;
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
