@@ -6,7 +6,9 @@ A case passes if it returns. A crash, a hang, a printed byte or any other except
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
+import mmap
 from typing import Any, Callable, Dict, Iterator, List, Tuple, Type, Union
 
 import numpy as np
@@ -771,6 +773,64 @@ def forged_prepared_tables() -> None:
                     op(stream, indexes, forged, *rest)
             except ValueError:
                 pass
+
+
+def guarded(values: torch.Tensor, at_end: bool) -> torch.Tensor:
+    """A copy of `values` that touches an unreadable page: behind its end, or in front of it."""
+    page, size = mmap.PAGESIZE, values.numel() * values.element_size()
+    pages = -(-size // page)
+    memory = mmap.mmap(-1, (pages + 2) * page)
+    base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+    for guard in (base, base + (pages + 1) * page):
+        assert libc.mprotect(ctypes.c_void_p(guard), ctypes.c_size_t(page), 0) == 0
+    start = page + (pages * page - size if at_end else 0)
+    array = np.frombuffer(memory, dtype=values.numpy().dtype, count=values.numel(), offset=start)
+    tensor = torch.from_numpy(array).reshape(values.shape)
+    tensor.copy_(values)
+    return tensor
+
+
+@case
+def nothing_outside_the_tensors_is_touched() -> None:
+    """Streams, symbols, indexes and outputs between unreadable pages, streams whole and damaged."""
+    for seed, (family, lanes, alias) in enumerate(each_coder()):
+        for rows, length, dtype in (
+            (1, 75, torch.int32),
+            (9, 130, torch.uint8),
+            (17, 64, torch.int16),
+        ):
+            tables = make_tables(seed, [100, 60], 12, seed % 2 == 0)
+            tables.offsets.zero_()
+            symbols, indexes = make_symbols(seed, (rows, length), tables, far_bits=6.0)
+            symbols = symbols.clamp(min=0)
+            room = encode(family, lanes, tables, symbols, indexes, alias)
+            expected = stream_rows(room)
+            exact = rows_stream(expected)
+            rng = np.random.default_rng(seed)
+            for at_end in (True, False):
+                held = [guarded(t.to(dtype), at_end) for t in (symbols, indexes)]
+                fresh = init_op(family)(rows, lanes)
+                stream = guarded(torch.nn.functional.pad(fresh, (0, room.shape[1])), at_end)
+                push_op(family, lanes, alias)(stream, *held, *tables.args)
+                assert stream_rows(stream) == expected
+                stream = guarded(exact, at_end)
+                out = guarded(torch.zeros(rows, length, dtype=dtype), at_end)
+                pop_op(family, lanes, alias)(stream, held[1], *tables.args, out=out)
+                assert torch.equal(out, held[0])
+                for _ in range(4):
+                    noise = torch.from_numpy(
+                        rng.integers(-(2**31), 2**31, tuple(exact.shape)).astype(np.int32)
+                    )
+                    noise[:, : fresh.shape[1]] = exact[:, : fresh.shape[1]]
+                    noise[:, 0] = torch.from_numpy(
+                        rng.integers(0, 4 * exact.shape[1], rows).astype(np.int32) // 4 * 4
+                    )
+                    stream = guarded(noise, at_end)
+                    with contextlib.suppress(CorruptStreamError):
+                        pop_op(family, lanes, alias)(stream, held[1], *tables.args, out=out)
+                    with contextlib.suppress(CorruptStreamError):
+                        push_op(family, lanes, alias)(stream, *held, *tables.args)
 
 
 @case

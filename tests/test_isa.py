@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
-from helpers import run_child
+from helpers import HERE, run_child
 from torch_ans import _core
 
 CAPABILITIES = _core.cpu_capabilities()
@@ -76,3 +77,29 @@ except (ImportError, ValueError, RuntimeError) as error:
     print("scalar" in str(error) and "sse9" in str(error))
 """
     assert run_child(code, env={"TORCH_ANS_FORCE_ISA": "sse9"}) == "True\n"
+
+
+SAFETY = """
+import bad_input_cases
+from torch_ans import _core
+for name in (
+    "index_out_of_range", "symbol_out_of_range_without_bypass", "extreme_symbols_with_bypass",
+    "forged_length_words", "impossible_states", "truncated_streams", "random_streams",
+    "broken_rows_are_named", "nothing_outside_the_tensors_is_touched",
+):
+    bad_input_cases.CASES[name]()
+print(_core.cpu_capabilities()["isa"])
+"""
+
+
+@pytest.mark.parametrize("isa", CAPABILITIES["available"])
+def test_bad_input_is_told_apart_the_same_way(isa: str) -> None:
+    assert run_child(SAFETY, env={"TORCH_ANS_FORCE_ISA": isa}) == isa + "\n"
+
+
+@pytest.mark.parametrize("isa", [i for i in CAPABILITIES["available"] if i != CAPABILITIES["isa"]])
+def test_every_variant_equals_the_oracle(isa: str) -> None:
+    """The whole matrix again; under the chosen ISA it runs as a test file of its own."""
+    code = "import pytest, sys; sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', %r]))"
+    path = os.path.join(HERE, "test_reference_matrix.py")
+    assert "passed" in run_child(code % path, env={"TORCH_ANS_FORCE_ISA": isa})
