@@ -105,6 +105,7 @@ struct ScalarEncoder : ScalarTile {
 /// Decoders, by how they find a symbol. `sentinels` becomes nonzero at a table's last symbol.
 template <typename Lookup>
 struct FindDirectly {
+    template <typename Count>
     static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
                                    std::uint32_t slot, std::uint32_t& sentinels) {
         const Match match = Lookup::find(tables, info, slot);
@@ -115,14 +116,17 @@ struct FindDirectly {
 
 /// Under bypass no bucket names a sentinel, so that only the slow path has to look for one.
 struct FindByBucket {
-    static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
-                                   std::uint32_t slot, std::uint32_t& sentinels) {
-        Match match = InverseCdf::find_fast(tables, info, slot);
+    template <typename Count>
+    static TORCH_ANS_FN BasicMatch<Count> find(const TablesView& tables, const TableInfo& info,
+                                               std::uint32_t slot, std::uint32_t& sentinels) {
+        BasicMatch<Count> match = InverseCdf::find_fast<Count>(tables, info, slot);
         if (unlikely(match.rank >= match.freq)) {
-            // One number comes back: a whole Match would pass through memory on the fast path too.
-            const std::uint32_t symbol = search(tables, info, slot);
-            match = match_at(tables.cdf + info.base, symbol, slot);
-            sentinels |= static_cast<std::uint32_t>(symbol == info.last);
+            // One number comes back: a whole match would pass through memory on the fast path too.
+            match.symbol = search(tables, info, slot);
+            const std::uint32_t* cdf = tables.cdf + info.base + match.symbol;
+            match.freq = cdf[1] - cdf[0];
+            match.rank = slot - cdf[0];
+            sentinels |= static_cast<std::uint32_t>(match.symbol == info.last);
         }
         return match;
     }
@@ -143,7 +147,7 @@ struct ScalarDecoder : ScalarTile {
     static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
                                    std::uint32_t slot) {
         std::uint32_t sentinels = 0;
-        return Find::find(tables, info, slot, sentinels);
+        return Find::template find<std::uint32_t>(tables, info, slot, sentinels);
     }
 
     static int decode_groups(const TablesView& tables_view, State* states,
@@ -178,8 +182,8 @@ private:
                     const int element = r * kTileStride + group * kLanes + lane;
                     State& state = x[r * kLanes + lane];
                     const TableInfo& info = tables.info[kSingleTable ? 0 : indexes[element]];
-                    const Match match =
-                        Find::find(tables, info, slot_of(state, precision), sentinels);
+                    const auto match = Find::template find<State>(
+                        tables, info, slot_of(state, precision), sentinels);
                     state = get<Traits>(state, match.freq, match.rank, precision, in[r]);
                     symbols[element] = static_cast<std::int32_t>(match.symbol) + info.offset;
                 }

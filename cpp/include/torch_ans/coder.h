@@ -162,8 +162,8 @@ TORCH_ANS_FN std::uint32_t slot_of(State x, int precision) {
 
 /// D(x), once the symbol is known: `rank` is the slot's position among the symbol's slots.
 template <typename Traits>
-TORCH_ANS_FN typename Traits::State get(typename Traits::State x, std::uint32_t freq,
-                                        std::uint32_t rank, int precision,
+TORCH_ANS_FN typename Traits::State get(typename Traits::State x, typename Traits::State freq,
+                                        typename Traits::State rank, int precision,
                                         const std::uint8_t*& in) {
     return renormalise_get<Traits>((x >> precision) * freq + rank, in);
 }

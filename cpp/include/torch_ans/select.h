@@ -37,21 +37,23 @@ TORCH_ANS_FN T select_below(T a, T b, T below, T otherwise) {
 #endif
 }
 
-/// Two such choices at once; adds 1 to `count` unless a < b.
-TORCH_ANS_FN void select_pair_below(std::uint32_t a, std::uint32_t b, std::uint32_t below1,
-                                    std::uint32_t below2, std::uint32_t& value1,
-                                    std::uint32_t& value2, std::uint32_t& count) {
+/// Two such choices at once, of 32-bit values; adds 1 to `count` unless a < b. T may be wider,
+/// which saves the extension where 64-bit arithmetic follows.
+template <typename T>
+TORCH_ANS_FN void select_pair_below(std::uint32_t a, std::uint32_t b, T below1, T below2, T& value1,
+                                    T& value2, std::uint32_t& count) {
 #if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDA_ARCH__)
-    asm("cmp %[b], %[a]\n\tcmovb %[below1], %[value1]\n\tcmovb %[below2], %[value2]\n\t"
+    asm("cmp %[b], %[a]\n\tcmovb %k[below1], %k[value1]\n\tcmovb %k[below2], %k[value2]\n\t"
         "sbb $-1, %[count]"
         : [value1] "+&r"(value1), [value2] "+&r"(value2), [count] "+&r"(count)
         : [a] "r"(a), [b] "r"(b), [below1] "r"(below1), [below2] "r"(below2)
         : "cc");
 #else
-    std::uint32_t mask;
-    value1 = select_below(a, b, below1, value1, mask);
+    const std::uint32_t is_below = opaque(static_cast<std::uint32_t>(a < b));
+    const T mask = T{0} - static_cast<T>(is_below);
+    value1 ^= (value1 ^ below1) & mask;
     value2 ^= (value2 ^ below2) & mask;
-    count += 1 + mask;
+    count += 1 - is_below;
 #endif
 }
 
