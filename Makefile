@@ -8,7 +8,7 @@ INSTALL := $(PIP) install -c constraints.txt
 STAMPS := $(VENV)/.stamps
 
 # What the extension is built from, and what the formatters look at.
-CPP_DIRS := $(wildcard cpp cuda tests/cpp tests/cuda)
+CPP_DIRS := $(wildcard cpp cuda fuzz tests/cpp tests/cuda)
 CPP_FILES := $(shell find $(CPP_DIRS) -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
 BUILD_INPUTS := pyproject.toml CMakeLists.txt $(filter cpp/% cuda/%,$(CPP_FILES)) \
                 $(wildcard cuda/CMakeLists.txt)
@@ -96,7 +96,7 @@ core: $(STAMPS)/venv ## rebuild the extension incrementally, warnings being erro
 	  -C build-dir=build/core -C cmake.define.TORCH_ANS_WARNINGS=ON
 	@touch $(STAMPS)/package
 
-sdist: $(STAMPS)/package ## write dist/torch_ans-*.tar.gz
+sdist: $(STAMPS)/venv ## write dist/torch_ans-*.tar.gz
 	@$(BIN)/python -c 'import build.__main__' 2>/dev/null || $(INSTALL) build
 	$(BIN)/python -m build --sdist
 

@@ -4,6 +4,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "engine.h"
 #include "launch_policy.h"
 #include "pack_kernels.h"
 #include "quantize_kernel.h"
@@ -14,8 +15,6 @@ namespace torch_ans {
 namespace gpu {
 
 using LaunchResult = cudaError_t;
-
-enum class Family { kRans64, kRans32, kRans32x16 };
 
 /// What a launch needs to know of the device.
 struct DeviceTraits {
@@ -33,6 +32,13 @@ struct CoderLaunch {
 LaunchResult launch_encode(Family family, const CoderLaunch& launch);
 LaunchResult launch_decode(Family family, const CoderLaunch& launch);
 LaunchResult launch_commit(const CoderLaunch& launch, std::uint32_t header_words);
+
+LaunchResult launch_init(const FreshRows& rows, cudaStream_t stream);
+LaunchResult launch_plan(const PackTask& task, const std::uint32_t* failed, std::uint64_t* bad_row,
+                         PackPlan* plan, cudaStream_t stream);
+LaunchResult launch_pack(const PackTask& task, cudaStream_t stream);
+LaunchResult launch_unpack(const PackTask& task, cudaStream_t stream);
+LaunchResult launch_quantize(const QuantizeTask& task, cudaStream_t stream);
 
 /// A kernel with tables in the caches: a warp for each `rows_per_warp` rows, as many as there are.
 template <typename Kernel>

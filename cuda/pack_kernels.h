@@ -5,29 +5,12 @@
 #pragma once
 
 #include "facade.h"
+#include "stream_task.h"
 #include "torch_ans/stream_layout.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
-
-/// Rows joined, each behind its length in `length_bytes` bytes, the last one bare on request.
-struct PackTask {
-  std::uint8_t* stream;
-  std::int64_t rows;
-  std::int64_t row_bytes;
-  std::int32_t length_bytes;
-  bool bare_last;
-  std::int64_t* starts;  ///< (rows + 1): where a row's length or bytes start; the total
-  std::uint8_t* packed;
-};
-
-/// What `plan_kernel` found; may lie in pinned host memory.
-struct PackPlan {
-  std::int64_t bytes;
-  std::int64_t bad_row;  ///< whose length word is impossible or does not fit; -1
-  std::int64_t failed;   ///< rows that a push before has failed on
-};
 
 TORCH_ANS_DEVICE unsigned prefix_bytes(const PackTask& task, std::int64_t row) {
   return task.bare_last && row == task.rows - 1 ? 0 : static_cast<unsigned>(task.length_bytes);

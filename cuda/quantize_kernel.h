@@ -10,32 +10,11 @@
 #include <cmath>
 
 #include "facade.h"
+#include "stream_task.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
-
-/// QuantizeStatus of torch_ans/quantize.h, in its order, and a length outside the row.
-enum class RowStatus : std::int32_t {
-  kOk,
-  kNotFinite,
-  kNegative,
-  kTooLarge,
-  kZeroSum,
-  kTooManySymbols,
-  kBadLength
-};
-
-struct QuantizeTask {
-  const void* pmf;  ///< (rows, length): float, or int64 counts
-  bool is_float;
-  std::int64_t rows;
-  std::int64_t length;
-  const std::int32_t* lengths;  ///< (rows,); null: all `length`
-  std::int32_t freq_precision;
-  std::int32_t* cdfs;      ///< (rows, length + 1)
-  std::int32_t* statuses;  ///< (rows,): RowStatus
-};
 
 TORCH_ANS_DEVICE std::uint64_t sum_all(std::uint64_t value) {
   for (unsigned step = 1; step < kWarpSize; step *= 2) {

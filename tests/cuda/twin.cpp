@@ -138,10 +138,14 @@ bool Block::complete(Kind kind, unsigned thread) {
   for (unsigned t = first; t < first + count; ++t) {
     const Fibre& other = *fibres_[t];
     if (!other.waiting) return false;
-    if (other.kind != kind || other.site.line != me.site.line ||
-        std::string(other.site.file) != me.site.file) {
-      fail("meets at line " + std::to_string(me.site.line) + ", thread " + std::to_string(t) +
-           " at line " + std::to_string(other.site.line));
+    const bool same_place = other.kind == kind && other.site.line == me.site.line &&
+                            std::string(other.site.file) == me.site.file;
+    if (!same_place) {
+      // Another warp may still be at a collective of its own.
+      if (t / kWarp == thread / kWarp || other.kind == Kind::kSyncBlock) {
+        fail("meets at line " + std::to_string(me.site.line) + ", thread " + std::to_string(t) +
+             " at line " + std::to_string(other.site.line));
+      }
       return false;
     }
     if (kind == Kind::kBallot && other.value != 0) votes |= std::uint64_t{1} << (t - first);

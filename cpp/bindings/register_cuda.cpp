@@ -1,0 +1,208 @@
+#include <pybind11/stl.h>
+
+#include <stdexcept>
+
+#include "cpu/codec.h"
+#include "engine.h"
+#include "register.h"
+
+namespace py = pybind11;
+
+namespace torch_ans {
+namespace {
+
+constexpr std::int64_t kColumnBytes = 4;
+
+using CudaFamily = gpu::Family;
+
+CudaFamily cuda_family(const Codec& codec) {
+  switch (codec.family) {
+    case Family::kRans64: return CudaFamily::kRans64;
+    case Family::kRans32: return CudaFamily::kRans32;
+    default: return CudaFamily::kRans32x16;
+  }
+}
+
+void check_cuda(const char* error) {
+  if (error != nullptr) throw std::runtime_error(std::string("CUDA: ") + error);
+}
+
+/// The arguments that encode and decode share, in their order on the Python side. All addresses
+/// but those inside the objects are of device memory.
+struct CudaCall {
+  const Codec& codec;
+  const CodingTables& tables;
+  std::uintptr_t image;
+  std::uintptr_t stream;
+  std::int64_t rows;
+  std::int64_t columns;
+  const IntArray& symbols;
+  const IntArray* indexes;
+  std::int64_t row_length;
+  std::int64_t total;
+  int bypass_precision;
+  std::uintptr_t headers;
+  std::uintptr_t results;
+  std::uintptr_t failed;
+};
+
+gpu::HostTask make_task(const CudaCall& call) {
+  if (call.row_length > gpu::kMaxRowLength) {
+    throw std::invalid_argument("a row must have under 2**31 symbols on a CUDA device, got " +
+                                std::to_string(call.row_length));
+  }
+  if (call.columns * kColumnBytes < 4 + call.codec.header_bytes()) {
+    throw std::invalid_argument("the rows of a stream must have room for the lanes' states");
+  }
+  gpu::HostTask task{};
+  task.tables = &call.tables;
+  task.image = pointer<std::uint8_t>(call.image);
+  task.state_bytes = call.codec.state_bytes;
+  task.lanes = call.codec.lanes;
+  task.stream = pointer<std::uint8_t>(call.stream);
+  task.row_bytes = call.columns * kColumnBytes;
+  task.symbols = call.symbols;
+  if (call.indexes != nullptr) task.indexes = *call.indexes;
+  task.rows = call.rows;
+  task.row_length = call.row_length;
+  task.total = call.total;
+  task.bypass_precision = call.bypass_precision;
+  task.headers = pointer<std::uint8_t>(call.headers);
+  task.results = pointer<gpu::RowResult>(call.results);
+  task.failed = pointer<std::uint32_t>(call.failed);
+  return task;
+}
+
+gpu::Queue queue_of(int device, std::uintptr_t queue) { return {device, pointer<void>(queue)}; }
+
+void bind_coder(py::module_& module) {
+  module.def(
+      "encode",
+      [](const Codec& codec, const CodingTables& tables, std::uintptr_t image,
+         std::uintptr_t stream, std::int64_t rows, std::int64_t columns, const IntArray& symbols,
+         const IntArray* indexes, std::int64_t row_length, std::int64_t total, int bypass_precision,
+         std::uintptr_t headers, std::uintptr_t results, std::uintptr_t failed, int device,
+         std::uintptr_t queue) {
+        const gpu::HostTask task =
+            make_task({codec, tables, image, stream, rows, columns, symbols, indexes, row_length,
+                       total, bypass_precision, headers, results, failed});
+        const py::gil_scoped_release release;
+        check_cuda(gpu::encode(cuda_family(codec), task, queue_of(device, queue)));
+      },
+      py::arg("codec"), py::arg("tables"), py::arg("image"), py::arg("stream"), py::arg("rows"),
+      py::arg("columns"), py::arg("symbols"), py::arg("indexes").none(true), py::arg("row_length"),
+      py::arg("total"), py::arg("bypass_precision"), py::arg("headers"), py::arg("results"),
+      py::arg("failed"), py::arg("device"), py::arg("queue"));
+  module.def(
+      "decode",
+      [](const Codec& codec, const CodingTables& tables, std::uintptr_t image,
+         std::uintptr_t stream, std::int64_t rows, std::int64_t columns, const IntArray& out,
+         const IntArray* indexes, std::int64_t row_length, std::int64_t total, int bypass_precision,
+         std::uintptr_t headers, std::uintptr_t results, std::uintptr_t failed, int device,
+         std::uintptr_t queue, bool require_end) {
+        gpu::HostTask task =
+            make_task({codec, tables, image, stream, rows, columns, out, indexes, row_length, total,
+                       bypass_precision, headers, results, failed});
+        task.require_end = require_end;
+        const py::gil_scoped_release release;
+        check_cuda(gpu::decode(cuda_family(codec), task, queue_of(device, queue)));
+      },
+      py::arg("codec"), py::arg("tables"), py::arg("image"), py::arg("stream"), py::arg("rows"),
+      py::arg("columns"), py::arg("out"), py::arg("indexes").none(true), py::arg("row_length"),
+      py::arg("total"), py::arg("bypass_precision"), py::arg("headers"), py::arg("results"),
+      py::arg("failed"), py::arg("device"), py::arg("queue"), py::arg("require_end"));
+  module.def(
+      "init_stream",
+      [](const Codec& codec, std::uintptr_t stream, std::int64_t rows, std::int64_t columns,
+         int device, std::uintptr_t queue) {
+        check_cuda(gpu::init_stream({pointer<std::uint8_t>(stream), rows, columns * kColumnBytes,
+                                     codec.lower_bound, codec.lanes, codec.state_bytes},
+                                    queue_of(device, queue)));
+      },
+      py::arg("codec"), py::arg("stream"), py::arg("rows"), py::arg("columns"), py::arg("device"),
+      py::arg("queue"));
+}
+
+void bind_tables(py::module_& module) {
+  module.def(
+      "image_bytes",
+      [](const CodingTables& tables, int state_bytes) {
+        return gpu::image_layout(tables, state_bytes).end;
+      },
+      py::arg("tables"), py::arg("state_bytes"));
+  module.def(
+      "write_image",
+      [](const CodingTables& tables, int state_bytes, std::uintptr_t image) {
+        const py::gil_scoped_release release;
+        gpu::write_image(tables, state_bytes, pointer<std::uint8_t>(image));
+      },
+      py::arg("tables"), py::arg("state_bytes"), py::arg("image"));
+  module.def(
+      "quantize_pmf",
+      [](std::uintptr_t pmf, const std::string& dtype, std::int64_t rows, std::int64_t length,
+         std::uintptr_t lengths, int freq_precision, std::uintptr_t out, std::uintptr_t statuses,
+         int device, std::uintptr_t queue) {
+        check_cuda(gpu::quantize(
+            {pointer<void>(pmf), dtype == "float32", rows, length, pointer<std::int32_t>(lengths),
+             freq_precision, pointer<std::int32_t>(out), pointer<std::int32_t>(statuses)},
+            queue_of(device, queue)));
+      },
+      py::arg("pmf"), py::arg("dtype"), py::arg("rows"), py::arg("length"), py::arg("lengths"),
+      py::arg("freq_precision"), py::arg("out"), py::arg("statuses"), py::arg("device"),
+      py::arg("queue"));
+}
+
+void bind_packing(py::module_& module) {
+  module.def(
+      "plan_pack",
+      [](std::uintptr_t stream, std::int64_t rows, std::int64_t columns, int length_bytes,
+         bool bare_last, std::uintptr_t starts, std::uintptr_t failed, std::uintptr_t bad_row,
+         std::uintptr_t plan, int device, std::uintptr_t queue) {
+        check_cuda(gpu::plan_pack(
+            {pointer<std::uint8_t>(stream), rows, columns * kColumnBytes, length_bytes, bare_last,
+             pointer<std::int64_t>(starts), nullptr},
+            pointer<std::uint32_t>(failed), pointer<std::uint64_t>(bad_row),
+            pointer<gpu::PackPlan>(plan), queue_of(device, queue)));
+      },
+      py::arg("stream"), py::arg("rows"), py::arg("columns"), py::arg("length_bytes"),
+      py::arg("bare_last"), py::arg("starts"), py::arg("failed"), py::arg("bad_row"),
+      py::arg("plan"), py::arg("device"), py::arg("queue"));
+  module.def(
+      "pack",
+      [](std::uintptr_t stream, std::int64_t rows, std::int64_t columns, int length_bytes,
+         bool bare_last, std::uintptr_t starts, std::uintptr_t packed, int device,
+         std::uintptr_t queue) {
+        check_cuda(gpu::pack(
+            {pointer<std::uint8_t>(stream), rows, columns * kColumnBytes, length_bytes, bare_last,
+             pointer<std::int64_t>(starts), pointer<std::uint8_t>(packed)},
+            queue_of(device, queue)));
+      },
+      py::arg("stream"), py::arg("rows"), py::arg("columns"), py::arg("length_bytes"),
+      py::arg("bare_last"), py::arg("starts"), py::arg("packed"), py::arg("device"),
+      py::arg("queue"));
+  module.def(
+      "unpack",
+      [](std::uintptr_t packed, std::uintptr_t spans, std::uintptr_t stream, std::int64_t rows,
+         std::int64_t columns, int device, std::uintptr_t queue) {
+        check_cuda(
+            gpu::unpack({pointer<std::uint8_t>(stream), rows, columns * kColumnBytes, 0, false,
+                         pointer<std::int64_t>(spans), pointer<std::uint8_t>(packed)},
+                        queue_of(device, queue)));
+      },
+      py::arg("packed"), py::arg("spans"), py::arg("stream"), py::arg("rows"), py::arg("columns"),
+      py::arg("device"), py::arg("queue"));
+}
+
+}  // namespace
+
+void register_cuda(py::module_& module) {
+  py::module_ cuda = module.def_submodule("cuda", "The CUDA engine; present where it was built.");
+  cuda.attr("built_for") = gpu::built_for();
+  cuda.attr("ROW_RESULT_BYTES") = sizeof(gpu::RowResult);
+  cuda.def("unavailable_because", &gpu::unavailable_because);
+  bind_coder(cuda);
+  bind_tables(cuda);
+  bind_packing(cuda);
+}
+
+}  // namespace torch_ans
