@@ -18,7 +18,7 @@ extra = "torch_ans[$(1)]>=1.0.0.dev0"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format bench bench-full core sdist clean FORCE
+.PHONY: help install demo test lint format bench bench-full core check-aarch64 sdist clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([.a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -95,6 +95,9 @@ core: $(STAMPS)/venv ## rebuild the extension incrementally, warnings being erro
 	$(INSTALL) -v --no-deps --no-build-isolation -e . \
 	  -C build-dir=build/core -C cmake.define.TORCH_ANS_WARNINGS=ON
 	@touch $(STAMPS)/package
+
+check-aarch64: ## run the portable coder for aarch64 under emulation (Debian)
+	scripts/check_aarch64.sh
 
 sdist: $(STAMPS)/venv ## write dist/torch_ans-*.tar.gz
 	@$(BIN)/python -c 'import build.__main__' 2>/dev/null || $(INSTALL) build
