@@ -21,8 +21,8 @@ extra = "torch_ans[$(1)]>=1.0.0.dev0"
 .PHONY: help install demo test lint format bench bench-full core check-aarch64 sdist clean FORCE
 
 help: ## list the targets
-	@sed -n 's/^\([.a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
-	  || sed -n 's/^\([.a-z-]*\):.*## /  make \1   /p' Makefile
+	@sed -n 's/^\([.a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([.a-z0-9-]*\):.*## /  make \1   /p' Makefile
 
 # --- the environment ---------------------------------------------------------------------------
 # A stamp is written when its step has finished, so an interrupted `make` goes on where it was.
