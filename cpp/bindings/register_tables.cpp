@@ -166,7 +166,12 @@ void register_tables(py::module_& module) {
             [](const CodingTables& tables) { return tables.options().bypass_coding; })
         .def_property_readonly(
             "alias", [](const CodingTables& tables) { return tables.options().alias; })
-        .def_property_readonly("nbytes", &CodingTables::bytes);
+        .def_property_readonly("nbytes", &CodingTables::bytes)
+        .def("numbers", [](const CodingTables& tables) {
+            const std::vector<std::int32_t> numbers = tables.numbers();
+            return py::bytes(reinterpret_cast<const char*>(numbers.data()),
+                             numbers.size() * sizeof(numbers[0]));
+        });
 
     module.def(
         "quantize_pmf",

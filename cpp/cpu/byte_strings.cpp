@@ -55,7 +55,9 @@ void pack_rows(const std::uint8_t* stream, std::int64_t row_bytes, const std::ve
             const std::uint64_t length = span.length;
             std::memcpy(data + span.start - bytes, &length, bytes);
         }
-        std::memcpy(data + span.start, stream + row * row_bytes + kLengthBytes, span.length);
+        if (span.length != 0) {  // nothing may be copied to nowhere
+            std::memcpy(data + span.start, stream + row * row_bytes + kLengthBytes, span.length);
+        }
     }
 }
 
@@ -95,7 +97,7 @@ void fill_rows(const std::uint8_t* data, const std::vector<Span>& spans, std::ui
         std::uint8_t* start = stream + static_cast<std::int64_t>(row) * row_bytes;
         const std::size_t length = spans[row].length;
         store(start, static_cast<std::int32_t>(length));
-        std::memcpy(start + kLengthBytes, data + spans[row].start, length);
+        if (length != 0) std::memcpy(start + kLengthBytes, data + spans[row].start, length);
         std::memset(start + kLengthBytes + length, 0,
                     static_cast<std::size_t>(row_bytes) - kLengthBytes - length);
     }

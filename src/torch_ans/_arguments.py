@@ -82,7 +82,7 @@ def new_output(
 ) -> torch.Tensor:
     """`out`, which must be an integer tensor of this shape, or a new tensor of this dtype."""
     if out is None:
-        return torch.empty(shape, dtype=dtype)
+        return _native.allocate(shape, dtype)
     _native.check_integers(out, "out")
     if out.shape != shape:
         raise ValueError(f"out must have shape {tuple(shape)}, got {tuple(out.shape)}")

@@ -6,9 +6,23 @@ cannot say for itself (device, dtype, layout, and who keeps the memory alive) is
 
 from __future__ import annotations
 
+import ctypes
 import os
-from functools import lru_cache
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple, Union
+from functools import lru_cache, wraps
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    TypeVar,
+    Union,
+    cast,
+)
 
 import torch
 
@@ -18,7 +32,12 @@ from ._layout import Split, row_layout
 if TYPE_CHECKING:
     from .tables import CodingTables
 
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
 Data = Union[bytes, bytearray, memoryview]
+
+Operand = Tuple[_core.IntArray, torch.Tensor]
+"""Integers as the native module reads them, and the tensor that owns their memory."""
 
 INTEGER_NAMES: Dict[torch.dtype, str] = {
     getattr(torch, name): name
@@ -44,6 +63,26 @@ def thread_count() -> int:
     return 1 if _forked else torch.get_num_threads()
 
 
+def fork_safe(function: _Function) -> _Function:
+    """Keeps torch to one thread while `function` runs in a forked child.
+
+    There an operation of torch on a large tensor would wait for threads that only the parent has.
+    """
+
+    @wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not _forked:
+            return function(*args, **kwargs)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            torch.set_num_threads(threads)
+
+    return cast(_Function, wrapper)
+
+
 class Coding(NamedTuple):
     """What a push and its pop have in common."""
 
@@ -60,17 +99,20 @@ class Stream(NamedTuple):
     columns: int
 
 
-class Operand(NamedTuple):
-    """Integers as the native module reads them, and the tensor that owns their memory."""
-
-    array: _core.IntArray
-    owner: torch.Tensor
-
-
 @lru_cache(maxsize=None)
 def get_codec(family: str, lanes: int) -> _core.Codec:
     """The coder of a family with this many lanes; raises ValueError that lists what exists."""
     return _core.Codec(family, lanes)
+
+
+def allocate(shape: Sequence[int], dtype: torch.dtype = torch.int32) -> torch.Tensor:
+    """A new tensor with any content; MemoryError, where torch raises RuntimeError, if it fails."""
+    try:
+        return torch.empty(shape, dtype=dtype)
+    except RuntimeError as error:
+        raise MemoryError(
+            f"no memory for a tensor of shape {tuple(shape)} and {dtype}: {error}"
+        ) from None
 
 
 def check_tensor(value: object, name: str) -> torch.Tensor:
@@ -109,15 +151,15 @@ def read_operand(tensor: torch.Tensor, split: Split) -> Operand:
         layout = row_layout(tensor.shape, tensor.stride(), split)
         if layout is not None:
             name = INTEGER_NAMES[tensor.dtype]
-            return Operand(_core.IntArray(tensor.data_ptr(), name, *layout), tensor)
-        tensor = tensor.contiguous()
-    length = split.row_length
-    name = INTEGER_NAMES[tensor.dtype]
-    return Operand(_core.IntArray(tensor.data_ptr(), name, length, 0, 1, length or 1), tensor)
+            return _core.IntArray(tensor.data_ptr(), name, *layout), tensor
+        tensor = _copy(tensor)
+    return _contiguous(tensor, split.row_length)
 
 
 def write_operand(tensor: torch.Tensor, name: str, split: Split) -> Operand:
     """Integers to write; raises ValueError where the layout of `tensor` does not allow it."""
+    if tensor.is_contiguous():
+        return _contiguous(tensor, split.row_length)
     layout = row_layout(tensor.shape, tensor.stride(), split)
     overlaps = any(s == 0 and n > 1 for n, s in zip(tensor.shape, tensor.stride()))
     if layout is None or overlaps:
@@ -125,7 +167,24 @@ def write_operand(tensor: torch.Tensor, name: str, split: Split) -> Operand:
             f"{name} cannot be written in place: pass a contiguous tensor, got shape "
             f"{tuple(tensor.shape)} with strides {tensor.stride()} for {split.rows} rows"
         )
-    return Operand(_core.IntArray(tensor.data_ptr(), INTEGER_NAMES[tensor.dtype], *layout), tensor)
+    return _core.IntArray(tensor.data_ptr(), INTEGER_NAMES[tensor.dtype], *layout), tensor
+
+
+@fork_safe
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous()
+
+
+def _contiguous(tensor: torch.Tensor, length: int) -> Operand:
+    name = INTEGER_NAMES[tensor.dtype]
+    return _core.IntArray(tensor.data_ptr(), name, length, 0, 1, length or 1), tensor
+
+
+def longest_row(stream: Stream) -> int:
+    """The largest length word of a stream with at least one row."""
+    if stream.rows == 1:  # for short calls: 10 times as fast as torch
+        return ctypes.c_int32.from_address(stream.memory.data_ptr()).value
+    return int(stream.memory[:, 0].max())
 
 
 def reset(codec: _core.Codec, stream: Stream) -> None:
@@ -143,8 +202,8 @@ def encode(
         stream.memory.data_ptr(),
         stream.rows,
         stream.columns,
-        symbols.array,
-        None if indexes is None else indexes.array,
+        symbols[0],
+        None if indexes is None else indexes[0],
         split.row_length,
         split.total,
         coding.bypass_precision,
@@ -167,8 +226,8 @@ def decode(
         stream.memory.data_ptr(),
         stream.rows,
         stream.columns,
-        None if indexes is None else indexes.array,
-        out.array,
+        None if indexes is None else indexes[0],
+        out[0],
         split.row_length,
         split.total,
         coding.bypass_precision,
@@ -182,8 +241,8 @@ def escape_bytes(coding: Coding, split: Split, symbols: Operand, indexes: Option
     return _core.escape_bytes(
         coding.codec,
         coding.tables.native,
-        symbols.array,
-        None if indexes is None else indexes.array,
+        symbols[0],
+        None if indexes is None else indexes[0],
         *split,
         coding.bypass_precision,
     )
@@ -242,7 +301,7 @@ def quantize_pmf(
 ) -> torch.Tensor:
     """Int32 (K, length + 1) of a contiguous float32 or int64 (K, length) and int32 (K,)."""
     rows, length = pmf.shape
-    out = torch.empty((rows, length + 1), dtype=torch.int32)
+    out = allocate((rows, length + 1))
     name = "float32" if pmf.dtype == torch.float32 else "int64"
     ends = 0 if lengths is None else lengths.data_ptr()
     _core.quantize_pmf(pmf.data_ptr(), name, rows, length, ends, freq_precision, out.data_ptr())
@@ -256,8 +315,8 @@ def alias_tables(
     num_tables, width = cdfs.shape
     largest = int(cdfs_sizes.max()) if num_tables else 2
     remap_width, table_width = _core.alias_widths(largest, freq_precision)
-    remap = torch.zeros((num_tables, remap_width), dtype=torch.int32)
-    table = torch.zeros((num_tables, table_width), dtype=torch.int32)
+    remap = allocate((num_tables, remap_width)).zero_()
+    table = allocate((num_tables, table_width)).zero_()
     source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
     _core.build_alias_table(*source, remap.data_ptr(), remap_width, table.data_ptr(), table_width)
     return remap, table
@@ -268,7 +327,7 @@ def inverse_cdfs(
 ) -> torch.Tensor:
     """Int32 (K, width + 2**table_precision): each row followed by its inverse."""
     num_tables, width = cdfs.shape
-    out = torch.empty((num_tables, width + (1 << table_precision)), dtype=torch.int32)
+    out = allocate((num_tables, width + (1 << table_precision)))
     source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
     _core.build_inverse_cdf(*source, table_precision, out.data_ptr(), out.shape[1])
     return out

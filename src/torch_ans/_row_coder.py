@@ -46,7 +46,7 @@ def make_output(
     if size is None and out is None:
         if indexes is None:
             raise TypeError("without indexes, out= or a size must say how many symbols to decode")
-        return torch.empty(_native.check_tensor(indexes, "indexes").shape, dtype=dtype)
+        return _native.allocate(_native.check_tensor(indexes, "indexes").shape, dtype)
     if size is None:
         return _native.check_integers(out, "out")
     sizes = (size,) if isinstance(size, int) else size
@@ -133,7 +133,7 @@ class RowCoder:
         """A stream of the rows that `data` holds."""
         spans = segment_spans(data, self._length_bytes, self._num_rows)
         columns = _stream.row_columns(self._codec, spans)
-        memory = torch.zeros((len(spans), columns), dtype=torch.int32)
+        memory = _native.allocate((len(spans), columns))
         _native.fill(data, spans, Stream(memory, len(spans), columns))
         return memory
 

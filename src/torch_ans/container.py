@@ -20,7 +20,7 @@ import torch
 from . import _core, _native, _stream
 from ._arguments import check_bypass_precision, check_dtype, check_size, index_tensor, new_output
 from ._layout import split_rows
-from ._native import Coding, Data, Stream
+from ._native import Coding, Data
 from ._status import raise_broken_rows
 from .byte_strings import segment_spans
 from .errors import CorruptStreamError, TableMismatchError
@@ -249,13 +249,9 @@ def _decode(
     codec = _native.get_codec(header.family, header.lanes)
     for row in header.damaged_rows:
         spans[row] = (0, 0)  # a row without states, which the coder passes over
-    columns = _stream.row_columns(codec, spans)
-    stream = Stream(torch.empty((header.rows, columns), dtype=torch.int32), header.rows, columns)
-    _native.fill(data, spans, stream)
     coding = Coding(codec, tables, header.bypass_precision or 4)
     try:
-        split = split_rows(result.numel(), header.rows)
-        _stream.pop(coding, stream, split, indexes, result, require_end=True)
+        _stream.decode_bytes(coding, _stream.Workspace(), data, spans, indexes, result)
     except CorruptStreamError as error:
         if not salvage:
             raise
@@ -326,12 +322,7 @@ def _tables_hash(tables: CodingTables) -> bytes:
     """BLAKE2b (8 bytes) of precision, K and, for each table, its size, offset and CDF entries."""
     digest = _hashes.get(tables)
     if digest is None:
-        cdfs, sizes = tables.cdfs, tables.cdfs_sizes.unsqueeze(1)
-        numbers = torch.cat([sizes, tables.offsets.unsqueeze(1), cdfs], dim=1)
-        counts = torch.arange(-2, cdfs.shape[1]).unsqueeze(0) < sizes
-        start = torch.tensor([tables.freq_precision, tables.num_tables], dtype=torch.int32)
-        flat = torch.cat([start, numbers[counts]])
-        digest = hashlib.blake2b(flat.numpy().astype("<i4").tobytes(), digest_size=8).digest()
+        digest = hashlib.blake2b(tables.native.numbers(), digest_size=8).digest()
         _hashes[tables] = digest
     return digest
 

@@ -87,6 +87,20 @@ public:
         return view;
     }
 
+    /// freq_precision, K and, table by table, its size, offset and CDF: what decides the bytes of
+    /// a stream, and what the hash in a packed file covers.
+    std::vector<std::int32_t> numbers() const {
+        std::vector<std::int32_t> numbers{options_.freq_precision,
+                                          static_cast<std::int32_t>(info_.size())};
+        for (const TableInfo& info : info_) {
+            numbers.push_back(info.last + 2);
+            numbers.push_back(info.offset);
+            const auto* first = cdf_.data() + info.base;
+            numbers.insert(numbers.end(), first, first + info.last + 2);
+        }
+        return numbers;
+    }
+
     /// The smallest and the largest symbol value that is coded without an escape.
     std::int64_t min_symbol() const { return min_symbol_; }
     std::int64_t max_symbol() const { return max_symbol_; }
