@@ -6,13 +6,14 @@ from typing import Optional
 
 import torch
 
-from . import _core
+from . import _core, _native
 from ._status import raise_for_status
 from .tables import CodingTables
 
 __all__ = ["estimate_bits"]
 
 
+@_native.fork_safe
 def estimate_bits(
     tables: CodingTables,
     symbols: torch.Tensor,

@@ -24,6 +24,7 @@ TAIL_MASS = 1e-10
 _MAX_PRECISION = 16
 
 
+@_native.fork_safe
 def rans_pmf_to_quantized_cdf(pmf: torch.Tensor, precision: int = 16) -> torch.Tensor:
     """Quantises probabilities so that each symbol keeps a count of at least 1.
 
@@ -61,6 +62,7 @@ def rans_pmf_to_quantized_cdf(pmf: torch.Tensor, precision: int = 16) -> torch.T
     return cdf.reshape(*tensor.shape[:-1], length + 1)
 
 
+@_native.fork_safe
 def pmf_to_quantized_cdf_batched(
     pmf: torch.Tensor,
     precision: int = 16,
@@ -102,6 +104,7 @@ def pmf_to_quantized_cdf_batched(
     return rans_pmf_to_quantized_cdf(rows, precision)
 
 
+@_native.fork_safe
 def quantize_frequencies(
     freqs: torch.Tensor, num_freqs: Optional[torch.Tensor], precision: int, tail: bool
 ) -> Tuple[torch.Tensor, torch.Tensor]:
@@ -149,6 +152,7 @@ def quantize_frequencies(
     return _native.quantize_pmf(rows.contiguous(), lengths, precision), lengths + 1
 
 
+@_native.fork_safe
 def rans_alias_build_table(
     cdfs: torch.Tensor,
     cdfs_sizes: Optional[torch.Tensor] = None,
@@ -180,6 +184,7 @@ def rans_alias_build_table(
     return (push[0], pop[0]) if cdfs.dim() == 1 else (push, pop)
 
 
+@_native.fork_safe
 def rans_build_inverse_cdf(
     cdfs: torch.Tensor, freq_precision: int = 16, table_precision: Optional[int] = None
 ) -> torch.Tensor:

@@ -58,6 +58,7 @@ class CodingTables:
         "_offsets",
     )
 
+    @_native.fork_safe
     def __init__(
         self,
         cdfs: torch.Tensor,
