@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "kernels.h"
+#include "parallel.h"
 
 namespace torch_ans {
 namespace {
@@ -87,12 +88,7 @@ const Active& active() {
 const KernelTable& active_kernels() { return active().table; }
 
 CpuCapabilities cpu_capabilities() {
-#if defined(_OPENMP)
-    constexpr bool kOpenMp = true;
-#else
-    constexpr bool kOpenMp = false;
-#endif
-    return {kIsas[active().isa].name, available_names(), !forced_name().empty(), kOpenMp};
+    return {kIsas[active().isa].name, available_names(), !forced_name().empty(), has_openmp()};
 }
 
 }  // namespace torch_ans
