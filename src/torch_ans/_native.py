@@ -17,6 +17,7 @@ from typing import (
     List,
     NamedTuple,
     Optional,
+    Sequence,
     Tuple,
     TypeVar,
     Union,
@@ -102,6 +103,16 @@ class Stream(NamedTuple):
 def get_codec(family: str, lanes: int) -> _core.Codec:
     """The coder of a family with this many lanes; raises ValueError that lists what exists."""
     return _core.Codec(family, lanes)
+
+
+def allocate(shape: Sequence[int], dtype: torch.dtype = torch.int32) -> torch.Tensor:
+    """A new tensor with any content; MemoryError, where torch raises RuntimeError, if it fails."""
+    try:
+        return torch.empty(shape, dtype=dtype)
+    except RuntimeError as error:
+        raise MemoryError(
+            f"no memory for a tensor of shape {tuple(shape)} and {dtype}: {error}"
+        ) from None
 
 
 def check_tensor(value: object, name: str) -> torch.Tensor:
@@ -290,7 +301,7 @@ def quantize_pmf(
 ) -> torch.Tensor:
     """Int32 (K, length + 1) of a contiguous float32 or int64 (K, length) and int32 (K,)."""
     rows, length = pmf.shape
-    out = torch.empty((rows, length + 1), dtype=torch.int32)
+    out = allocate((rows, length + 1))
     name = "float32" if pmf.dtype == torch.float32 else "int64"
     ends = 0 if lengths is None else lengths.data_ptr()
     _core.quantize_pmf(pmf.data_ptr(), name, rows, length, ends, freq_precision, out.data_ptr())
@@ -304,8 +315,8 @@ def alias_tables(
     num_tables, width = cdfs.shape
     largest = int(cdfs_sizes.max()) if num_tables else 2
     remap_width, table_width = _core.alias_widths(largest, freq_precision)
-    remap = torch.zeros((num_tables, remap_width), dtype=torch.int32)
-    table = torch.zeros((num_tables, table_width), dtype=torch.int32)
+    remap = allocate((num_tables, remap_width)).zero_()
+    table = allocate((num_tables, table_width)).zero_()
     source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
     _core.build_alias_table(*source, remap.data_ptr(), remap_width, table.data_ptr(), table_width)
     return remap, table
@@ -316,7 +327,7 @@ def inverse_cdfs(
 ) -> torch.Tensor:
     """Int32 (K, width + 2**table_precision): each row followed by its inverse."""
     num_tables, width = cdfs.shape
-    out = torch.empty((num_tables, width + (1 << table_precision)), dtype=torch.int32)
+    out = allocate((num_tables, width + (1 << table_precision)))
     source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
     _core.build_inverse_cdf(*source, table_precision, out.data_ptr(), out.shape[1])
     return out

@@ -6,7 +6,7 @@ the escapes need only where that was too little. Nothing of a stream changes unl
 
 from __future__ import annotations
 
-from typing import List, NoReturn, Optional, Sequence, Tuple
+from typing import Iterator, List, NoReturn, Optional, Sequence, Tuple
 
 import torch
 
@@ -18,6 +18,9 @@ from .errors import CorruptStreamError
 
 MAX_COLUMNS = 1 + (2**31 - 4) // 4
 """Columns of the longest row whose length in bytes fits the int32 length word."""
+
+_PADDED_WORDS = 1 << 26
+"""Memory that padded rows may take (256 MiB), or 4 times the data, where that is more."""
 
 _BROKEN_LENGTH = "its length word is less than the lanes' states or more than its columns"
 _BROKEN_SYMBOLS = "its bytes are not what was encoded with these tables and arguments"
@@ -49,7 +52,7 @@ class Workspace:
                 return buffer
         except IndexError:
             pass
-        return torch.empty(max(words + words // 4, 1024), dtype=torch.int32)
+        return _native.allocate((max(words + words // 4, 1024),))
 
     def give(self, buffer: torch.Tensor) -> None:
         """Hands a buffer back for a later call."""
@@ -61,7 +64,7 @@ class Workspace:
 def new_stream(codec: _core.Codec, rows: int, spare_bytes: int = 0) -> torch.Tensor:
     """Int32 (rows, columns): empty rows with room for `spare_bytes` each."""
     columns = columns_for(codec.header_bytes + spare_bytes)
-    memory = torch.zeros((rows, columns), dtype=torch.int32)
+    memory = _native.allocate((rows, columns)).zero_()
     _native.reset(codec, Stream(memory, rows, columns))
     return memory
 
@@ -175,12 +178,52 @@ def decode_bytes(
     indexes: Optional[torch.Tensor],
     out: torch.Tensor,
 ) -> None:
-    """Decodes rows (`spans` of `data`) that hold exactly the symbols of `out`."""
+    """Decodes rows (`spans` of `data`) that hold exactly the symbols of `out`.
+
+    In memory all rows are as long as the longest. A forged file could make that far more than its
+    own size, so rows that differ that much are decoded a few at a time.
+    """
+    most_words = max(_PADDED_WORDS, len(data))  # 4 times the data
+    split = split_rows(out.numel(), len(spans))
     columns = row_columns(coding.codec, spans)
-    stream = Stream(workspace.take(len(spans) * columns), len(spans), columns)
-    _native.fill(data, spans, stream)
-    pop(coding, stream, split_rows(out.numel(), len(spans)), indexes, out, require_end=True)
-    workspace.give(stream.memory)
+    if len(spans) * columns <= most_words:
+        stream = Stream(workspace.take(len(spans) * columns), len(spans), columns)
+        _native.fill(data, spans, stream)
+        pop(coding, stream, split, indexes, out, require_end=True)
+        workspace.give(stream.memory)
+        return
+    flat_indexes = None if indexes is None else indexes.reshape(-1)
+    symbols = _native.allocate((out.numel(),), out.dtype)
+    broken: List[int] = []
+    for start, end in _row_groups(coding.codec, spans, most_words):
+        first, past = (min(row * split.row_length, split.total) for row in (start, end))
+        group = Split(end - start, split.row_length, past - first)
+        columns = row_columns(coding.codec, spans[start:end])
+        memory = _native.allocate((group.rows, columns))
+        stream = Stream(memory, group.rows, columns)
+        _native.fill(data, spans[start:end], stream)
+        part = None if flat_indexes is None else flat_indexes[first:past]
+        try:
+            pop(coding, stream, group, part, symbols[first:past], require_end=True)
+        except CorruptStreamError as error:
+            broken += [start + row for row in error.rows]
+    out.copy_(symbols.reshape(out.shape))
+    if broken:
+        raise_broken_rows(broken, split.rows, _BROKEN_SYMBOLS)
+
+
+def _row_groups(
+    codec: _core.Codec, spans: List[Tuple[int, int]], most_words: int
+) -> Iterator[Tuple[int, int]]:
+    """Cuts rows into ranges [start, end) that take at most `most_words`, or one row."""
+    start = widest = 0
+    for row, span in enumerate(spans):
+        columns = row_columns(codec, [span])
+        if row > start and max(widest, columns) * (row + 1 - start) > most_words:
+            yield start, row
+            start, widest = row, 0
+        widest = max(widest, columns)
+    yield start, len(spans)
 
 
 def check_rows(stream: Stream, split: Split) -> None:
@@ -207,7 +250,7 @@ def _grown(stream: Stream, room: int) -> Stream:
     if used + room <= capacity or stream.columns == MAX_COLUMNS:
         return stream
     columns = max(columns_for(used + room), min(stream.columns * 3 // 2, MAX_COLUMNS))
-    memory = torch.empty((stream.rows, columns), dtype=torch.int32)
+    memory = _native.allocate((stream.rows, columns))
     filled = columns_for(used)
     memory[:, :filled] = stream.memory[:, :filled]
     memory[:, filled:] = 0  # a push that fails later on may clear what it wrote behind the rows
