@@ -115,6 +115,14 @@ def allocate(shape: Sequence[int], dtype: torch.dtype = torch.int32) -> torch.Te
         ) from None
 
 
+def allocate_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """`allocate` with the shape of a tensor, from which torch takes it twice as fast."""
+    try:
+        return torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
+    except RuntimeError:
+        return allocate(tensor.shape, dtype)
+
+
 def check_tensor(value: object, name: str) -> torch.Tensor:
     """Returns `value` if it is a strided tensor in host memory.
 

@@ -46,7 +46,7 @@ def make_output(
     if size is None and out is None:
         if indexes is None:
             raise TypeError("without indexes, out= or a size must say how many symbols to decode")
-        return _native.allocate(_native.check_tensor(indexes, "indexes").shape, dtype)
+        return _native.allocate_like(_native.check_tensor(indexes, "indexes"), dtype)
     if size is None:
         return _native.check_integers(out, "out")
     sizes = (size,) if isinstance(size, int) else size
