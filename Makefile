@@ -99,6 +99,27 @@ core: $(STAMPS)/venv ## rebuild the extension incrementally, warnings being erro
 check-aarch64: ## run the portable coder for aarch64 under emulation (Debian)
 	scripts/check_aarch64.sh
 
+# What builds C++ outside pip: fuzzers, sanitizers.
+$(STAMPS)/cmake: $(STAMPS)/venv
+	@$(call guarded,$(INSTALL) cmake ninja "pybind11>=2.12")
+	@touch $@
+
+SECONDS ?= 60
+fuzz: $(STAMPS)/cmake ## attack the core with libFuzzer for SECONDS=60 (needs clang)
+	$(BIN)/python scripts/fuzz.py --seconds $(SECONDS) $(FUZZ_ARGS)
+
+tsan: $(STAMPS)/cmake ## many threads on one table object, under ThreadSanitizer (needs clang)
+	$(BIN)/python scripts/fuzz.py --threads
+
+sanitize: $(STAMPS)/cmake $(STAMPS)/test ## the tests under ASan and UBSan (TEST_ARGS selects)
+	scripts/sanitize.sh $(BIN)/python $(TEST_ARGS)
+
+wheels: ## manylinux wheels for pyenv's CPythons, checked (WHEEL_PYTHONS chooses)
+	$(PYTHON) scripts/build_wheels.py $(WHEEL_PYTHONS)
+
+test-wheels: ## test each of them in a clean environment (WHEEL_ARGS="--torch 1.13.1")
+	$(PYTHON) scripts/test_wheels.py $(WHEEL_ARGS)
+
 sdist: $(STAMPS)/venv ## write dist/torch_ans-*.tar.gz
 	@$(BIN)/python -c 'import build.__main__' 2>/dev/null || $(INSTALL) build
 	$(BIN)/python -m build --sdist
