@@ -1,8 +1,9 @@
-/// What the AVX2 kernels share: the encoder's front end, eight symbols at a time.
+/// What the AVX2 kernels share: eight symbols' tables at a time, and the encoder's front end.
 #pragma once
 
 #include <immintrin.h>
 
+#include "backend_scalar.h"
 #include "tiles.h"
 
 namespace torch_ans {
@@ -16,11 +17,13 @@ TORCH_ANS_FN void store256(void* target, __m256i value) {
     _mm256_storeu_si256(static_cast<__m256i*>(target), value);
 }
 
-/// What the encoder needs of eight tables.
+/// Eight tables, column by column.
 struct TableColumns {
     __m256i base;
     __m256i offset;
+    __m256i bucket;
     __m256i last;
+    __m256i shift;
 };
 
 TORCH_ANS_FN __m256i load_two_infos(const TablesView& tables, std::int32_t low, std::int32_t high) {
@@ -40,9 +43,11 @@ TORCH_ANS_FN TableColumns load_columns(const TablesView& tables, const std::int3
     const __m256i front23 = _mm256_unpacklo_epi32(r2, r3);
     const __m256i back01 = _mm256_unpackhi_epi32(r0, r1);  // bucket, bucket, last, last
     const __m256i back23 = _mm256_unpackhi_epi32(r2, r3);
-    const __m256i last = _mm256_unpackhi_epi64(back01, back23);  // with shift above
+    const __m256i last_shift = _mm256_unpackhi_epi64(back01, back23);  // two halves
     return {_mm256_unpacklo_epi64(front01, front23), _mm256_unpackhi_epi64(front01, front23),
-            _mm256_and_si256(last, _mm256_set1_epi32(0xffff))};
+            _mm256_unpacklo_epi64(back01, back23),
+            _mm256_and_si256(last_shift, _mm256_set1_epi32(0xffff)),
+            _mm256_srli_epi32(last_shift, 16)};
 }
 
 /// As in tiles.h.
@@ -64,6 +69,16 @@ TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const std::int32_t*
     const IdFlags rest = make_ids(tables, symbols + t, indexes + t, count - t, ids + t);
     return {false, rest.outside || _mm256_testz_si256(outside, outside) == 0};
 }
+
+/// The portable loops behind this front end.
+template <typename Traits, int kLanes, int kRows>
+struct LockstepEncoder : ScalarEncoder<Traits, kLanes, kRows, PutByRecord> {
+    static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
+                                         const std::int32_t* indexes, int count,
+                                         std::uint32_t* ids) {
+        return make_ids_avx2(tables, symbols, indexes, count, ids);
+    }
+};
 
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

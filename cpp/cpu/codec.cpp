@@ -40,7 +40,7 @@ const KernelChoice& choose(const KernelChoice* choices, const CodingTask& task, 
                            int threads) {
     const std::int64_t share = (rows + threads - 1) / threads;
     const KernelChoice* choice = choices;
-    while (choice->rows > 1 && (choice->rows > share || !choice->accepts(task))) ++choice;
+    while ((choice->rows > 1 && choice->rows > share) || !choice->accepts(task)) ++choice;
     return *choice;
 }
 

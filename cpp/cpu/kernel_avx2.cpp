@@ -1,6 +1,8 @@
-/// Kernels for AVX2: the portable loops compiled for x86-64-v3, which knows shifts and
-/// multiplications that leave the flags alone, behind a vector front end.
+/// Kernels for AVX2. Eight lanes or more of a 32-bit state: vectors. All others: the portable loops
+/// compiled for x86-64-v3, whose shifts and multiplications leave the flags alone.
 #include "backend_avx2.h"
+#include "backend_avx2_decoder.h"
+#include "backend_avx2_encoder.h"
 #include "backend_scalar.h"
 #include "kernels.h"
 #include "row_decoder.h"
@@ -10,39 +12,46 @@
 namespace torch_ans {
 namespace {
 
-template <typename Traits, int kLanes, int kRows>
-struct LockstepEncoder : ScalarEncoder<Traits, kLanes, kRows, PutByRecord> {
-    static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                                         const std::int32_t* indexes, int count,
-                                         std::uint32_t* ids) {
-        return make_ids_avx2(tables, symbols, indexes, count, ids);
-    }
-};
-
-template <typename Traits, int kLanes, int kRows>
-constexpr KernelChoice encoder() {
-    using Backend = LockstepEncoder<Traits, kLanes, kRows>;
-    return {kRows, &RowEncoder<Traits, kLanes, Backend>::run, &accepts_all};
+template <typename Traits, int kLanes, typename Backend>
+constexpr KernelChoice encoder(bool (*accepts)(const CodingTask&)) {
+    return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, accepts};
 }
 
-template <typename Traits, int kLanes, int kRows>
-constexpr KernelChoice decoder() {
-    using Backend = ScalarDecoder<Traits, kLanes, kRows, FindByBucket>;
-    return {kRows, &RowDecoder<Traits, kLanes, Backend>::run, &accepts_all};
+template <typename Traits, int kLanes, typename Backend>
+constexpr KernelChoice decoder(bool (*accepts)(const CodingTask&)) {
+    return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, accepts};
 }
 
-/// Replaces the portable entries: these do the same, faster.
+/// Appends the vector kernels for kRows rows.
+template <typename Traits, int kLanes, int kRows>
+void add_vectors(KernelChoice*& put, KernelChoice*& get) {
+    using Encoder = VectorEncoder<Traits, kLanes, kRows>;
+    using Decoder = VectorDecoder<Traits, kLanes, kRows>;
+    *put++ = encoder<Traits, kLanes, Encoder>(&Encoder::accepts);
+    *get++ = decoder<Traits, kLanes, Decoder>(&Decoder::accepts);
+}
+
+/// Appends the portable kernels for kRows rows.
+template <typename Traits, int kLanes, int kRows>
+void add_lockstep(KernelChoice*& put, KernelChoice*& get) {
+    using Encoder = LockstepEncoder<Traits, kLanes, kRows>;
+    using Decoder = ScalarDecoder<Traits, kLanes, kRows, FindByBucket>;
+    *put++ = encoder<Traits, kLanes, Encoder>(&accepts_all);
+    *get++ = decoder<Traits, kLanes, Decoder>(&accepts_all);
+}
+
+/// Replaces the portable entries. Four vectors, or four lanes, keep a core busy: one row's, or
+/// those of rows in lockstep.
 template <typename Traits, int kLanes>
 void fill(CodecKernels& kernels) {
-    constexpr int kRows = kLanes >= 4 ? 1 : 4 / kLanes;
     KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
     KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
-    if constexpr (kRows > 1) {
-        *put++ = encoder<Traits, kLanes, kRows>();
-        *get++ = decoder<Traits, kLanes, kRows>();
+    if constexpr (sizeof(typename Traits::State) == 4 && kLanes >= 8) {
+        if constexpr (kLanes < 32) add_vectors<Traits, kLanes, 32 / kLanes>(put, get);
+        add_vectors<Traits, kLanes, 1>(put, get);
     }
-    *put = encoder<Traits, kLanes, 1>();
-    *get = decoder<Traits, kLanes, 1>();
+    if constexpr (kLanes < 4) add_lockstep<Traits, kLanes, 4 / kLanes>(put, get);
+    add_lockstep<Traits, kLanes, 1>(put, get);
 }
 
 template <typename Traits>

@@ -47,13 +47,13 @@ struct KernelChoice {
 enum class EncodeModel { kRecords, kDivision, kAlias };
 enum class Lookup { kInverseCdf, kBinarySearch, kAlias };
 constexpr int kModels = 3;
-constexpr int kMaxChoices = 4;
+constexpr int kMaxChoices = 8;
 
 enum class Family { kRans64, kRans32, kRans32x16 };
 constexpr int kFamilies = 3;
 constexpr int kLaneCounts = 6;  ///< 1, 2, 4, 8, 16, 32
 
-/// The kernels of one family and lane count, widest first.
+/// The kernels of one family and lane count, widest first; one for a single row accepts all.
 struct CodecKernels {
     KernelChoice encode[kModels][kMaxChoices];
     KernelChoice decode[kModels][kMaxChoices];
