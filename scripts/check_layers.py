@@ -40,7 +40,11 @@ def _include(names: str) -> Pattern[str]:
 
 
 LIBRARY = ("cpp/", "cuda/")
-ADDRESS_FILES = ("src/torch_ans/_native.py", "src/torch_ans/_table_cache.py")
+ADDRESS_FILES = (
+    "src/torch_ans/_native.py",
+    "src/torch_ans/_native_cuda.py",
+    "src/torch_ans/_table_cache.py",
+)
 
 RULES = (
     Rule(LIBRARY, _include(r"torch/|ATen/|c10/|torch\.h"), "no torch header anywhere"),

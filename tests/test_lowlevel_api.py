@@ -102,7 +102,7 @@ def test_signatures(family: str, lanes: int) -> None:
             assert parameters["symbol_precision"].kind is inspect.Parameter.KEYWORD_ONLY
     assert "inverse_cdf_precision" in inspect.signature(invcdf_pop_op(family, lanes)).parameters
     init = inspect.signature(init_op(family)).parameters
-    assert list(init) == ["size", "num_interleaves", "preallocate_size"]
+    assert list(init) == ["size", "num_interleaves", "preallocate_size", "device"]
     assert init["num_interleaves"].default == 1 and init["preallocate_size"].default == 0
 
 

@@ -65,7 +65,7 @@ def index_tensor(
                 f"indexes may be None only where there is one table, got {tables.num_tables} tables"
             )
         return None
-    _native.check_integers(indexes, "indexes")
+    _native.check_integers(indexes, "indexes", cuda=True)
     if indexes.shape == shape:
         return indexes
     try:
@@ -78,12 +78,15 @@ def index_tensor(
 
 
 def new_output(
-    out: Optional[torch.Tensor], shape: Sequence[int], dtype: torch.dtype
+    out: Optional[torch.Tensor],
+    shape: Sequence[int],
+    dtype: torch.dtype,
+    device: Optional[torch.device] = None,
 ) -> torch.Tensor:
     """`out`, which must be an integer tensor of this shape, or a new tensor of this dtype."""
     if out is None:
-        return _native.allocate(shape, dtype)
-    _native.check_integers(out, "out")
+        return _native.allocate(shape, dtype, device)
+    _native.check_integers(out, "out", cuda=True)
     if out.shape != shape:
         raise ValueError(f"out must have shape {tuple(shape)}, got {tuple(out.shape)}")
     return out
@@ -106,7 +109,7 @@ def pop_shape(
     name, given = ("indexes", indexes) if out is None else ("out", out)
     if given is None:
         raise TypeError("without indexes, pop needs out= or num_symbols= to know how many symbols")
-    shape = _native.check_tensor(given, name).shape
+    shape = _native.check_tensor(given, name, cuda=True).shape
     if len(shape) != 2:
         raise ValueError(f"{name} must have shape (B, N), got {tuple(shape)}")
     return shape[0], shape[1]

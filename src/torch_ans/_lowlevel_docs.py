@@ -13,6 +13,7 @@ Args:
     num_interleaves: lanes of the coder: 1, 2, 4, 8, 16 or 32, as in the name of its push and pop.
     preallocate_size: bytes of room in each row, beyond the lanes' states. A push makes more room
         where it needs it.
+    device: where the stream goes; None: the CPU.
 
 Returns:
     Int32 (B, columns). Column 0 is the number of bytes that follow, the lanes' states are next.
@@ -44,6 +45,8 @@ Args:
     indexes: which table each symbol uses: integers that broadcast to (B, N) and are read as they
         are, expanded or not. None: the only table.
 {_TABLES}
+    check: on a CUDA device, wait and raise what went wrong (and let rows grow for escapes), rather
+        than leave that to `rans_check_stream`. On the CPU this is always done.
 
 Raises:
     CorruptStreamError: a length word of the stream is impossible.
@@ -65,6 +68,8 @@ Args:
         search. The symbols do not depend on it.
     out: integers (B, N) that get the symbols; a symbol that does not fit its dtype is an error.
     num_symbols: N, where there are no indexes.
+    check: on a CUDA device, wait and raise what went wrong, rather than leave that to
+        `rans_check_stream`. On the CPU this is always done.
 
 Returns:
     `out`, or a new tensor (B, N): int64 if `indexes` is int64, else int32.

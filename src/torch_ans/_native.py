@@ -105,10 +105,14 @@ def get_codec(family: str, lanes: int) -> _core.Codec:
     return _core.Codec(family, lanes)
 
 
-def allocate(shape: Sequence[int], dtype: torch.dtype = torch.int32) -> torch.Tensor:
+def allocate(
+    shape: Sequence[int],
+    dtype: torch.dtype = torch.int32,
+    device: Optional[torch.device] = None,
+) -> torch.Tensor:
     """A new tensor with any content; MemoryError, where torch raises RuntimeError, if it fails."""
     try:
-        return torch.empty(shape, dtype=dtype)
+        return torch.empty(shape, dtype=dtype, device=device)
     except RuntimeError as error:
         raise MemoryError(
             f"no memory for a tensor of shape {tuple(shape)} and {dtype}: {error}"
@@ -123,8 +127,25 @@ def allocate_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         return allocate(tensor.shape, dtype)
 
 
-def check_tensor(value: object, name: str) -> torch.Tensor:
-    """Returns `value` if it is a strided tensor in host memory.
+def cuda_engine() -> Any:
+    """The native CUDA engine; None where it was not built."""
+    return getattr(_core, "cuda", None)
+
+
+def cuda_problem() -> str:
+    """Why no CUDA device can be used, for an error message; empty if one can."""
+    engine = cuda_engine()
+    if engine is None:
+        return (
+            "this build of torch_ans codes on the CPU only (to change that, reinstall it with "
+            "nvcc on PATH and FORCE_CUDA=1)"
+        )
+    reason: str = engine.unavailable_because()
+    return reason and f"the CUDA driver cannot be used: {reason}"
+
+
+def check_tensor(value: object, name: str, cuda: bool = False) -> torch.Tensor:
+    """Returns `value` if it is a strided tensor in host memory or, with `cuda`, on a CUDA device.
 
     Raises:
         TypeError: it is no tensor.
@@ -133,18 +154,40 @@ def check_tensor(value: object, name: str) -> torch.Tensor:
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
     if not value.is_cpu:
-        raise ValueError(
-            f"{name} is on device {value.device}, but this build of torch_ans codes on the CPU "
-            f"only; pass {name}.cpu()"
-        )
+        _check_device(value, name, cuda)
     if value.layout is not torch.strided:
         raise ValueError(f"{name} must be a dense tensor, got layout {value.layout}")
     return value
 
 
-def check_integers(value: object, name: str) -> torch.Tensor:
+def _check_device(tensor: torch.Tensor, name: str, cuda: bool) -> None:
+    problem = "torch_ans works on the CPU and on CUDA devices"
+    if tensor.is_cuda:
+        problem = cuda_problem() or ("" if cuda else "this is done on the CPU")
+    if problem:
+        raise ValueError(f"{name} is on device {tensor.device}, but {problem}; pass {name}.cpu()")
+
+
+def any_cuda(*tensors: Optional[torch.Tensor]) -> bool:
+    """Whether one of the tensors is on a CUDA device."""
+    for tensor in tensors:  # noqa: SIM110 - any() takes twice as long
+        if tensor is not None and tensor.is_cuda:
+            return True
+    return False
+
+
+def check_devices(tensor: torch.Tensor, name: str, others: Dict[str, Any]) -> None:
+    """ValueError unless the other tensors (or None) are on the device of `tensor`."""
+    for other, value in others.items():
+        if value is not None and value.device != tensor.device:
+            raise ValueError(
+                f"{other} must be on the device of {name}, {tensor.device}, got {value.device}"
+            )
+
+
+def check_integers(value: object, name: str, cuda: bool = False) -> torch.Tensor:
     """Like `check_tensor`, for a tensor of one of `INTEGER_NAMES`; TypeError otherwise."""
-    tensor = check_tensor(value, name)
+    tensor = check_tensor(value, name, cuda)
     if tensor.dtype not in INTEGER_NAMES:
         raise TypeError(
             f"{name} must have an integer dtype ({', '.join(INTEGER_NAMES.values())}), "

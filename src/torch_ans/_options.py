@@ -8,6 +8,7 @@ import torch
 
 from . import _core
 from ._arguments import check_size
+from ._native import cuda_problem
 
 __all__ = ["check_device", "check_mode", "check_rows", "clamp_freq_precision"]
 
@@ -39,18 +40,23 @@ def check_rows(value: object) -> Optional[int]:
 
 
 def check_device(value: Union[torch.device, str, None]) -> Optional[torch.device]:
-    """None or the CPU; ValueError for any other device."""
+    """None, the CPU or a CUDA device; ValueError for any other, or where there is none."""
     if value is None:
         return None
     try:
         device = torch.device(value)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device must be None or 'cpu', got {value!r}: {error}") from None
-    if device.type != "cpu":
-        raise ValueError(
-            f"device must be None or 'cpu': this build of torch_ans codes on the CPU only, got "
-            f"{str(device)!r}"
-        )
+        raise ValueError(f"device must be None, 'cpu' or 'cuda', got {value!r}: {error}") from None
+    kind: str = device.type
+    if kind == "cpu":
+        return device
+    problem = f"torch_ans does not work on {kind!r} devices"
+    if kind == "cuda":
+        problem = cuda_problem()
+    if problem:
+        raise ValueError(f"device is {str(device)!r}, but {problem}")
+    if str(device) == kind:
+        return torch.device("cuda", torch.cuda.current_device())
     return device
 
 

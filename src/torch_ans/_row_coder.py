@@ -27,7 +27,7 @@ class Job(NamedTuple):
 
 def make_job(symbols: torch.Tensor, indexes: Optional[torch.Tensor], tables: CodingTables) -> Job:
     """Checks types and shapes; the values are checked while they are coded."""
-    _native.check_integers(symbols, "symbols")
+    _native.check_integers(symbols, "symbols", cuda=True)
     return Job(symbols, index_tensor(indexes, tables, symbols.shape), tables)
 
 
@@ -36,8 +36,11 @@ def make_output(
     size: Union[int, Sequence[int], None],
     out: Optional[torch.Tensor],
     dtype: torch.dtype,
+    device: Optional[torch.device] = None,
 ) -> torch.Tensor:
     """The tensor to decode into: `out`, or a new one of the shape `size` or the indexes'.
+
+    A new one is where the indexes are or, without any, on `device`.
 
     Raises:
         TypeError: nothing says the shape, or an argument is no integer tensor.
@@ -46,11 +49,11 @@ def make_output(
     if size is None and out is None:
         if indexes is None:
             raise TypeError("without indexes, out= or a size must say how many symbols to decode")
-        return _native.allocate_like(_native.check_tensor(indexes, "indexes"), dtype)
+        return _native.allocate_like(_native.check_tensor(indexes, "indexes", cuda=True), dtype)
     if size is None:
-        return _native.check_integers(out, "out")
+        return _native.check_integers(out, "out", cuda=True)
     sizes = (size,) if isinstance(size, int) else size
-    return new_output(out, torch.Size([check_size(n, "size") for n in sizes]), dtype)
+    return new_output(out, torch.Size([check_size(n, "size") for n in sizes]), dtype, device)
 
 
 class RowCoder:
@@ -102,7 +105,8 @@ class RowCoder:
 
     def encode_stream(self, jobs: Sequence[Job], rows: int) -> torch.Tensor:
         """A new stream with the jobs, the first one to be decoded first."""
-        stream = _stream.new_stream(self._codec, rows)
+        device = jobs[-1].symbols.device if jobs else None
+        stream = _stream.new_stream(self._codec, rows, device=device)
         for symbols, indexes, tables in reversed(jobs):
             coding = Coding(self._codec, tables, self._bypass_precision)
             _stream.push(coding, stream, split_rows(symbols.numel(), rows), symbols, indexes)
@@ -127,14 +131,14 @@ class RowCoder:
 
     def pack(self, stream: torch.Tensor) -> bytes:
         """The rows' bytes joined."""
-        return _native.pack(_stream.check_stream(stream), *self._framing)
+        return _stream.pack(_stream.check_stream(stream), self._framing)
 
-    def unpack(self, data: Data) -> torch.Tensor:
+    def unpack(self, data: Data, device: Optional[torch.device] = None) -> torch.Tensor:
         """A stream of the rows that `data` holds."""
         spans = segment_spans(data, self._length_bytes, self._num_rows)
         columns = _stream.row_columns(self._codec, spans)
-        memory = _native.allocate((len(spans), columns))
-        _native.fill(data, spans, Stream(memory, len(spans), columns))
+        memory = _native.allocate((len(spans), columns), device=device)
+        _stream.fill(data, spans, Stream(memory, len(spans), columns))
         return memory
 
     def rows_of(self, jobs: List[Job]) -> int:

@@ -10,7 +10,7 @@ from typing import Iterator, List, NoReturn, Optional, Sequence, Tuple
 
 import torch
 
-from . import _core, _native
+from . import _core, _cuda_stream, _native
 from ._layout import Split, split_rows
 from ._native import Coding, Data, Stream
 from ._status import raise_broken_rows, raise_for_status
@@ -61,8 +61,12 @@ class Workspace:
 
 
 @_native.fork_safe
-def new_stream(codec: _core.Codec, rows: int, spare_bytes: int = 0) -> torch.Tensor:
+def new_stream(
+    codec: _core.Codec, rows: int, spare_bytes: int = 0, device: Optional[torch.device] = None
+) -> torch.Tensor:
     """Int32 (rows, columns): empty rows with room for `spare_bytes` each."""
+    if device is not None and device.type == "cuda":
+        return _cuda_stream.new_stream(codec, rows, spare_bytes, device)
     columns = columns_for(codec.header_bytes + spare_bytes)
     memory = _native.allocate((rows, columns)).zero_()
     _native.reset(codec, Stream(memory, rows, columns))
@@ -76,7 +80,7 @@ def check_stream(stream: object) -> Stream:
         TypeError: not a tensor, or not int32.
         ValueError: not on the CPU, not contiguous, or not of shape (B, columns).
     """
-    tensor = _native.check_tensor(stream, "stream")
+    tensor = _native.check_tensor(stream, "stream", cuda=True)
     if tensor.dtype != torch.int32:
         raise TypeError(f"stream must have dtype torch.int32, got {tensor.dtype}")
     shape = tensor.shape
@@ -98,10 +102,17 @@ def push(
     split: Split,
     symbols: torch.Tensor,
     indexes: Optional[torch.Tensor],
+    check: bool = False,
 ) -> None:
-    """Appends symbols to a stream tensor, which grows (the same object) where it must."""
+    """Appends symbols to a stream tensor, which grows (the same object) where it must.
+
+    On a CUDA device what went wrong is raised here only with `check`: see `_cuda_stream`.
+    """
     stream = check_stream(tensor)
     check_rows(stream, split)
+    if _native.any_cuda(tensor, symbols, indexes):
+        _native.check_devices(tensor, "stream", {"symbols": symbols, "indexes": indexes})
+        return _cuda_stream.push(coding, stream, split, symbols, indexes, check)
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
@@ -126,6 +137,9 @@ def encode_bytes(
     framing: Tuple[int, bool],
 ) -> bytes:
     """Codes symbols into fresh rows and joins their bytes (`framing`: see `_native.pack`)."""
+    if _native.any_cuda(symbols, indexes):
+        _native.check_devices(symbols, "symbols", {"indexes": indexes})
+        return _cuda_stream.encode_bytes(coding, split, symbols, indexes, framing)
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     codec, tables, _ = coding
@@ -150,14 +164,18 @@ def pop(
     indexes: Optional[torch.Tensor],
     out: torch.Tensor,
     require_end: bool = False,
+    check: bool = False,
 ) -> None:
-    """Takes the symbols that were pushed last off the rows, into `out`.
+    """Takes the symbols that were pushed last off the rows, into `out` (`check`: as in `push`).
 
     Raises:
         CorruptStreamError: some rows are broken; the stream is as it was.
         IndexError: an index names no table; the stream is as it was.
     """
     check_rows(stream, split)
+    if _native.any_cuda(stream.memory, indexes, out):
+        _native.check_devices(stream.memory, "stream", {"indexes": indexes, "out": out})
+        return _cuda_stream.pop(coding, stream, split, indexes, out, check)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     target = _native.write_operand(out, "out", split)
     code, row, position, broken = _native.decode(
@@ -186,6 +204,9 @@ def decode_bytes(
     most_words = max(_PADDED_WORDS, len(data))  # 4 times the data
     split = split_rows(out.numel(), len(spans))
     columns = row_columns(coding.codec, spans)
+    if _native.any_cuda(out, indexes):
+        _native.check_devices(out, "out", {"indexes": indexes})
+        return _cuda_stream.decode_bytes(coding, data, spans, split, indexes, out)
     if len(spans) * columns <= most_words:
         stream = Stream(workspace.take(len(spans) * columns), len(spans), columns)
         _native.fill(data, spans, stream)
@@ -224,6 +245,21 @@ def _row_groups(
             start, widest = row, 0
         widest = max(widest, columns)
     yield start, len(spans)
+
+
+def pack(stream: Stream, framing: Tuple[int, bool]) -> bytes:
+    """The rows' bytes joined (`framing`: see `_native.pack`)."""
+    if stream.memory.is_cuda:
+        return _cuda_stream.pack(stream, framing)
+    return _native.pack(stream, *framing)
+
+
+def fill(data: Data, spans: List[Tuple[int, int]], stream: Stream) -> None:
+    """Writes slices (start, length) of `data` as the rows of `stream`."""
+    if stream.memory.is_cuda:
+        _cuda_stream.unpack(data, spans, stream)
+    else:
+        _native.fill(data, spans, stream)
 
 
 def check_rows(stream: Stream, split: Split) -> None:

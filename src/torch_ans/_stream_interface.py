@@ -257,12 +257,13 @@ class StreamInterface:
         self, freqs: torch.Tensor, num_freqs: MaybeTensor, offsets: MaybeTensor
     ) -> Tuple[torch.Tensor, CodingTables]:
         """An index per symbol, and the tables of frequencies of shape (..., width)."""
-        shape = check_tensor(freqs, "freqs").shape
+        shape = check_tensor(freqs, "freqs", cuda=True).shape
         if not shape:
             raise ValueError("freqs must have the symbols' shape and one dimension more, got ()")
         rows = freqs.reshape(shape[:-1].numel(), shape[-1])
         tables = self._tables_from(rows, num_freqs, offsets)
-        return torch.arange(rows.shape[0]).reshape(shape[:-1]), tables
+        indexes = torch.arange(rows.shape[0], device=freqs.device)
+        return indexes.reshape(shape[:-1]), tables
 
     def _freqs_job(
         self,
@@ -272,7 +273,7 @@ class StreamInterface:
         offsets: MaybeTensor,
     ) -> Job:
         indexes, tables = self._freqs_tables(freqs, num_freqs, offsets)
-        if check_tensor(symbols, "symbols").shape != indexes.shape:
+        if check_tensor(symbols, "symbols", cuda=True).shape != indexes.shape:
             raise ValueError(
                 f"freqs must have the symbols' shape and one dimension more, got "
                 f"{tuple(freqs.shape)} for symbols of shape {tuple(symbols.shape)}"

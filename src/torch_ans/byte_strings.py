@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple, Union
 
 import torch
 
@@ -36,6 +36,8 @@ def rans_stream_to_byte_strings(stream: torch.Tensor) -> List[bytes]:
         [b'\x00\x00\x80\x00', b'\x00\x00\x80\x00']
     """
     view = _stream.check_stream(stream)
+    if view.memory.is_cuda:
+        return split_merged_bytes(_stream.pack(view, (4, False)))
     strings: List[bytes] = []
     for row in range(view.rows):
         try:
@@ -45,11 +47,14 @@ def rans_stream_to_byte_strings(stream: torch.Tensor) -> List[bytes]:
     return strings
 
 
-def rans_byte_strings_to_stream(byte_strings: Sequence[Data]) -> torch.Tensor:
+def rans_byte_strings_to_stream(
+    byte_strings: Sequence[Data], device: Union[torch.device, str, None] = None
+) -> torch.Tensor:
     r"""The inverse of `rans_stream_to_byte_strings`.
 
     Args:
         byte_strings: the bytes of each row.
+        device: where the stream goes; None: the CPU.
 
     Returns:
         Int32 (B, columns), just wide enough for the longest row, zero behind the others.
@@ -77,7 +82,7 @@ def rans_byte_strings_to_stream(byte_strings: Sequence[Data]) -> torch.Tensor:
     )
     for row, string in enumerate(byte_strings):
         _native.fill_row(string, view, row)
-    return view.memory
+    return view.memory if device is None else view.memory.to(device)
 
 
 def merge_bytes(

@@ -334,7 +334,7 @@ def _row_spans(
     if isinstance(encoded, torch.Tensor):
         view = _stream.check_stream(encoded)
         try:
-            encoded = _native.pack(view, 4, False)
+            encoded = _stream.pack(view, (4, False))
         except ValueError as error:
             raise CorruptStreamError(f"encoded: {error}") from None
         return encoded, segment_spans(encoded, 4, None)

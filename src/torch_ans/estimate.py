@@ -36,18 +36,22 @@ def estimate_bits(
         IndexError: an index names no table.
         ValueError: a symbol is outside its table, without bypass.
     """
-    table = torch.zeros((), dtype=torch.int64) if indexes is None else indexes.to(torch.int64)
+    device = symbols.device
+    _native.check_devices(symbols, "symbols", {"indexes": indexes})
+    table = torch.zeros((), dtype=torch.int64, device=device)
+    if indexes is not None:
+        table = indexes.to(torch.int64)
     bad = (table < 0) | (table >= tables.num_tables)
     if bool(bad.any()):
         raise_for_status(_core.BAD_INDEX, _first(bad), tables, None, indexes)
-    value = symbols.to(torch.int64) - tables.offsets.to(torch.int64)[table]
-    last = tables.cdfs_sizes.to(torch.int64)[table] - 2  # the escape, under bypass
+    value = symbols.to(torch.int64) - tables.offsets.to(device, torch.int64)[table]
+    last = tables.cdfs_sizes.to(device, torch.int64)[table] - 2  # the escape, under bypass
     inside = (value >= 0) & (value < last if tables.bypass_coding else value <= last)
     if not tables.bypass_coding and not bool(inside.all()):
         raise_for_status(_core.BAD_SYMBOL, _first(~inside), tables, symbols, indexes)
     slot = torch.where(inside, value, last)
     start = table * tables.cdfs.shape[1] + slot
-    flat = tables.cdfs.reshape(-1)
+    flat = tables.cdfs.to(device).reshape(-1)
     freq = (flat[start + 1] - flat[start]).to(torch.float64)
     bits = tables.freq_precision - torch.log2(freq)
     escaped = ~inside

@@ -30,7 +30,8 @@ class TorchANSInterface(StreamInterface):
         impl: a family, `rans64`, `rans32` or `rans32_16`, or a full name such as `rans64_i4`,
             `rans32_16_alias` or `rans32_i8_invcdf`.
         freq_precision: bits of the probabilities; the family's maximum where it is more.
-        device: where to code: None or "cpu".
+        device: where to decode, None (the CPU), "cpu" or a CUDA device, if no tensor tells: symbols
+            and indexes are coded on the device where they are.
         num_interleaves: lanes: 1, 2, 4, 8, 16 or 32.
         num_parallel_states: rows.
         bypass_coding: the last entry of each table is an escape for all other integers.
@@ -179,7 +180,7 @@ class TorchANSInterface(StreamInterface):
         dtype: MaybeDtype = None,
     ) -> torch.Tensor:
         """`decode_with_indexes` with the only table, for a shape `size` or that of `out`."""
-        result = make_output(None, size, out, dtype or self.dtype)
+        result = make_output(None, size, out, dtype or self.dtype, self.device)
         self._coder.decode_bytes(self.tables, encoded, None, result)
         return result
 
@@ -254,7 +255,7 @@ class TorchANSInterface(StreamInterface):
             CorruptStreamError: the lengths of the rows do not fit the bytes.
             TypeError: `encoded` is not bytes-like.
         """
-        self._stream = self._coder.unpack(encoded)
+        self._stream = self._coder.unpack(encoded, self.device)
 
     def decode_stream(
         self,

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Tuple, Union
 
 import torch
 
-from . import _core, _native, _stream
+from . import _core, _cuda_stream, _native, _stream
 from ._arguments import (
     check_bypass_precision,
     check_size,
@@ -40,6 +40,7 @@ from ._arguments import (
 )
 from ._layout import Split
 from ._lowlevel_docs import DOCS
+from ._options import check_device
 from .byte_strings import rans_byte_strings_to_stream, rans_stream_to_byte_strings
 from .quantize import (
     rans_alias_build_table,
@@ -57,11 +58,37 @@ if TYPE_CHECKING:
         """The functions made below, for a type checker."""
 
 
+def rans_check_stream(stream: torch.Tensor) -> None:
+    """Raises what earlier pushes to and pops from a stream on a CUDA device have failed with.
+
+    They return before the device has begun, so this waits for it. Where one fails, it and all that
+    follow leave the stream as it was, until this (or a call with `check=True`, or one that makes
+    bytes of the stream) raises an exception. For a stream in host memory there is nothing to do.
+
+    Args:
+        stream: int32 (B, columns).
+
+    Raises:
+        CorruptStreamError: rows that cannot be decoded.
+        IndexError: an index named no table.
+        ValueError: a symbol that its table cannot code, or a row that ran out of room.
+    """
+    view = _stream.check_stream(stream)
+    if view.memory.is_cuda:
+        _cuda_stream.check_status(view.memory)
+
+
 def _make_init_stream(family: str) -> _Function:
-    def init_stream(size: int, num_interleaves: int = 1, preallocate_size: int = 0) -> torch.Tensor:
+    def init_stream(
+        size: int,
+        num_interleaves: int = 1,
+        preallocate_size: int = 0,
+        *,
+        device: Union[torch.device, str, None] = None,
+    ) -> torch.Tensor:
         codec = _native.get_codec(family, num_interleaves)
         spare = check_size(preallocate_size, "preallocate_size")
-        return _stream.new_stream(codec, check_size(size, "size"), spare)
+        return _stream.new_stream(codec, check_size(size, "size"), spare, check_device(device))
 
     return init_stream
 
@@ -81,17 +108,18 @@ def _make_push(family: str, lanes: int, alias: bool, default_precision: int) -> 
         bypass_precision: int = 4,
         *,
         symbol_precision: Optional[int] = None,
+        check: bool = False,
     ) -> None:
         del symbol_precision  # for torch-ans' callers: any alphabet will do
         rows = (cdfs, cdfs_sizes, offsets)
         tables = resolve_tables(family, rows, freq_precision, bypass_coding, alias)
-        _native.check_integers(symbols, "symbols")
+        _native.check_integers(symbols, "symbols", cuda=True)
         if symbols.dim() != 2:
             raise ValueError(f"symbols must have shape (B, N), got {tuple(symbols.shape)}")
         split = Split(symbols.shape[0], symbols.shape[1], symbols.numel())
         indexes = index_tensor(indexes, tables, symbols.shape)
         coding = _native.Coding(codec, tables, check_bypass_precision(codec, bypass_precision))
-        _stream.push(coding, stream, split, symbols, indexes)
+        _stream.push(coding, stream, split, symbols, indexes, check)
 
     return push
 
@@ -102,16 +130,17 @@ def _pop(
     indexes: Optional[torch.Tensor],
     out: Optional[torch.Tensor],
     num_symbols: Optional[int],
+    check: bool,
 ) -> torch.Tensor:
     codec, tables, bypass_precision = coding
     view = _stream.check_stream(stream)
     shape = pop_shape(indexes, out, view.rows, num_symbols)
     indexes = index_tensor(indexes, tables, shape)
     wide = indexes is not None and indexes.dtype == torch.int64
-    result = new_output(out, shape, torch.int64 if wide else torch.int32)
+    result = new_output(out, shape, torch.int64 if wide else torch.int32, view.memory.device)
     split = Split(shape[0], shape[1], shape[0] * shape[1])
     full = _native.Coding(codec, tables, check_bypass_precision(codec, bypass_precision))
-    _stream.pop(full, view, split, indexes, result)
+    _stream.pop(full, view, split, indexes, result, check=check)
     return result
 
 
@@ -131,11 +160,12 @@ def _make_pop(family: str, lanes: int, alias: bool, default_precision: int) -> _
         symbol_precision: Optional[int] = None,
         out: Optional[torch.Tensor] = None,
         num_symbols: Optional[int] = None,
+        check: bool = False,
     ) -> torch.Tensor:
         del symbol_precision
         rows = (cdfs, cdfs_sizes, offsets)
         tables = resolve_tables(family, rows, freq_precision, bypass_coding, alias)
-        return _pop((codec, tables, bypass_precision), stream, indexes, out, num_symbols)
+        return _pop((codec, tables, bypass_precision), stream, indexes, out, num_symbols, check)
 
     return pop
 
@@ -157,13 +187,14 @@ def _make_invcdf_pop(family: str, lanes: int, default_precision: int) -> _Functi
         inverse_cdf_precision: Union[int, str, None] = "auto",
         out: Optional[torch.Tensor] = None,
         num_symbols: Optional[int] = None,
+        check: bool = False,
     ) -> torch.Tensor:
         del symbol_precision
         rows = (cdfs, cdfs_sizes, offsets)
         tables = resolve_tables(
             family, rows, freq_precision, bypass_coding, inverse_cdf_precision=inverse_cdf_precision
         )
-        return _pop((codec, tables, bypass_precision), stream, indexes, out, num_symbols)
+        return _pop((codec, tables, bypass_precision), stream, indexes, out, num_symbols, check)
 
     return invcdf_pop
 
@@ -194,6 +225,7 @@ __all__ = [
     "rans_alias_build_table",
     "rans_build_inverse_cdf",
     "rans_byte_strings_to_stream",
+    "rans_check_stream",
     "rans_pmf_to_quantized_cdf",
     "rans_stream_to_byte_strings",
     *_FUNCTIONS,

@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 
 import torch
 
-from . import _native
+from . import _native, _native_cuda
 from .tables import cdf_rows, per_table
 
 __all__ = [
@@ -47,7 +47,7 @@ def rans_pmf_to_quantized_cdf(pmf: torch.Tensor, precision: int = 16) -> torch.T
         >>> rans_pmf_to_quantized_cdf(torch.tensor([0.5, 0.25, 0.25]), precision=4)
         tensor([ 0,  8, 12, 16], dtype=torch.int32)
     """
-    tensor = _native.check_tensor(pmf, "pmf")
+    tensor = _native.check_tensor(pmf, "pmf", cuda=True)
     if not 1 <= precision <= _MAX_PRECISION:
         raise ValueError(f"precision must be in 1..{_MAX_PRECISION}, got {precision}")
     if tensor.dim() < 1 or tensor.shape[-1] < 1:
@@ -57,8 +57,10 @@ def rans_pmf_to_quantized_cdf(pmf: torch.Tensor, precision: int = 16) -> torch.T
     if tensor.is_floating_point():
         flat = tensor.detach().reshape(rows, length).to(torch.float32).contiguous()
     else:
-        flat = _native.check_integers(tensor, "pmf").reshape(rows, length).to(torch.int64)
-    cdf = _native.quantize_pmf(flat.contiguous(), None, precision)
+        integers = _native.check_integers(tensor, "pmf", cuda=True)
+        flat = integers.reshape(rows, length).to(torch.int64)
+    quantize = _native_cuda.quantize_pmf if tensor.is_cuda else _native.quantize_pmf
+    cdf = quantize(flat.contiguous(), None, precision)
     return cdf.reshape(*tensor.shape[:-1], length + 1)
 
 
@@ -90,18 +92,18 @@ def pmf_to_quantized_cdf_batched(
         >>> pmf_to_quantized_cdf_batched(torch.tensor([[0.5, 0.5]]), precision=4)
         tensor([[ 0,  7, 15, 16]], dtype=torch.int32)
     """
-    tensor = _native.check_tensor(pmf, "pmf")
+    tensor = _native.check_tensor(pmf, "pmf", cuda=True)
     if not tensor.is_floating_point():
         raise TypeError(f"pmf must have a floating dtype, got {tensor.dtype}")
     if tensor.dim() != 2:
         raise ValueError(f"pmf must have shape (K, length), got {tuple(tensor.shape)}")
-    rows = tensor.detach().to(torch.float32)
+    rows = tensor.detach().to("cpu", torch.float32)  # sums of floats depend on the device
     if add_tail:
         tail = torch.full((rows.shape[0], 1), tail_mass, dtype=torch.float32)
         rows = torch.cat([rows, tail], dim=1)
     if normalize:
         rows = rows / rows.sum(1, keepdim=True)
-    return rans_pmf_to_quantized_cdf(rows, precision)
+    return rans_pmf_to_quantized_cdf(rows.to(tensor.device), precision)
 
 
 @_native.fork_safe
@@ -126,7 +128,7 @@ def quantize_frequencies(
         TypeError: an argument is no tensor of numbers.
         ValueError: a shape does not fit, or a row cannot be quantised.
     """
-    tensor = _native.check_tensor(freqs, "freqs").detach()
+    tensor = _native.check_tensor(freqs, "freqs", cuda=True).detach().cpu()
     if tensor.dim() == 1:
         tensor = tensor.unsqueeze(0)
     if tensor.dim() != 2 or tensor.shape[1] < 1:

@@ -168,8 +168,8 @@ def lookup_precision(value: Union[int, str, None], freq_precision: int) -> int:
 
 
 def cdf_rows(cdfs: object, name: str = "cdfs") -> torch.Tensor:
-    """A contiguous int32 (K, width) copy of one or more CDF rows."""
-    tensor = _native.check_integers(cdfs, name)
+    """A contiguous int32 (K, width) copy of one or more CDF rows, in host memory."""
+    tensor = _native.check_integers(cdfs, name, cuda=True)
     if tensor.dim() == 1:
         tensor = tensor.unsqueeze(0)
     if tensor.dim() != 2:
@@ -180,10 +180,10 @@ def cdf_rows(cdfs: object, name: str = "cdfs") -> torch.Tensor:
 def per_table(
     values: Optional[torch.Tensor], name: str, num_tables: int, default: int
 ) -> torch.Tensor:
-    """A contiguous int32 (K,) copy of one number per table."""
+    """A contiguous int32 (K,) copy of one number per table, in host memory."""
     if values is None:
         return torch.full((num_tables,), default, dtype=torch.int32)
-    tensor = _native.check_integers(values, name).reshape(-1)
+    tensor = _native.check_integers(values, name, cuda=True).reshape(-1)
     if tensor.shape[0] != num_tables:
         raise ValueError(
             f"{name} must have one entry for each of the {num_tables} tables, got shape "
@@ -193,6 +193,7 @@ def per_table(
 
 
 def _to_int32(tensor: torch.Tensor, name: str) -> torch.Tensor:
+    tensor = tensor.cpu()
     result = tensor.to(torch.int32, copy=True).contiguous()
     if tensor.dtype == torch.int64 and not torch.equal(result.to(torch.int64), tensor):
         raise ValueError(f"{name} has entries that do not fit into int32")

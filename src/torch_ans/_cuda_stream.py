@@ -1,0 +1,283 @@
+"""Streams in device memory: what `_stream.py` does, without waiting for the device.
+
+A push or a pop only puts work on the current CUDA stream. Whether it went well is known when the
+device is through, so a stream tensor carries a status (`_native_cuda.RowStatus`) that says which
+rows have failed; a failed call and all later ones leave the stream as it was. The status is read,
+and raised as an exception, where `check=True` or bytes are asked for.
+
+Room needs no look at the rows either: the tensor also carries a bound on the bytes in use, which a
+push without escapes cannot exceed. Where escapes need more, the status says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, List, NoReturn, Optional, Tuple
+
+import torch
+
+from . import _core, _native, _native_cuda
+from ._native import Coding, Data, Stream
+from ._status import raise_broken_rows, raise_for_status
+from .errors import CorruptStreamError
+
+if TYPE_CHECKING:
+    from ._layout import Split
+    from ._native_cuda import Outcome, RowStatus
+
+__all__ = ["check_status", "decode_bytes", "encode_bytes", "new_stream", "pack", "pop", "push"]
+
+MAX_COLUMNS = 1 + (2**31 - 4) // 4
+
+_BROKEN = "their bytes are not what was encoded with these tables and arguments"
+_ATTRIBUTE = "_torch_ans_stream"
+
+
+class _StreamState:
+    """What a stream tensor in device memory carries along.
+
+    Attributes:
+        status: what became of its rows.
+        used: a bound on the bytes behind the length word of any row; None: not known.
+    """
+
+    __slots__ = ("status", "used")
+
+    def __init__(self, status: RowStatus, used: Optional[int]) -> None:
+        self.status = status
+        self.used = used
+
+
+def columns_for(row_bytes: int) -> int:
+    """Columns of a row with room for `row_bytes`, the lanes' states included."""
+    return min(1 + (row_bytes + 3) // 4, MAX_COLUMNS)
+
+
+def new_stream(
+    codec: _core.Codec, rows: int, spare_bytes: int, device: torch.device
+) -> torch.Tensor:
+    """Int32 (rows, columns) on `device`: empty rows with room for `spare_bytes` each."""
+    columns = columns_for(codec.header_bytes + spare_bytes)
+    memory = torch.zeros((rows, columns), dtype=torch.int32, device=device)
+    _native_cuda.reset(codec, Stream(memory, rows, columns))
+    _state_of(memory).used = codec.header_bytes
+    return memory
+
+
+def _state_of(tensor: torch.Tensor) -> _StreamState:
+    """The state that the tensor carries; a new one for a tensor from elsewhere."""
+    state = getattr(tensor, _ATTRIBUTE, None)
+    if not isinstance(state, _StreamState) or state.status.rows != tensor.shape[0]:
+        state = _StreamState(_native_cuda.new_status(tensor.shape[0], tensor.device), None)
+        setattr(tensor, _ATTRIBUTE, state)
+    return state
+
+
+def push(
+    coding: Coding,
+    stream: Stream,
+    split: Split,
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
+    check: bool,
+) -> None:
+    """Appends symbols to a stream tensor, which grows (the same object) where it must."""
+    tensor = stream.memory
+    _check_columns(coding, stream)
+    state = _state_of(tensor)
+    source = _native.read_operand(symbols, split)
+    index_source = None if indexes is None else _native.read_operand(indexes, split)
+    room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
+    stream = _with_room(stream, state, room)
+    _native_cuda.encode(coding, stream, split, source, index_source, state.status)
+    if check:
+        outcome = _native_cuda.read_status(state.status)
+        if outcome.code == _core.NO_SPACE and columns_for(outcome.needed) < MAX_COLUMNS:
+            state.status.memory.zero_()
+            stream = _grow(stream, outcome.needed)
+            _native_cuda.encode(coding, stream, split, source, index_source, state.status)
+            outcome = _native_cuda.read_status(state.status)
+        _raise_unless_ok(outcome, state, split, (coding, symbols, indexes))
+    if state.used is not None:
+        state.used = min(state.used + room, 4 * (stream.columns - 1))
+
+
+def pop(
+    coding: Coding,
+    stream: Stream,
+    split: Split,
+    indexes: Optional[torch.Tensor],
+    out: torch.Tensor,
+    check: bool,
+) -> None:
+    """Takes the symbols that were pushed last off the rows, into `out`."""
+    _check_columns(coding, stream)
+    state = _state_of(stream.memory)
+    index_source = None if indexes is None else _native.read_operand(indexes, split)
+    target = _native.write_operand(out, "out", split)
+    _native_cuda.decode(coding, stream, split, index_source, target, state.status, False)
+    if check:
+        outcome = _native_cuda.read_status(state.status)
+        _raise_unless_ok(outcome, state, split, (coding, None, indexes))
+
+
+def check_status(tensor: torch.Tensor) -> None:
+    """Waits for the device and raises what earlier pushes and pops have failed with, if any.
+
+    Raises:
+        CorruptStreamError: rows that cannot be decoded.
+        IndexError: an index named no table.
+        ValueError: a symbol that its table cannot code, or a row that ran out of room.
+    """
+    state = _state_of(tensor)
+    _raise_unless_ok(_native_cuda.read_status(state.status), state, None, None)
+
+
+def encode_bytes(
+    coding: Coding,
+    split: Split,
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
+    framing: Tuple[int, bool],
+) -> bytes:
+    """Codes symbols into fresh rows and joins their bytes: one copy of exactly these bytes."""
+    codec, tables, _ = coding
+    device = symbols.device
+    source = _native.read_operand(symbols, split)
+    index_source = None if indexes is None else _native.read_operand(indexes, split)
+    room = codec.header_bytes + _core.max_row_bytes(codec, tables.freq_precision, split.row_length)
+    while True:
+        columns = columns_for(room)
+        memory = torch.empty((split.rows, columns), dtype=torch.int32, device=device)
+        stream = Stream(memory, split.rows, columns)
+        state = _StreamState(_native_cuda.new_status(split.rows, device), None)
+        _native_cuda.reset(codec, stream)
+        _native_cuda.encode(coding, stream, split, source, index_source, state.status)
+        plan = _native_cuda.plan_pack(stream, framing, state.status)
+        size, bad_row, failed = _native_cuda.read_plan(plan)
+        if not failed:
+            break
+        outcome = _native_cuda.read_status(state.status)
+        if outcome.code != _core.NO_SPACE or columns_for(outcome.needed) >= MAX_COLUMNS:
+            _raise_unless_ok(outcome, state, split, (coding, symbols, indexes))
+        room = outcome.needed
+    _check_plan(bad_row, framing)
+    return _native_cuda.to_host(_native_cuda.pack(stream, framing, plan, size))
+
+
+def pack(stream: Stream, framing: Tuple[int, bool]) -> bytes:
+    """The bytes of a stream's rows, joined; raises what earlier calls have failed with."""
+    state = _state_of(stream.memory)
+    plan = _native_cuda.plan_pack(stream, framing, state.status)
+    size, bad_row, failed = _native_cuda.read_plan(plan)
+    if failed:
+        _raise_unless_ok(_native_cuda.read_status(state.status), state, None, None)
+    _check_plan(bad_row, framing)
+    return _native_cuda.to_host(_native_cuda.pack(stream, framing, plan, size))
+
+
+def unpack(data: Data, spans: List[Tuple[int, int]], stream: Stream) -> None:
+    """Fills the rows of a stream tensor, each from its slice of `data`."""
+    _native_cuda.unpack(data, spans, stream)
+    longest = max([length for _, length in spans], default=0)
+    _state_of(stream.memory).used = longest
+
+
+def decode_bytes(
+    coding: Coding,
+    data: Data,
+    spans: List[Tuple[int, int]],
+    split: Split,
+    indexes: Optional[torch.Tensor],
+    out: torch.Tensor,
+) -> None:
+    """Decodes rows (`spans` of `data`) that hold exactly the symbols of `out`."""
+    longest = max([length for _, length in spans], default=0)
+    columns = columns_for(max(longest, coding.codec.header_bytes))
+    memory = torch.empty((split.rows, columns), dtype=torch.int32, device=out.device)
+    stream = Stream(memory, split.rows, columns)
+    _native_cuda.unpack(data, spans, stream)
+    state = _StreamState(_native_cuda.new_status(split.rows, out.device), None)
+    index_source = None if indexes is None else _native.read_operand(indexes, split)
+    target = _native.write_operand(out, "out", split)
+    _native_cuda.decode(coding, stream, split, index_source, target, state.status, True)
+    outcome = _native_cuda.read_status(state.status)
+    _raise_unless_ok(outcome, state, split, (coding, None, indexes))
+
+
+def _check_columns(coding: Coding, stream: Stream) -> None:
+    if 4 * (stream.columns - 1) < coding.codec.header_bytes and stream.rows:
+        raise_broken_rows(list(range(stream.rows)), stream.rows, "they have no room for states")
+
+
+def _with_room(stream: Stream, state: _StreamState, room: int) -> Stream:
+    """`stream` with `room` bytes behind every row, grown where that is not sure.
+
+    While a graph is being captured a stream stays as it is: it has been preallocated.
+    """
+    capacity = 4 * (stream.columns - 1)
+    if not stream.rows or stream.columns == MAX_COLUMNS:
+        return stream
+    if state.used is None:
+        if _native_cuda.is_capturing():
+            return stream
+        state.used = min(max(int(stream.memory[:, 0].max()), 0), capacity)
+    if state.used + room <= capacity or _native_cuda.is_capturing():
+        return stream
+    return _grow(stream, state.used + room)
+
+
+def _grow(stream: Stream, row_bytes: int) -> Stream:
+    """Gives the stream tensor larger memory, at least half as much again."""
+    tensor, rows, old = stream
+    columns = max(columns_for(row_bytes), min(old * 3 // 2, MAX_COLUMNS))
+    memory = torch.empty((rows, columns), dtype=torch.int32, device=tensor.device)
+    memory[:, :old] = tensor
+    tensor.set_(memory)  # type: ignore[call-overload]
+    return Stream(tensor, rows, columns)
+
+
+def _check_plan(bad_row: int, framing: Tuple[int, bool]) -> None:
+    if bad_row >= 0:
+        raise CorruptStreamError(
+            f"row {bad_row} of the stream: its length word is impossible, or does not fit into "
+            f"{framing[0]} bytes",
+            [bad_row],
+        )
+
+
+_Call = Tuple[Coding, Optional[torch.Tensor], Optional[torch.Tensor]]
+
+
+def _raise_unless_ok(
+    outcome: Outcome, state: _StreamState, split: Optional[Split], call: Optional[_Call]
+) -> None:
+    """Raises what an outcome means, once: after that the stream's status is clean."""
+    if outcome.code == _core.OK:
+        return
+    state.status.memory.zero_()
+    if outcome.code == _core.CORRUPT:
+        raise_broken_rows(outcome.broken_rows, state.status.rows, _BROKEN)
+    if split is not None and call is not None:
+        if outcome.code != _core.NO_SPACE:
+            coding, symbols, indexes = call
+            position = outcome.row * split.row_length + outcome.position
+            raise_for_status(outcome.code, position, coding.tables, symbols, indexes)
+        if columns_for(outcome.needed) >= MAX_COLUMNS:
+            raise_for_status(outcome.code, 0, call[0].tables, None, None)
+    _raise_late(outcome)
+
+
+def _raise_late(outcome: Outcome) -> NoReturn:
+    """The failure of a call whose arguments are gone."""
+    where = f"symbol {outcome.position} of row {outcome.row}"
+    if outcome.code == _core.BAD_INDEX:
+        raise IndexError(f"the index of {where} named no table; later calls did nothing")
+    if outcome.code == _core.BAD_SYMBOL:
+        raise ValueError(
+            f"{where} is outside its table and bypass_coding is off; later calls did nothing"
+        )
+    raise ValueError(
+        f"row {outcome.row} of the stream had no room for the escapes that were pushed (it needs "
+        f"{outcome.needed} bytes); later calls did nothing. Push with check=True to let it grow, "
+        "or preallocate more"
+    )

@@ -1,0 +1,343 @@
+"""What `_native.py` is for host memory: the one file where CUDA tensors become pointers.
+
+Work is put on torch's current stream of the tensors' device, in memory from torch's allocator, and
+nothing here waits for it but `read_status`, `read_plan` and `to_host`. What became of a push or a
+pop is a tensor, too (`RowStatus`).
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple, Union
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+
+from . import _core
+from ._native import Coding, Data, Operand, Stream, cuda_engine
+
+if TYPE_CHECKING:
+    from ._layout import Split
+    from .tables import CodingTables
+
+__all__ = [
+    "Plan",
+    "RowStatus",
+    "decode",
+    "encode",
+    "is_capturing",
+    "new_status",
+    "pack",
+    "plan_pack",
+    "quantize_pmf",
+    "read_plan",
+    "read_status",
+    "reset",
+    "to_host",
+    "unpack",
+]
+
+_RESULT_WORDS = 3
+"""int64 words of a row's result: status, position, end."""
+
+
+class RowStatus(NamedTuple):
+    """What became of a stream's rows since it was last read.
+
+    `memory` is int64: the number of rows that have failed, then status, position and end of each.
+    A row that has failed is left alone by later calls.
+    """
+
+    memory: torch.Tensor
+    rows: int
+
+
+class Outcome(NamedTuple):
+    """A status as `_native.encode` and `_native.decode` report it, and the bytes a row needs."""
+
+    code: int
+    row: int
+    position: int
+    broken_rows: List[int]
+    needed: int
+
+
+class Plan(NamedTuple):
+    """How the rows of a stream are going to be packed."""
+
+    starts: torch.Tensor  # int64 (rows + 1,)
+    summary: torch.Tensor  # int64 (3,), pinned: bytes, bad row, failed rows
+
+
+def engine() -> Any:
+    """The native engine, which `check_tensor` has found to be there."""
+    return cuda_engine()
+
+
+def guard(device: torch.device) -> AbstractContextManager[Any]:
+    """Makes `device` the current one for a while."""
+    return torch.cuda.device(device)
+
+
+def queue(device: torch.device) -> Tuple[int, int]:
+    """Device number and handle of torch's current stream there."""
+    stream = torch.cuda.current_stream(device)
+    return stream.device_index, stream.cuda_stream
+
+
+def wait(device: torch.device) -> None:
+    """Waits until the current stream is through."""
+    torch.cuda.current_stream(device).synchronize()
+
+
+def is_capturing() -> bool:
+    """Whether a CUDA graph is being recorded: then nothing may wait."""
+    return torch.cuda.is_current_stream_capturing()
+
+
+def pinned(size: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
+    """Host memory that a device reads and writes itself."""
+    return torch.empty(size, dtype=dtype, pin_memory=True)
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+_Images = Dict[Tuple[torch.device, int], Tuple[torch.Tensor, int]]
+_images: WeakKeyDictionary[CodingTables, _Images] = WeakKeyDictionary()
+
+
+def table_image(tables: CodingTables, state_bytes: int, device: torch.device) -> torch.Tensor:
+    """The tables in device memory: copied on first use, which waits for the copy."""
+    images = _images.setdefault(tables, {})
+    found = images.get((device, state_bytes))
+    stream = queue(device)[1]
+    if found is None:
+        native = engine()
+        host = pinned(native.image_bytes(tables.native, state_bytes))
+        native.write_image(tables.native, state_bytes, host.data_ptr())
+        found = host.to(device), stream
+        wait(device)
+        images[(device, state_bytes)] = found
+    elif found[1] != stream:  # its memory must not be reused before that stream is through
+        found[0].record_stream(torch.cuda.current_stream(device))
+    return found[0]
+
+
+# --- push and pop --------------------------------------------------------------------------------
+
+
+def new_status(rows: int, device: torch.device) -> RowStatus:
+    """The status of rows that nothing has happened to."""
+    return RowStatus(torch.zeros(1 + _RESULT_WORDS * rows, dtype=torch.int64, device=device), rows)
+
+
+def reset(codec: _core.Codec, stream: Stream) -> None:
+    """Makes every row of `stream` empty: a length word and the lanes' first states."""
+    device = stream.memory.device
+    with guard(device):
+        engine().init_stream(
+            codec, stream.memory.data_ptr(), stream.rows, stream.columns, *queue(device)
+        )
+
+
+def encode(
+    coding: Coding,
+    stream: Stream,
+    split: Split,
+    symbols: Operand,
+    indexes: Optional[Operand],
+    status: RowStatus,
+) -> None:
+    """Appends symbols to the rows, unless one of them fails or has failed."""
+    with guard(stream.memory.device):
+        engine().encode(*_arguments(coding, stream, split, symbols, indexes, status))
+
+
+def decode(
+    coding: Coding,
+    stream: Stream,
+    split: Split,
+    indexes: Optional[Operand],
+    out: Operand,
+    status: RowStatus,
+    require_end: bool,
+) -> None:
+    """Takes symbols off the rows, unless one of them fails or has failed."""
+    with guard(stream.memory.device):
+        arguments = _arguments(coding, stream, split, out, indexes, status)
+        engine().decode(*arguments, require_end)
+
+
+def _arguments(
+    coding: Coding,
+    stream: Stream,
+    split: Split,
+    symbols: Operand,
+    indexes: Optional[Operand],
+    status: RowStatus,
+) -> Tuple[Any, ...]:
+    codec, tables, bypass_precision = coding
+    device = stream.memory.device
+    image = table_image(tables, codec.state_bytes, device)
+    headers = torch.empty(max(split.rows * codec.header_bytes, 1), dtype=torch.uint8, device=device)
+    results = status.memory.data_ptr()
+    return (
+        codec,
+        tables.native,
+        image.data_ptr(),
+        stream.memory.data_ptr(),
+        stream.rows,
+        stream.columns,
+        symbols[0],
+        None if indexes is None else indexes[0],
+        split.row_length,
+        split.total,
+        bypass_precision,
+        headers.data_ptr(),  # freed on return, reused by this stream only after the kernels
+        results + 8,
+        results,
+        *queue(device),
+    )
+
+
+def read_status(status: RowStatus) -> Outcome:
+    """Waits and tells what became of the rows: bad arguments first, then broken rows."""
+    host = status.memory.cpu()
+    if int(host[0]) == 0:
+        return Outcome(_core.OK, -1, -1, [], 0)
+    results = host[1:].reshape(-1, _RESULT_WORDS)
+    codes = results[:, 0] & 0xFFFFFFFF
+    for wanted in ((_core.BAD_INDEX, _core.BAD_SYMBOL), (_core.CORRUPT,), (_core.NO_SPACE,)):
+        rows = torch.zeros_like(codes, dtype=torch.bool)
+        for code in wanted:
+            rows |= codes == code
+        found: List[int] = rows.nonzero().reshape(-1).tolist()
+        if found:
+            row = found[0]
+            broken = found if wanted == (_core.CORRUPT,) else []
+            needed = int(results[rows, 2].max())
+            return Outcome(int(codes[row]), row, int(results[row, 1]), broken, needed)
+    return Outcome(_core.OK, -1, -1, [], 0)
+
+
+# --- bytes ---------------------------------------------------------------------------------------
+
+
+def plan_pack(stream: Stream, framing: Tuple[int, bool], status: Optional[RowStatus]) -> Plan:
+    """Starts to lay out the rows as bytes; `read_plan` tells how many there are."""
+    device = stream.memory.device
+    starts = torch.empty(stream.rows + 1, dtype=torch.int64, device=device)
+    bad_row = torch.empty(1, dtype=torch.int64, device=device)
+    summary = pinned(3, torch.int64)
+    failed = 0 if status is None else status.memory.data_ptr()
+    with guard(device):
+        engine().plan_pack(
+            stream.memory.data_ptr(),
+            stream.rows,
+            stream.columns,
+            *framing,
+            starts.data_ptr(),
+            failed,
+            bad_row.data_ptr(),
+            summary.data_ptr(),
+            *queue(device),
+        )
+    return Plan(starts, summary)
+
+
+def read_plan(plan: Plan) -> Tuple[int, int, int]:
+    """Waits, and returns (bytes, first row with an impossible length or -1, failed rows)."""
+    wait(plan.starts.device)
+    size, bad_row, failed = plan.summary.tolist()
+    return size, bad_row, failed
+
+
+def pack(stream: Stream, framing: Tuple[int, bool], plan: Plan, size: int) -> torch.Tensor:
+    """The rows as planned: uint8 (size,) on the device."""
+    device = stream.memory.device
+    packed = torch.empty(size, dtype=torch.uint8, device=device)
+    with guard(device):
+        engine().pack(
+            stream.memory.data_ptr(),
+            stream.rows,
+            stream.columns,
+            *framing,
+            plan.starts.data_ptr(),
+            packed.data_ptr(),
+            *queue(device),
+        )
+    return packed
+
+
+def to_host(packed: torch.Tensor) -> bytes:
+    """The bytes of a uint8 tensor on a device, in one copy to pinned memory."""
+    host = pinned(packed.numel())
+    host.copy_(packed, non_blocking=True)
+    wait(packed.device)
+    return host.numpy().tobytes()
+
+
+def unpack(data: Data, spans: List[Tuple[int, int]], stream: Stream) -> None:
+    """Writes slices (start, length) of `data` as the rows of `stream`: one copy to the device."""
+    device = stream.memory.device
+    table = torch.tensor(spans, dtype=torch.int64).reshape(-1)
+    table_bytes = 8 * table.numel()
+    host = pinned(table_bytes + len(data))
+    host[:table_bytes] = table.view(torch.uint8)
+    _copy_bytes(host[table_bytes:], data)
+    both = host.to(device, non_blocking=True)
+    with guard(device):
+        engine().unpack(
+            both.data_ptr() + table_bytes,
+            both.data_ptr(),
+            stream.memory.data_ptr(),
+            stream.rows,
+            stream.columns,
+            *queue(device),
+        )
+
+
+def _copy_bytes(target: torch.Tensor, data: Union[bytes, bytearray, memoryview]) -> None:
+    """Copies bytes into a uint8 tensor, whose memory they cannot share: they may be read-only."""
+    target.numpy()[:] = np.frombuffer(data, dtype=np.uint8)
+
+
+# --- quantising ----------------------------------------------------------------------------------
+
+_QUANTIZE_PROBLEMS = (
+    "",
+    "holds a value that is not finite",
+    "holds a negative value",
+    "holds a value too large to quantise: normalise it",
+    "has no mass: all its values round to zero",
+    "has more symbols than 2**precision slots",
+    "has a length outside the tensor",
+)
+
+
+def quantize_pmf(
+    pmf: torch.Tensor, lengths: Optional[torch.Tensor], freq_precision: int
+) -> torch.Tensor:
+    """As `_native.quantize_pmf`, on the device; waits to see whether all rows are well."""
+    rows, length = pmf.shape
+    device = pmf.device
+    out = torch.empty((rows, length + 1), dtype=torch.int32, device=device)
+    statuses = torch.empty(rows, dtype=torch.int32, device=device)
+    with guard(device):
+        engine().quantize_pmf(
+            pmf.data_ptr(),
+            "float32" if pmf.dtype == torch.float32 else "int64",
+            rows,
+            length,
+            0 if lengths is None else lengths.data_ptr(),
+            freq_precision,
+            out.data_ptr(),
+            statuses.data_ptr(),
+            *queue(device),
+        )
+    bad = statuses.cpu().nonzero().reshape(-1)
+    if bad.numel():
+        row = int(bad[0])
+        raise ValueError(f"row {row} of pmf {_QUANTIZE_PROBLEMS[int(statuses[row])]}")
+    return out
