@@ -35,13 +35,12 @@ int useful_threads(const CodingTask& task, int threads) {
     return static_cast<int>(std::max<std::int64_t>(1, std::min<std::int64_t>(threads, useful)));
 }
 
-/// The widest kernel that still leaves work for every thread and does not exceed `rows`.
-const KernelChoice& choose(const KernelChoice* choices, const CodingTask& task, std::int64_t rows,
-                           int threads) {
-    const std::int64_t share = (rows + threads - 1) / threads;
-    const KernelChoice* choice = choices;
-    while ((choice->rows > 1 && choice->rows > share) || !choice->accepts(task)) ++choice;
-    return *choice;
+/// The first kernel from `choice` on that takes the task and at most `rows` rows. Every list ends
+/// with one that takes any single row.
+const KernelChoice* choose(const KernelChoice* choice, const CodingTask& task,
+                           std::int64_t rows) {
+    while (choice->rows > rows || !choice->accepts(task)) ++choice;
+    return choice;
 }
 
 /// Rows [first, first + kernel.rows).
@@ -56,15 +55,14 @@ std::vector<Batch> make_batches(const KernelChoice* choices, const CodingTask& t
     std::vector<Batch> batches;
     const std::int64_t full_rows =
         task.row_length == 0 ? task.rows : std::min(task.rows, task.total / task.row_length);
-    const KernelChoice* widest = &choose(choices, task, std::max<std::int64_t>(full_rows, 1), threads);
+    // Wide kernels are faster, as long as every thread gets work.
+    const std::int64_t share = std::max<std::int64_t>(1, (full_rows + threads - 1) / threads);
+    const KernelChoice* kernel = choose(choices, task, share);
     for (std::int64_t row = 0; row < task.rows;) {
         const std::int64_t left = row < full_rows ? full_rows - row : 1;
-        while (widest->rows > left) {
-            ++widest;
-            while (!widest->accepts(task)) ++widest;
-        }
-        batches.push_back({row, widest});
-        row += widest->rows;
+        kernel = choose(kernel, task, left);
+        batches.push_back({row, kernel});
+        row += kernel->rows;
     }
     return batches;
 }
