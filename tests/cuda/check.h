@@ -16,6 +16,15 @@ inline void check(bool ok, const std::string& what) {
   std::exit(1);
 }
 
+/// The defect that the environment variable TWIN_DEFECT asks for.
+inline void plant_defect() {
+  const char* name = std::getenv("TWIN_DEFECT");
+  if (name == nullptr) return;
+  const std::string defect = name;
+  check(defect == "no_barrier" || defect == "lane_order", "TWIN_DEFECT is " + defect);
+  twin::defect = defect == "no_barrier" ? twin::Defect::kNoBarrier : twin::Defect::kLaneOrder;
+}
+
 class Random {
  public:
   explicit Random(std::uint64_t seed) : engine_(seed) {}

@@ -517,6 +517,7 @@ void test_family(const std::string& family, int only_lanes, int seeds) {
 }  // namespace torch_ans
 
 int main(int argc, char** argv) {
+  plant_defect();
   const std::string family = argc > 1 ? argv[1] : "all";
   const int lanes = argc > 2 ? std::atoi(argv[2]) : 0;
   const int seeds = argc > 3 ? std::atoi(argv[3]) : 12;

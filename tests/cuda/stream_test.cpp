@@ -139,6 +139,7 @@ void test_quantising(Random& random) {
 }  // namespace torch_ans
 
 int main(int argc, char** argv) {
+  plant_defect();
   const int seeds = argc > 1 ? std::atoi(argv[1]) : 200;
   for (int seed = 0; seed < seeds; ++seed) {
     Random random(static_cast<std::uint64_t>(seed));

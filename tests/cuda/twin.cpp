@@ -182,9 +182,12 @@ std::uint64_t Block::epoch(unsigned reader, unsigned other) const {
   return same_warp && warp > block_barrier_ ? warp : block_barrier_;
 }
 
-Shadow& Block::shadow_of(std::size_t offset, std::size_t size) {
-  if (offset + size > shared_.size() * 8 - 16) fail("shared memory is too small");
-  return shadows_[offset / 4 % shadows_.size()];
+Shadow& Block::shadow_of(std::size_t& offset, std::size_t size) {
+  if (offset + size > shared_.size() * 8 - 16) {
+    fail("shared memory is too small");
+    offset = 0;
+  }
+  return shadows_[offset / 4];
 }
 
 void* Block::shared_read(std::size_t offset, std::size_t size) {

@@ -20,6 +20,11 @@ namespace twin {
 enum class Order { kAscending, kDescending, kRandom };
 enum class Kind : std::uint8_t { kNone, kBallot, kShuffle, kSyncWarp, kSyncBlock };
 
+/// What tests break on purpose, to see whether they notice: warps' barriers are left out, or the
+/// order of the lanes is turned round.
+enum class Defect { kNone, kNoBarrier, kLaneOrder };
+inline Defect defect = Defect::kNone;
+
 /// Where a collective stands in the source.
 struct Site {
   const char* file;
@@ -68,7 +73,8 @@ class Block {
   bool complete(Kind kind, unsigned thread);
   std::uint64_t random();
   std::uint64_t epoch(unsigned reader, unsigned other) const;
-  Shadow& shadow_of(std::size_t offset, std::size_t size);
+  /// An offset past the end is reported, and becomes 0.
+  Shadow& shadow_of(std::size_t& offset, std::size_t size);
 
   static thread_local Block* current_;
   unsigned threads_;

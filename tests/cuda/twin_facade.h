@@ -1,15 +1,10 @@
-/// The facade of cuda/facade.h on the host twin. -DTWIN_BREAK=1 leaves out the warps' barriers,
-/// -DTWIN_BREAK=2 turns the order of the lanes round: tests must notice both.
+/// The facade of cuda/facade.h on the host twin.
 #pragma once
 
 #include <cmath>
 #include <cstring>
 
 #include "twin.h"
-
-#if !defined(TWIN_BREAK)
-#define TWIN_BREAK 0
-#endif
 
 #define TORCH_ANS_DEVICE inline
 #define TWIN_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
@@ -29,8 +24,12 @@ inline unsigned warp_index() { return thread_index() / kWarpSize; }
 
 inline unsigned mask_below() { return (1u << lane_index()) - 1; }
 inline unsigned mask_above() { return ~(mask_below() | 1u << lane_index()); }
-inline unsigned lanes_below() { return TWIN_BREAK == 2 ? mask_above() : mask_below(); }
-inline unsigned lanes_above() { return TWIN_BREAK == 2 ? mask_below() : mask_above(); }
+inline unsigned lanes_below() {
+  return twin::defect == twin::Defect::kLaneOrder ? mask_above() : mask_below();
+}
+inline unsigned lanes_above() {
+  return twin::defect == twin::Defect::kLaneOrder ? mask_below() : mask_above();
+}
 
 inline int count_bits(unsigned value) { return __builtin_popcount(value); }
 inline int lowest_bit(unsigned value) { return __builtin_ffs(static_cast<int>(value)) - 1; }
@@ -51,7 +50,8 @@ T shuffle(T value, unsigned source, TWIN_SITE) {
 }
 
 inline void sync_warp(TWIN_SITE) {
-  const auto kind = TWIN_BREAK == 1 ? twin::Kind::kBallot : twin::Kind::kSyncWarp;
+  const auto kind =
+      twin::defect == twin::Defect::kNoBarrier ? twin::Kind::kBallot : twin::Kind::kSyncWarp;
   twin::Block::current().meet(kind, 0, 0, {file, line});
 }
 inline void sync_block(TWIN_SITE) {
