@@ -17,8 +17,11 @@ struct ScalarTile {
     static constexpr int kStoreSlack = 8;
 };
 
-/// Encoders, by what they know of a symbol.
+/// Encoders, by what they know of a symbol. Lanes beyond `kMaxUnrolled` are looped over: their
+/// states would not stay in registers, and code that is rarely run need not be large.
 struct PutByRecord {
+    static constexpr int kMaxUnrolled = 8;
+
     template <typename Traits>
     static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
                                                       typename Traits::State x, std::uint32_t id,
@@ -30,6 +33,8 @@ struct PutByRecord {
 };
 
 struct PutByDivision {
+    static constexpr int kMaxUnrolled = 1;
+
     template <typename Traits>
     static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
                                                       typename Traits::State x, std::uint32_t id,
@@ -40,6 +45,8 @@ struct PutByDivision {
 };
 
 struct PutByAlias {
+    static constexpr int kMaxUnrolled = 1;
+
     template <typename Traits>
     static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
                                                       typename Traits::State x, std::uint32_t id,
@@ -62,6 +69,7 @@ struct PutByAlias {
 template <typename Traits, int kLanes, int kRows_, typename Put>
 struct ScalarEncoder : ScalarTile {
     static constexpr int kRows = kRows_;
+    static constexpr int kUnrolled = smaller(kLanes, Put::kMaxUnrolled);
     using State = typename Traits::State;
 
     static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
@@ -86,12 +94,14 @@ struct ScalarEncoder : ScalarTile {
         for (int r = 0; r < kRows; ++r) out[r] = outs[r];
         for (int group = end - 1; group >= begin; --group) {
             const std::uint32_t* group_ids = ids + group * kLanes;
-            TORCH_ANS_UNROLL
-            for (int lane = kLanes - 1; lane >= 0; --lane) {
+            for (int first = kLanes - kUnrolled; first >= 0; first -= kUnrolled) {
                 TORCH_ANS_UNROLL
-                for (int r = 0; r < kRows; ++r) {
-                    x[r * kLanes + lane] = put_id(tables, x[r * kLanes + lane],
-                                                  group_ids[r * kTileStride + lane], out[r]);
+                for (int lane = first + kUnrolled - 1; lane >= first; --lane) {
+                    TORCH_ANS_UNROLL
+                    for (int r = 0; r < kRows; ++r) {
+                        x[r * kLanes + lane] = put_id(tables, x[r * kLanes + lane],
+                                                      group_ids[r * kTileStride + lane], out[r]);
+                    }
                 }
             }
         }
@@ -105,6 +115,8 @@ struct ScalarEncoder : ScalarTile {
 /// Decoders, by how they find a symbol. `sentinels` becomes nonzero at a table's last symbol.
 template <typename Lookup>
 struct FindDirectly {
+    static constexpr int kMaxUnrolled = 1;
+
     template <typename Count>
     static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
                                    std::uint32_t slot, std::uint32_t& sentinels) {
@@ -116,6 +128,8 @@ struct FindDirectly {
 
 /// Under bypass no bucket names a sentinel, so that only the slow path has to look for one.
 struct FindByBucket {
+    static constexpr int kMaxUnrolled = 8;
+
     template <typename Count>
     static TORCH_ANS_FN BasicMatch<Count> find(const TablesView& tables, const TableInfo& info,
                                                std::uint32_t slot, std::uint32_t& sentinels) {
@@ -142,6 +156,7 @@ private:
 template <typename Traits, int kLanes, int kRows_, typename Find>
 struct ScalarDecoder : ScalarTile {
     static constexpr int kRows = kRows_;
+    static constexpr int kUnrolled = smaller(kLanes, Find::kMaxUnrolled);
     using State = typename Traits::State;
 
     static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
@@ -175,17 +190,19 @@ private:
         std::uint32_t sentinels = 0;
         int group = begin;
         for (; group < end && sentinels == 0; ++group) {
-            TORCH_ANS_UNROLL
-            for (int lane = 0; lane < kLanes; ++lane) {
+            for (int first = 0; first < kLanes; first += kUnrolled) {
                 TORCH_ANS_UNROLL
-                for (int r = 0; r < kRows; ++r) {
-                    const int element = r * kTileStride + group * kLanes + lane;
-                    State& state = x[r * kLanes + lane];
-                    const TableInfo& info = tables.info[kSingleTable ? 0 : indexes[element]];
-                    const auto match = Find::template find<State>(
-                        tables, info, slot_of(state, precision), sentinels);
-                    state = get<Traits>(state, match.freq, match.rank, precision, in[r]);
-                    symbols[element] = static_cast<std::int32_t>(match.symbol) + info.offset;
+                for (int lane = first; lane < first + kUnrolled; ++lane) {
+                    TORCH_ANS_UNROLL
+                    for (int r = 0; r < kRows; ++r) {
+                        const int element = r * kTileStride + group * kLanes + lane;
+                        State& state = x[r * kLanes + lane];
+                        const TableInfo& info = tables.info[kSingleTable ? 0 : indexes[element]];
+                        const auto match = Find::template find<State>(
+                            tables, info, slot_of(state, precision), sentinels);
+                        state = get<Traits>(state, match.freq, match.rank, precision, in[r]);
+                        symbols[element] = static_cast<std::int32_t>(match.symbol) + info.offset;
+                    }
                 }
             }
             sentinels &= static_cast<std::uint32_t>(tables.bypass_coding);

@@ -58,7 +58,7 @@ TORCH_ANS_FN void for_each_run(const IntArray& array, std::int64_t row, std::int
 
 /// Elements [first, first + count) of a row as int32: the array itself where it can be read in
 /// place, else `tile`.
-TORCH_ANS_FN const std::int32_t* load_tile(const IntArray& array, std::int64_t row,
+inline const std::int32_t* load_tile(const IntArray& array, std::int64_t row,
                                            std::int64_t first, int count, std::int32_t* tile) {
     if (array.type == IntType::kInt32 && array.inner_stride == 1 &&
         first + count <= array.inner_size) {
@@ -102,7 +102,7 @@ TORCH_ANS_FN void prefetch_tile(const IntArray& array, std::int64_t row, std::in
 }
 
 /// One element, at full width.
-TORCH_ANS_FN std::int64_t load_element(const IntArray& array, std::int64_t row,
+inline std::int64_t load_element(const IntArray& array, std::int64_t row,
                                        std::int64_t position) {
     std::int64_t value = 0;
     with_type(array.type, [&](auto sample) {
@@ -116,7 +116,7 @@ TORCH_ANS_FN std::int64_t load_element(const IntArray& array, std::int64_t row,
 }
 
 /// Writes a tile of decoded symbols. False: one of them does not fit the array's type.
-TORCH_ANS_FN bool store_tile(const IntArray& array, std::int64_t row, std::int64_t first,
+inline bool store_tile(const IntArray& array, std::int64_t row, std::int64_t first,
                              int count, const std::int32_t* tile, bool all_fit) {
     bool fits = true;
     with_type(array.type, [&](auto sample) {
@@ -145,7 +145,7 @@ TORCH_ANS_FN bool store_tile(const IntArray& array, std::int64_t row, std::int64
 }
 
 /// Writes one symbol of any size. False: it does not fit the array's type.
-TORCH_ANS_FN bool store_element(const IntArray& array, std::int64_t row, std::int64_t position,
+inline bool store_element(const IntArray& array, std::int64_t row, std::int64_t position,
                                 std::int64_t value) {
     bool fits = true;
     with_type(array.type, [&](auto sample) {
@@ -160,7 +160,7 @@ TORCH_ANS_FN bool store_element(const IntArray& array, std::int64_t row, std::in
 }
 
 /// Whether an index names a table, for all of a tile.
-TORCH_ANS_FN bool all_name_tables(const std::int32_t* indexes, int count,
+inline bool all_name_tables(const std::int32_t* indexes, int count,
                                   std::uint32_t num_tables) {
     std::uint32_t bad = 0;
     for (int t = 0; t < count; ++t) {
@@ -177,7 +177,7 @@ struct IdFlags {
 
 /// ids[t] = base of the symbol's table + symbol, the sentinel's for a symbol outside the table.
 /// With a bad index no ids are made; where `outside` is set they still name existing records.
-TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
+inline IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
                               const std::int32_t* indexes, int count, std::uint32_t* ids) {
     if (indexes == nullptr) {
         std::uint32_t outside = 0;

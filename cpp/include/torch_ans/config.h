@@ -54,12 +54,12 @@ TORCH_ANS_FN void store(void* target, T value) {
 }
 
 template <typename T>
-TORCH_ANS_FN T smaller(T a, T b) {
+TORCH_ANS_FN constexpr T smaller(T a, T b) {
     return b < a ? b : a;
 }
 
 template <typename T>
-TORCH_ANS_FN T larger(T a, T b) {
+TORCH_ANS_FN constexpr T larger(T a, T b) {
     return a < b ? b : a;
 }
 
