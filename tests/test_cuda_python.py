@@ -1,0 +1,381 @@
+"""The Python side of CUDA without a GPU: an engine that works in host memory stands in for it.
+
+Tested here are the arguments that reach the engine, room and growth, what a status becomes, and the
+errors where CUDA is missing. What kernels do is for test_cuda_twin.py and test_cuda_gpu.py.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, Iterator, List, Optional, Tuple
+
+import pytest
+import torch
+
+import torch_ans
+from helpers import Tables, encode, make_symbols, make_tables, stream_rows
+from torch_ans import (
+    CorruptStreamError,
+    TorchANSInterface,
+    _core,
+    _cuda_stream,
+    _native,
+    _native_cuda,
+    _stream,
+)
+from torch_ans._layout import Split, split_rows
+from torch_ans._native import Coding
+
+QUEUE = (3, 77)
+"""Device number and stream handle that the engine is to be told."""
+
+
+def read_int32(address: int) -> int:
+    return int.from_bytes(ctypes.string_at(address, 4), "little", signed=True)
+
+
+class HostEngine:
+    """The native CUDA engine's functions, on addresses of host memory."""
+
+    def __init__(self) -> None:
+        self.calls: List[str] = []
+
+    def unavailable_because(self) -> str:
+        return ""
+
+    def _enter(self, name: str, queue: Tuple[int, int]) -> None:
+        assert queue == QUEUE
+        self.calls.append(name)
+
+    def image_bytes(self, tables: Any, state_bytes: int) -> int:
+        assert state_bytes in (4, 8)
+        return 16
+
+    def write_image(self, tables: Any, state_bytes: int, image: int) -> None:
+        ctypes.memset(image, state_bytes, 16)
+
+    def init_stream(self, codec: Any, stream: int, rows: int, columns: int, *queue: int) -> None:
+        self._enter("init_stream", queue)
+        _core.init_stream(codec, stream, rows, columns)
+
+    @staticmethod
+    def _report(results: int, failed: int, row: int, code: int, position: int, end: int) -> None:
+        ctypes.memmove(results + 24 * row, struct.pack("<iiqq", code, 0, position, end), 24)
+        count = read_int32(failed) + 1
+        ctypes.memmove(failed, struct.pack("<i", count), 4)
+
+    def encode(self, codec: Any, tables: Any, image: int, *rest: Any) -> None:
+        stream, rows, columns, symbols, indexes, length, total, digits = rest[:8]
+        headers, results, failed = rest[8:11]
+        self._enter("encode", rest[11:])
+        assert headers and ctypes.string_at(image, 16) == bytes([codec.state_bytes]) * 16
+        if read_int32(failed):
+            return
+        code, row, position = _core.encode(
+            codec, tables, stream, rows, columns, symbols, indexes, length, total, digits, 1
+        )[:3]
+        if code == _core.NO_SPACE:
+            needed = 4 * columns + _core.escape_bytes(
+                codec, tables, symbols, indexes, rows, length, total, digits
+            )
+            self._report(results, failed, row, code, 0, needed)
+        elif code != _core.OK:
+            self._report(results, failed, row, code, position, 0)
+
+    def decode(self, codec: Any, tables: Any, image: int, *rest: Any) -> None:
+        stream, rows, columns, out, indexes, length, total, digits = rest[:8]
+        results, failed = rest[9:11]
+        self._enter("decode", rest[11:13])
+        if read_int32(failed):
+            return
+        code, row, position, broken = _core.decode(
+            codec,
+            tables,
+            stream,
+            rows,
+            columns,
+            indexes,
+            out,
+            length,
+            total,
+            digits,
+            1,
+            rest[13],
+        )
+        for name in broken or ([row] if code != _core.OK else []):
+            self._report(results, failed, name, code, position, 0)
+
+    def plan_pack(self, stream: int, rows: int, columns: int, *rest: Any) -> None:
+        length_bytes, bare_last, starts, failed, _, plan = rest[:6]
+        self._enter("plan_pack", rest[6:])
+        bad, at, found = -1, 0, []
+        for row in range(rows):
+            found.append(at)
+            length = read_int32(stream + 4 * columns * row)
+            if not 0 <= length <= 4 * columns - 4:
+                bad = row if bad < 0 else bad
+                continue
+            at += length + (0 if bare_last and row == rows - 1 else length_bytes)
+        ctypes.memmove(starts, struct.pack("<%dq" % (rows + 1), *found, at), 8 * rows + 8)
+        failures = read_int32(failed) if failed else 0
+        ctypes.memmove(plan, struct.pack("<qqq", at, bad, failures), 24)
+
+    def pack(self, stream: int, rows: int, columns: int, *rest: Any) -> None:
+        length_bytes, bare_last, _, packed = rest[:4]
+        self._enter("pack", rest[4:])
+        data = _core.pack_stream(stream, rows, columns, length_bytes, bare_last)
+        ctypes.memmove(packed, data, len(data))
+
+    def unpack(self, packed: int, spans: int, stream: int, rows: int, *rest: int) -> None:
+        (columns,) = rest[:1]
+        self._enter("unpack", rest[1:])
+        numbers = struct.unpack("<%dq" % (2 * rows), ctypes.string_at(spans, 16 * rows))
+        for row in range(rows):
+            start, length = numbers[2 * row : 2 * row + 2]
+            data = ctypes.string_at(packed + start, length)
+            _core.fill_stream(data, [(0, length)], stream + 4 * columns * row, 1, columns)
+
+    def quantize_pmf(self, pmf: int, dtype: str, rows: int, length: int, *rest: int) -> None:
+        lengths, precision, out, statuses = rest[:4]
+        self._enter("quantize_pmf", rest[4:])
+        ctypes.memset(statuses, 0, 4 * rows)
+        try:
+            _core.quantize_pmf(pmf, dtype, rows, length, lengths, precision, out)
+        except ValueError:
+            ctypes.memmove(statuses + 4 * (rows - 1), struct.pack("<i", 2), 4)
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostEngine]:
+    native = HostEngine()
+    monkeypatch.setattr(_native_cuda, "engine", lambda: native)
+    monkeypatch.setattr(_native_cuda, "guard", lambda device: nullcontext())
+    monkeypatch.setattr(_native_cuda, "queue", lambda device: QUEUE)
+    monkeypatch.setattr(_native_cuda, "wait", lambda device: native.calls.append("wait"))
+    monkeypatch.setattr(_native_cuda, "is_capturing", lambda: False)
+    monkeypatch.setattr(
+        _native_cuda, "pinned", lambda size, dtype=torch.uint8: torch.empty(size, dtype=dtype)
+    )
+    yield native
+
+
+class Work:
+    """Symbols of some tables, and what coding them takes."""
+
+    def __init__(self, family: str, lanes: int, shape: Tuple[int, int], **more: Any) -> None:
+        self.tables: Tables = make_tables(3, [40, 7, 200], 12, **more)
+        self.symbols, self.indexes = make_symbols(5, shape, self.tables)
+        native = torch_ans.CodingTables(*self.tables.args[:5])
+        self.coding = Coding(_native.get_codec(family, lanes), native, self.tables.args[5])
+        self.split = Split(shape[0], shape[1], self.symbols.numel())
+        self.expected = encode(family, lanes, self.tables, self.symbols, self.indexes)
+
+    def stream(self, spare: int = 0) -> torch.Tensor:
+        return _cuda_stream.new_stream(
+            self.coding.codec, self.split.rows, spare, torch.device("cpu")
+        )
+
+    def push(self, stream: torch.Tensor, check: bool = False) -> None:
+        view = _stream.check_stream(stream)
+        _cuda_stream.push(self.coding, view, self.split, self.symbols, self.indexes, check)
+
+    def pop(
+        self, stream: torch.Tensor, check: bool = False, indexes: Optional[torch.Tensor] = None
+    ) -> torch.Tensor:
+        out = torch.zeros_like(self.symbols)
+        view = _stream.check_stream(stream)
+        chosen = self.indexes if indexes is None else indexes
+        _cuda_stream.pop(self.coding, view, self.split, chosen, out, check)
+        return out
+
+
+@pytest.mark.parametrize("family,lanes", [("rans64", 1), ("rans32", 4), ("rans32_16", 32)])
+def test_push_and_pop_without_waiting(engine: HostEngine, family: str, lanes: int) -> None:
+    work = Work(family, lanes, (3, 500))
+    stream = work.stream(3000)
+    memory = stream.data_ptr()
+    work.push(stream)
+    assert stream_rows(stream) == stream_rows(work.expected)
+    assert torch.equal(work.pop(stream), work.symbols)
+    assert stream.data_ptr() == memory
+    assert engine.calls == ["init_stream", "wait", "encode", "decode"]  # the wait: for the tables
+    _cuda_stream.check_status(stream)
+
+
+def test_streams_grow_without_a_look_at_them(engine: HostEngine) -> None:
+    work = Work("rans64", 4, (2, 300))
+    stream = work.stream()
+    for _ in range(5):
+        work.push(stream)
+    assert engine.calls.count("wait") == 1
+    for _ in range(5):
+        assert torch.equal(work.pop(stream), work.symbols)
+
+
+def test_a_stream_from_elsewhere(engine: HostEngine) -> None:
+    work = Work("rans32", 2, (4, 100))
+    stream = work.stream().clone()
+    work.push(stream)
+    assert stream_rows(stream) == stream_rows(work.expected)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_no_room_for_escapes(engine: HostEngine, check: bool) -> None:
+    work = Work("rans64", 1, (2, 50))
+    work.symbols += 10**6
+    stream = work.stream()
+    before = stream_rows(stream)
+    if check:
+        work.push(stream, check=True)
+        assert torch.equal(work.pop(stream, check=True), work.symbols)
+        return
+    work.push(stream)
+    assert stream_rows(stream) == before
+    work.push(stream)  # does nothing: the first failure stays
+    with pytest.raises(ValueError, match="no room for the escapes"):
+        _cuda_stream.check_status(stream)
+    _cuda_stream.check_status(stream)  # raised once
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_bad_indexes(engine: HostEngine, check: bool) -> None:
+    work = Work("rans32_16", 8, (3, 64))
+    stream = work.stream()
+    work.push(stream)
+    wrong = work.indexes.clone()
+    wrong[1, 5] = 3
+    if check:
+        with pytest.raises(IndexError, match=r"indexes\[1, 5\] is 3"):
+            work.pop(stream, True, wrong)
+    else:
+        work.pop(stream, False, wrong)
+        with pytest.raises(IndexError, match="symbol 5 of row 1"):
+            _cuda_stream.check_status(stream)
+    assert torch.equal(work.pop(stream, True), work.symbols)
+
+
+def test_broken_rows_are_named(engine: HostEngine) -> None:
+    work = Work("rans64", 1, (4, 64))
+    stream = work.stream()
+    work.push(stream)
+    stream[[1, 3], 1:3] = 0
+    with pytest.raises(CorruptStreamError) as caught:
+        work.pop(stream, check=True)
+    assert caught.value.rows == [1, 3]
+    narrow = torch.zeros((2, 1), dtype=torch.int32)
+    split = Split(2, 5, 10)
+    with pytest.raises(CorruptStreamError):
+        _cuda_stream.push(
+            work.coding, _stream.check_stream(narrow), split, work.symbols[:2, :5], None, False
+        )
+
+
+@pytest.mark.parametrize("rows,escapes", [(1, False), (3, False), (3, True)])
+def test_bytes_take_one_copy(engine: HostEngine, rows: int, escapes: bool) -> None:
+    work = Work("rans64", 2, (5, 77))
+    symbols = work.symbols + (10**9 if escapes else 0)
+    interface = TorchANSInterface(
+        "rans64_i2", freq_precision=12, num_parallel_states=rows, bypass_precision=4
+    )
+    interface.set_cdfs(*work.tables.args[:3])
+    expected = interface.encode_with_indexes(symbols, work.indexes)
+    coding = Coding(work.coding.codec, interface.tables, 4)
+    split = split_rows(symbols.numel(), rows)
+    data = _cuda_stream.encode_bytes(coding, split, symbols, work.indexes, (4, True))
+    assert data == expected
+    assert engine.calls.count("encode") == (2 if escapes else 1)
+    assert engine.calls.count("pack") == 1
+    out = torch.zeros_like(symbols)
+    spans = torch_ans.byte_strings.segment_spans(data, 4, rows)
+    _cuda_stream.decode_bytes(coding, data, spans, split, work.indexes, out)
+    assert torch.equal(out, symbols) and engine.calls.count("unpack") == 1
+    with pytest.raises(CorruptStreamError):
+        cut = [(start, length - 4) for start, length in spans]
+        _cuda_stream.decode_bytes(coding, data, cut, split, work.indexes, out)
+
+
+def test_bytes_of_bad_arguments(engine: HostEngine) -> None:
+    work = Work("rans64", 1, (2, 40))
+    work.indexes[0, 7] = -1
+    with pytest.raises(IndexError, match=r"indexes\[0, 7\] is -1"):
+        _cuda_stream.encode_bytes(work.coding, work.split, work.symbols, work.indexes, (4, False))
+
+
+def test_packing_raises_what_a_push_has_failed_with(engine: HostEngine) -> None:
+    work = Work("rans64", 1, (2, 40))
+    stream = work.stream()
+    work.indexes[1, 3] = 99
+    work.push(stream)
+    with pytest.raises(IndexError, match="symbol 3 of row 1"):
+        _cuda_stream.pack(_stream.check_stream(stream), (4, False))
+    stream[1, 0] = -5
+    with pytest.raises(CorruptStreamError, match="row 1"):
+        _cuda_stream.pack(_stream.check_stream(stream), (4, False))
+
+
+def test_quantising(engine: HostEngine) -> None:
+    pmf = torch.rand(4, 50)
+    expected = torch_ans.rans_pmf_to_quantized_cdf(pmf, 12)
+    assert torch.equal(_native_cuda.quantize_pmf(pmf, None, 12), expected)
+    pmf[3, 2] = -1
+    with pytest.raises(ValueError, match="row 3 of pmf holds a negative value"):
+        _native_cuda.quantize_pmf(pmf, None, 12)
+
+
+# --- where CUDA is missing ------------------------------------------------------------------------
+
+
+def cuda_tensor() -> Any:
+    return SimpleNamespace(is_cuda=True, device=torch.device("cuda:0"))
+
+
+def test_no_engine_in_this_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_native, "cuda_engine", lambda: None)
+    with pytest.raises(ValueError, match=r"stream is on device cuda:0.*FORCE_CUDA=1.*stream.cpu"):
+        _native._check_device(cuda_tensor(), "stream", True)
+    with pytest.raises(ValueError, match="device is 'cuda', but this build"):
+        TorchANSInterface(device="cuda")
+
+
+def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = SimpleNamespace(unavailable_because=lambda: "driver version is insufficient")
+    monkeypatch.setattr(_native, "cuda_engine", lambda: broken)
+    for make in (
+        lambda: _native._check_device(cuda_tensor(), "symbols", True),
+        lambda: TorchANSInterface(device="cuda:0"),
+        lambda: torch_ans.rans64_init_stream(1, device="cuda"),
+    ):
+        with pytest.raises(ValueError, match="driver cannot be used: driver version"):
+            make()
+
+
+def test_other_devices() -> None:
+    with pytest.raises(ValueError, match="CPU and on CUDA"):
+        torch_ans.rans_check_stream(torch.zeros(1, 3, dtype=torch.int32, device="meta"))
+    with pytest.raises(ValueError, match="'meta'"):
+        TorchANSInterface(device="meta")
+    assert TorchANSInterface(device="cpu").device == torch.device("cpu")
+
+
+def test_tensors_on_several_devices() -> None:
+    first, other = torch.zeros(1), torch.zeros(1, device="meta")
+    _native.check_devices(first, "stream", {"symbols": first, "indexes": None})
+    with pytest.raises(ValueError, match="indexes must be on the device of stream, cpu, got meta"):
+        _native.check_devices(first, "stream", {"symbols": first, "indexes": other})
+
+
+def test_what_this_build_says() -> None:
+    engine = _native.cuda_engine()
+    if engine is None or torch.cuda.is_available():
+        return
+    assert engine.built_for and engine.ROW_RESULT_BYTES == 24
+    assert "driver cannot be used" in _native.cuda_problem()
+    tables = torch_ans.CodingTables(torch.tensor([0, 3, 8]), freq_precision=3, bypass_coding=False)
+    for state_bytes in (4, 8):
+        size = engine.image_bytes(tables.native, state_bytes)
+        image = torch.zeros(size, dtype=torch.uint8)
+        engine.write_image(tables.native, state_bytes, image.data_ptr())
+        assert int(image.sum()) > 0
