@@ -7,7 +7,7 @@ namespace gpu {
 namespace {
 
 template <typename Traits, int kFixedLanes>
-__global__ void __launch_bounds__(kPolicy.threads, kPolicy.min_blocks)
+__global__ void __launch_bounds__(kPolicy.threads, kPolicy.other_blocks)
     decode_global(const __grid_constant__ CoderTask task) {
   decode_kernel<Traits, kFixedLanes>(task);
 }

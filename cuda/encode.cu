@@ -7,7 +7,8 @@ namespace gpu {
 namespace {
 
 template <typename Traits, int kFixedLanes>
-__global__ void __launch_bounds__(kPolicy.threads, kPolicy.min_blocks)
+__global__ void __launch_bounds__(kPolicy.threads, kFixedLanes == 32 ? kPolicy.wide_encode_blocks
+                                                                     : kPolicy.other_blocks)
     encode_global(const __grid_constant__ CoderTask task) {
   encode_kernel<Traits, kFixedLanes>(task);
 }

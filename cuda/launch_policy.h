@@ -9,9 +9,10 @@ namespace gpu {
 /// Blocks are sized so that the registers of `min_blocks` of them fit a multiprocessor; 4 to 12
 /// warps a scheduler hide the latency of a coder's step.
 struct LaunchPolicy {
-  int threads;         ///< of a block that reads tables through the cache
-  int min_blocks;      ///< such blocks a multiprocessor
-  int staged_threads;  ///< of a block that holds tables in shared memory; one a multiprocessor
+  int threads;               ///< of a block that reads tables through the cache
+  int wide_encode_blocks;    ///< such blocks a multiprocessor that encode with 32 lanes
+  int other_blocks;          ///< and that do anything else: they need more registers
+  int staged_threads;        ///< of a block with tables in shared memory, one a multiprocessor
   std::size_t staged_bytes;  ///< the most tables that are staged
 };
 
@@ -19,16 +20,15 @@ struct LaunchPolicy {
 constexpr LaunchPolicy launch_policy(int arch) {
   switch (arch) {
     case 75:
-      return {256, 4, 512, 60 * 1024};
+      return {256, 4, 3, 512, 60 * 1024};
     case 86:
     case 89:
-      return {256, 4, 768, 96 * 1024};
     case 120:
-      return {256, 4, 768, 96 * 1024};
+      return {256, 4, 3, 768, 96 * 1024};
     case 80:
-      return {256, 4, 768, 160 * 1024};
+      return {256, 4, 3, 768, 160 * 1024};
     default:
-      return {256, 4, 1024, 220 * 1024};
+      return {256, 4, 3, 768, 220 * 1024};
   }
 }
 

@@ -16,69 +16,69 @@ constexpr std::int64_t kLength = 700;
 /// Encodes and decodes in rows of its own with tables that all threads share.
 bool round_trip(const torch_ans::Codec& codec, const torch_ans::CodingTables& tables,
                 std::uint32_t seed) {
-    fuzz::Input input(reinterpret_cast<const std::uint8_t*>(&seed), sizeof(seed));
-    const fuzz::Shape shape{kRows, kLength, kRows * kLength};
-    torch_ans::CodingTask task = fuzz::make_task(codec, tables, shape, input);
-    fuzz::Integers symbols(torch_ans::IntType::kInt32, kRows, kLength);
-    fuzz::Integers indexes(torch_ans::IntType::kUint8, kRows, kLength);
-    for (std::int64_t i = 0; i < shape.total; ++i) {
-        const auto table = static_cast<std::uint32_t>(input.random() % task.tables.num_tables);
-        const std::uint32_t last = task.tables.info[table].last;
-        symbols.set(i, task.tables.info[table].offset +
-                           static_cast<std::int64_t>(input.random() % (last + 1)));
-        indexes.set(i, table);
+  fuzz::Input input(reinterpret_cast<const std::uint8_t*>(&seed), sizeof(seed));
+  const fuzz::Shape shape{kRows, kLength, kRows * kLength};
+  torch_ans::CodingTask task = fuzz::make_task(codec, tables, shape, input);
+  fuzz::Integers symbols(torch_ans::IntType::kInt32, kRows, kLength);
+  fuzz::Integers indexes(torch_ans::IntType::kUint8, kRows, kLength);
+  for (std::int64_t i = 0; i < shape.total; ++i) {
+    const auto table = static_cast<std::uint32_t>(input.random() % task.tables.num_tables);
+    const std::uint32_t last = task.tables.info[table].last;
+    symbols.set(
+        i, task.tables.info[table].offset + static_cast<std::int64_t>(input.random() % (last + 1)));
+    indexes.set(i, table);
+  }
+  const std::int64_t row_bytes = 4 * (kLength + 200);
+  fuzz::Stream stream(codec, kRows, row_bytes);
+  torch_ans::init_stream(codec, stream.bytes().data(), kRows, row_bytes);
+  task.stream = stream.bytes().data();
+  task.row_bytes = row_bytes;
+  task.symbols = symbols.array();
+  task.indexes = indexes.array();
+  if (torch_ans::encode(codec, task, 1).status != torch_ans::Status::kOk) return false;
+  fuzz::Integers decoded(torch_ans::IntType::kInt32, kRows, kLength);
+  task.symbols = decoded.array();
+  task.require_end = true;
+  if (torch_ans::decode(codec, task, 1).status != torch_ans::Status::kOk) return false;
+  for (std::int64_t i = 0; i < shape.total; ++i) {
+    if (symbols.get(i / kLength, i % kLength) != decoded.get(i / kLength, i % kLength)) {
+      return false;
     }
-    const std::int64_t row_bytes = 4 * (kLength + 200);
-    fuzz::Stream stream(codec, kRows, row_bytes);
-    torch_ans::init_stream(codec, stream.bytes().data(), kRows, row_bytes);
-    task.stream = stream.bytes().data();
-    task.row_bytes = row_bytes;
-    task.symbols = symbols.array();
-    task.indexes = indexes.array();
-    if (torch_ans::encode(codec, task, 1).status != torch_ans::Status::kOk) return false;
-    fuzz::Integers decoded(torch_ans::IntType::kInt32, kRows, kLength);
-    task.symbols = decoded.array();
-    task.require_end = true;
-    if (torch_ans::decode(codec, task, 1).status != torch_ans::Status::kOk) return false;
-    for (std::int64_t i = 0; i < shape.total; ++i) {
-        if (symbols.get(i / kLength, i % kLength) != decoded.get(i / kLength, i % kLength)) {
-            return false;
-        }
-    }
-    return true;
+  }
+  return true;
 }
 
 bool share(const char* family, int lanes, bool alias, std::uint32_t seed) {
-    fuzz::Input input(reinterpret_cast<const std::uint8_t*>(&seed), sizeof(seed));
-    fuzz::TableRows rows;
-    do rows = fuzz::TableRows::any(input, 12); while (rows.sizes[0] < 3);
-    rows.options.alias = alias;
-    const auto tables = rows.build();
-    const torch_ans::Codec codec = torch_ans::make_codec(family, lanes);
-    bool good[kThreads] = {};
-    std::vector<std::thread> threads;
-    for (int t = 0; t < kThreads; ++t) {
-        threads.emplace_back([&, t] {
-            good[t] = round_trip(codec, *tables, seed + static_cast<std::uint32_t>(t));
-        });
-    }
-    bool all = true;
-    for (int t = 0; t < kThreads; ++t) {
-        threads[static_cast<std::size_t>(t)].join();
-        all &= good[t];
-    }
-    return all;
+  fuzz::Input input(reinterpret_cast<const std::uint8_t*>(&seed), sizeof(seed));
+  fuzz::TableRows rows;
+  do rows = fuzz::TableRows::any(input, 12);
+  while (rows.sizes[0] < 3);
+  rows.options.alias = alias;
+  const auto tables = rows.build();
+  const torch_ans::Codec codec = torch_ans::make_codec(family, lanes);
+  bool good[kThreads] = {};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back(
+        [&, t] { good[t] = round_trip(codec, *tables, seed + static_cast<std::uint32_t>(t)); });
+  }
+  bool all = true;
+  for (int t = 0; t < kThreads; ++t) {
+    threads[static_cast<std::size_t>(t)].join();
+    all &= good[t];
+  }
+  return all;
 }
 
 }  // namespace
 
 int main() {
-    bool good = true;
-    std::uint32_t seed = 0x9e3779b9;
-    for (const char* family : {"rans64", "rans32", "rans32_16"}) {
-        for (int lanes = 1; lanes <= 32; lanes *= 2) {
-            for (const bool alias : {false, true}) good &= share(family, lanes, alias, seed += 97);
-        }
+  bool good = true;
+  std::uint32_t seed = 0x9e3779b9;
+  for (const char* family : {"rans64", "rans32", "rans32_16"}) {
+    for (int lanes = 1; lanes <= 32; lanes *= 2) {
+      for (const bool alias : {false, true}) good &= share(family, lanes, alias, seed += 97);
     }
-    return good ? 0 : 1;
+  }
+  return good ? 0 : 1;
 }

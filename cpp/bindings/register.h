@@ -21,7 +21,7 @@ void register_cuda(pybind11::module_& module);
 
 template <typename T>
 T* pointer(std::uintptr_t address) {
-    return reinterpret_cast<T*>(address);
+  return reinterpret_cast<T*>(address);
 }
 
 /// Throws std::invalid_argument for an unknown name.

@@ -12,172 +12,166 @@ namespace py = pybind11;
 namespace torch_ans {
 
 IntType int_type(const std::string& name) {
-    static const std::pair<const char*, IntType> kTypes[] = {
-        {"uint8", IntType::kUint8}, {"int8", IntType::kInt8},   {"uint16", IntType::kUint16},
-        {"int16", IntType::kInt16}, {"int32", IntType::kInt32}, {"int64", IntType::kInt64}};
-    for (const auto& [type_name, type] : kTypes) {
-        if (name == type_name) return type;
-    }
-    throw std::invalid_argument("not an integer type: " + name);
+  static const std::pair<const char*, IntType> kTypes[] = {
+      {"uint8", IntType::kUint8}, {"int8", IntType::kInt8},   {"uint16", IntType::kUint16},
+      {"int16", IntType::kInt16}, {"int32", IntType::kInt32}, {"int64", IntType::kInt64}};
+  for (const auto& [type_name, type] : kTypes) {
+    if (name == type_name) return type;
+  }
+  throw std::invalid_argument("not an integer type: " + name);
 }
 
 namespace {
 
 /// What push, pop and escape_bytes have in common.
 struct Call {
-    const Codec& codec;
-    const CodingTables& tables;
-    std::int64_t rows;
-    std::int64_t row_length;
-    std::int64_t total;
-    int bypass_precision;
+  const Codec& codec;
+  const CodingTables& tables;
+  std::int64_t rows;
+  std::int64_t row_length;
+  std::int64_t total;
+  int bypass_precision;
 };
 
 CodingTask make_task(const Call& call, const IntArray& symbols, const IntArray* indexes) {
-    if (call.tables.options().freq_precision > call.codec.max_freq_precision) {
-        throw std::invalid_argument("freq_precision must be at most " +
-                                    std::to_string(call.codec.max_freq_precision) +
-                                    " for this family, got " +
-                                    std::to_string(call.tables.options().freq_precision));
-    }
-    if (call.bypass_precision < 1 || call.bypass_precision > call.codec.max_freq_precision) {
-        throw std::invalid_argument("bypass_precision must be in 1.." +
-                                    std::to_string(call.codec.max_freq_precision) + ", got " +
-                                    std::to_string(call.bypass_precision));
-    }
-    if (call.total > 0 && (call.tables.num_tables() == 0 ||
-                           (indexes == nullptr && call.tables.num_tables() != 1))) {
-        throw std::invalid_argument("indexes may be left out only where there is one table, not " +
-                                    std::to_string(call.tables.num_tables()));
-    }
-    CodingTask task{};
-    task.tables = call.codec.state_bytes == 8 ? call.tables.view<std::uint64_t>()
-                                              : call.tables.view<std::uint32_t>();
-    task.symbols = symbols;
-    task.indexes = indexes == nullptr ? IntArray{} : *indexes;
-    task.rows = call.rows;
-    task.row_length = call.row_length;
-    task.total = call.total;
-    task.bypass_precision = call.bypass_precision;
-    return task;
+  if (call.tables.options().freq_precision > call.codec.max_freq_precision) {
+    throw std::invalid_argument(
+        "freq_precision must be at most " + std::to_string(call.codec.max_freq_precision) +
+        " for this family, got " + std::to_string(call.tables.options().freq_precision));
+  }
+  if (call.bypass_precision < 1 || call.bypass_precision > call.codec.max_freq_precision) {
+    throw std::invalid_argument("bypass_precision must be in 1.." +
+                                std::to_string(call.codec.max_freq_precision) + ", got " +
+                                std::to_string(call.bypass_precision));
+  }
+  if (call.total > 0 &&
+      (call.tables.num_tables() == 0 || (indexes == nullptr && call.tables.num_tables() != 1))) {
+    throw std::invalid_argument("indexes may be left out only where there is one table, not " +
+                                std::to_string(call.tables.num_tables()));
+  }
+  CodingTask task{};
+  task.tables = call.codec.state_bytes == 8 ? call.tables.view<std::uint64_t>()
+                                            : call.tables.view<std::uint32_t>();
+  task.symbols = symbols;
+  task.indexes = indexes == nullptr ? IntArray{} : *indexes;
+  task.rows = call.rows;
+  task.row_length = call.row_length;
+  task.total = call.total;
+  task.bypass_precision = call.bypass_precision;
+  return task;
 }
 
 /// Counted in int32 columns on the Python side, in bytes below.
 constexpr std::int64_t kColumnBytes = 4;
 
 void bind_push_and_pop(py::module_& module) {
-    module.def(
-        "encode",
-        [](const Codec& codec, const CodingTables& tables, std::uintptr_t stream,
-           std::int64_t rows, std::int64_t columns, const IntArray& symbols,
-           const IntArray* indexes, std::int64_t row_length, std::int64_t total,
-           int bypass_precision, int threads) {
-            Outcome outcome;
-            {
-                const py::gil_scoped_release release;
-                CodingTask task =
-                    make_task({codec, tables, rows, row_length, total, bypass_precision}, symbols,
-                              indexes);
-                task.stream = pointer<std::uint8_t>(stream);
-                task.row_bytes = columns * kColumnBytes;
-                outcome = encode(codec, task, threads);
-            }
-            return py::make_tuple(static_cast<int>(outcome.status), outcome.row,
-                                  outcome.position);
-        },
-        py::arg("codec"), py::arg("tables"), py::arg("stream"), py::arg("rows"),
-        py::arg("columns"), py::arg("symbols"), py::arg("indexes").none(true),
-        py::arg("row_length"), py::arg("total"), py::arg("bypass_precision"), py::arg("threads"));
-    module.def(
-        "decode",
-        [](const Codec& codec, const CodingTables& tables, std::uintptr_t stream,
-           std::int64_t rows, std::int64_t columns, const IntArray* indexes, const IntArray& out,
-           std::int64_t row_length, std::int64_t total, int bypass_precision, int threads,
-           bool require_end) {
-            Outcome outcome;
-            {
-                const py::gil_scoped_release release;
-                CodingTask task = make_task(
-                    {codec, tables, rows, row_length, total, bypass_precision}, out, indexes);
-                task.stream = pointer<std::uint8_t>(stream);
-                task.row_bytes = columns * kColumnBytes;
-                task.require_end = require_end;
-                outcome = decode(codec, task, threads);
-            }
-            return py::make_tuple(static_cast<int>(outcome.status), outcome.row,
-                                  outcome.position, outcome.broken_rows);
-        },
-        py::arg("codec"), py::arg("tables"), py::arg("stream"), py::arg("rows"),
-        py::arg("columns"), py::arg("indexes").none(true), py::arg("out"), py::arg("row_length"),
-        py::arg("total"), py::arg("bypass_precision"), py::arg("threads"),
-        py::arg("require_end"));
-    module.def(
-        "escape_bytes",
-        [](const Codec& codec, const CodingTables& tables, const IntArray& symbols,
-           const IntArray* indexes, std::int64_t rows, std::int64_t row_length,
-           std::int64_t total, int bypass_precision) {
-            const py::gil_scoped_release release;
-            return max_escape_bytes(
-                make_task({codec, tables, rows, row_length, total, bypass_precision}, symbols,
-                          indexes));
-        },
-        py::arg("codec"), py::arg("tables"), py::arg("symbols"), py::arg("indexes").none(true),
-        py::arg("rows"), py::arg("row_length"), py::arg("total"), py::arg("bypass_precision"));
+  module.def(
+      "encode",
+      [](const Codec& codec, const CodingTables& tables, std::uintptr_t stream, std::int64_t rows,
+         std::int64_t columns, const IntArray& symbols, const IntArray* indexes,
+         std::int64_t row_length, std::int64_t total, int bypass_precision, int threads) {
+        Outcome outcome;
+        {
+          const py::gil_scoped_release release;
+          CodingTask task = make_task({codec, tables, rows, row_length, total, bypass_precision},
+                                      symbols, indexes);
+          task.stream = pointer<std::uint8_t>(stream);
+          task.row_bytes = columns * kColumnBytes;
+          outcome = encode(codec, task, threads);
+        }
+        return py::make_tuple(static_cast<int>(outcome.status), outcome.row, outcome.position);
+      },
+      py::arg("codec"), py::arg("tables"), py::arg("stream"), py::arg("rows"), py::arg("columns"),
+      py::arg("symbols"), py::arg("indexes").none(true), py::arg("row_length"), py::arg("total"),
+      py::arg("bypass_precision"), py::arg("threads"));
+  module.def(
+      "decode",
+      [](const Codec& codec, const CodingTables& tables, std::uintptr_t stream, std::int64_t rows,
+         std::int64_t columns, const IntArray* indexes, const IntArray& out,
+         std::int64_t row_length, std::int64_t total, int bypass_precision, int threads,
+         bool require_end) {
+        Outcome outcome;
+        {
+          const py::gil_scoped_release release;
+          CodingTask task =
+              make_task({codec, tables, rows, row_length, total, bypass_precision}, out, indexes);
+          task.stream = pointer<std::uint8_t>(stream);
+          task.row_bytes = columns * kColumnBytes;
+          task.require_end = require_end;
+          outcome = decode(codec, task, threads);
+        }
+        return py::make_tuple(static_cast<int>(outcome.status), outcome.row, outcome.position,
+                              outcome.broken_rows);
+      },
+      py::arg("codec"), py::arg("tables"), py::arg("stream"), py::arg("rows"), py::arg("columns"),
+      py::arg("indexes").none(true), py::arg("out"), py::arg("row_length"), py::arg("total"),
+      py::arg("bypass_precision"), py::arg("threads"), py::arg("require_end"));
+  module.def(
+      "escape_bytes",
+      [](const Codec& codec, const CodingTables& tables, const IntArray& symbols,
+         const IntArray* indexes, std::int64_t rows, std::int64_t row_length, std::int64_t total,
+         int bypass_precision) {
+        const py::gil_scoped_release release;
+        return max_escape_bytes(make_task(
+            {codec, tables, rows, row_length, total, bypass_precision}, symbols, indexes));
+      },
+      py::arg("codec"), py::arg("tables"), py::arg("symbols"), py::arg("indexes").none(true),
+      py::arg("rows"), py::arg("row_length"), py::arg("total"), py::arg("bypass_precision"));
 }
 
 }  // namespace
 
 void register_codec(py::module_& module) {
-    module.attr("LANES") = py::make_tuple(1, 2, 4, 8, 16, 32);
-    module.attr("OK") = static_cast<int>(Status::kOk);
-    module.attr("BAD_INDEX") = static_cast<int>(Status::kBadIndex);
-    module.attr("BAD_SYMBOL") = static_cast<int>(Status::kBadSymbol);
-    module.attr("NO_SPACE") = static_cast<int>(Status::kNoSpace);
-    module.attr("CORRUPT") = static_cast<int>(Status::kCorrupt);
+  module.attr("LANES") = py::make_tuple(1, 2, 4, 8, 16, 32);
+  module.attr("OK") = static_cast<int>(Status::kOk);
+  module.attr("BAD_INDEX") = static_cast<int>(Status::kBadIndex);
+  module.attr("BAD_SYMBOL") = static_cast<int>(Status::kBadSymbol);
+  module.attr("NO_SPACE") = static_cast<int>(Status::kNoSpace);
+  module.attr("CORRUPT") = static_cast<int>(Status::kCorrupt);
 
-    py::class_<FamilyInfo>(module, "Family")
-        .def_readonly("name", &FamilyInfo::name)
-        .def_readonly("state_bytes", &FamilyInfo::state_bytes)
-        .def_readonly("word_bytes", &FamilyInfo::word_bytes)
-        .def_readonly("lower_bound", &FamilyInfo::lower_bound)
-        .def_readonly("max_freq_precision", &FamilyInfo::max_freq_precision);
-    py::dict by_name;
-    for (const FamilyInfo& info : families()) by_name[info.name] = info;
-    module.attr("FAMILIES") = by_name;
+  py::class_<FamilyInfo>(module, "Family")
+      .def_readonly("name", &FamilyInfo::name)
+      .def_readonly("state_bytes", &FamilyInfo::state_bytes)
+      .def_readonly("word_bytes", &FamilyInfo::word_bytes)
+      .def_readonly("lower_bound", &FamilyInfo::lower_bound)
+      .def_readonly("max_freq_precision", &FamilyInfo::max_freq_precision);
+  py::dict by_name;
+  for (const FamilyInfo& info : families()) by_name[info.name] = info;
+  module.attr("FAMILIES") = by_name;
 
-    py::class_<Codec>(module, "Codec")
-        .def(py::init(&make_codec), py::arg("family"), py::arg("lanes"))
-        .def_readonly("family", &Codec::name)
-        .def_readonly("lanes", &Codec::lanes)
-        .def_readonly("word_bytes", &Codec::word_bytes)
-        .def_readonly("state_bytes", &Codec::state_bytes)
-        .def_readonly("lower_bound", &Codec::lower_bound)
-        .def_readonly("max_freq_precision", &Codec::max_freq_precision)
-        .def_property_readonly("header_bytes", &Codec::header_bytes);
+  py::class_<Codec>(module, "Codec")
+      .def(py::init(&make_codec), py::arg("family"), py::arg("lanes"))
+      .def_readonly("family", &Codec::name)
+      .def_readonly("lanes", &Codec::lanes)
+      .def_readonly("word_bytes", &Codec::word_bytes)
+      .def_readonly("state_bytes", &Codec::state_bytes)
+      .def_readonly("lower_bound", &Codec::lower_bound)
+      .def_readonly("max_freq_precision", &Codec::max_freq_precision)
+      .def_property_readonly("header_bytes", &Codec::header_bytes);
 
-    py::class_<IntArray>(module, "IntArray")
-        .def(py::init([](std::uintptr_t data, const std::string& dtype, std::int64_t row_stride,
-                         std::int64_t outer_stride, std::int64_t inner_stride,
-                         std::int64_t inner_size) {
-                 return IntArray{pointer<void>(data), int_type(dtype), row_stride,
-                                 outer_stride,        inner_stride,    inner_size};
-             }),
-             py::arg("data"), py::arg("dtype"), py::arg("row_stride"), py::arg("outer_stride"),
-             py::arg("inner_stride"), py::arg("inner_size"));
+  py::class_<IntArray>(module, "IntArray")
+      .def(py::init([](std::uintptr_t data, const std::string& dtype, std::int64_t row_stride,
+                       std::int64_t outer_stride, std::int64_t inner_stride,
+                       std::int64_t inner_size) {
+             return IntArray{pointer<void>(data), int_type(dtype), row_stride,
+                             outer_stride,        inner_stride,    inner_size};
+           }),
+           py::arg("data"), py::arg("dtype"), py::arg("row_stride"), py::arg("outer_stride"),
+           py::arg("inner_stride"), py::arg("inner_size"));
 
-    module.def(
-        "init_stream",
-        [](const Codec& codec, std::uintptr_t stream, std::int64_t rows, std::int64_t columns) {
-            init_stream(codec, pointer<std::uint8_t>(stream), rows, columns * kColumnBytes);
-        },
-        py::arg("codec"), py::arg("stream"), py::arg("rows"), py::arg("columns"));
-    module.def(
-        "max_row_bytes",
-        [](const Codec& codec, int freq_precision, std::int64_t row_length) {
-            return max_appended_bytes(row_length, freq_precision, codec.lanes);
-        },
-        py::arg("codec"), py::arg("freq_precision"), py::arg("row_length"));
-    bind_push_and_pop(module);
+  module.def(
+      "init_stream",
+      [](const Codec& codec, std::uintptr_t stream, std::int64_t rows, std::int64_t columns) {
+        init_stream(codec, pointer<std::uint8_t>(stream), rows, columns * kColumnBytes);
+      },
+      py::arg("codec"), py::arg("stream"), py::arg("rows"), py::arg("columns"));
+  module.def(
+      "max_row_bytes",
+      [](const Codec& codec, int freq_precision, std::int64_t row_length) {
+        return max_appended_bytes(row_length, freq_precision, codec.lanes);
+      },
+      py::arg("codec"), py::arg("freq_precision"), py::arg("row_length"));
+  bind_push_and_pop(module);
 }
 
 }  // namespace torch_ans

@@ -17,9 +17,12 @@ using CudaFamily = gpu::Family;
 
 CudaFamily cuda_family(const Codec& codec) {
   switch (codec.family) {
-    case Family::kRans64: return CudaFamily::kRans64;
-    case Family::kRans32: return CudaFamily::kRans32;
-    default: return CudaFamily::kRans32x16;
+    case Family::kRans64:
+      return CudaFamily::kRans64;
+    case Family::kRans32:
+      return CudaFamily::kRans32;
+    default:
+      return CudaFamily::kRans32x16;
   }
 }
 
@@ -158,11 +161,10 @@ void bind_packing(py::module_& module) {
       [](std::uintptr_t stream, std::int64_t rows, std::int64_t columns, int length_bytes,
          bool bare_last, std::uintptr_t starts, std::uintptr_t failed, std::uintptr_t bad_row,
          std::uintptr_t plan, int device, std::uintptr_t queue) {
-        check_cuda(gpu::plan_pack(
-            {pointer<std::uint8_t>(stream), rows, columns * kColumnBytes, length_bytes, bare_last,
-             pointer<std::int64_t>(starts), nullptr},
-            pointer<std::uint32_t>(failed), pointer<std::uint64_t>(bad_row),
-            pointer<gpu::PackPlan>(plan), queue_of(device, queue)));
+        check_cuda(gpu::plan_pack({pointer<std::uint8_t>(stream), rows, columns * kColumnBytes,
+                                   length_bytes, bare_last, pointer<std::int64_t>(starts), nullptr},
+                                  pointer<std::uint32_t>(failed), pointer<std::uint64_t>(bad_row),
+                                  pointer<gpu::PackPlan>(plan), queue_of(device, queue)));
       },
       py::arg("stream"), py::arg("rows"), py::arg("columns"), py::arg("length_bytes"),
       py::arg("bare_last"), py::arg("starts"), py::arg("failed"), py::arg("bad_row"),
@@ -172,10 +174,10 @@ void bind_packing(py::module_& module) {
       [](std::uintptr_t stream, std::int64_t rows, std::int64_t columns, int length_bytes,
          bool bare_last, std::uintptr_t starts, std::uintptr_t packed, int device,
          std::uintptr_t queue) {
-        check_cuda(gpu::pack(
-            {pointer<std::uint8_t>(stream), rows, columns * kColumnBytes, length_bytes, bare_last,
-             pointer<std::int64_t>(starts), pointer<std::uint8_t>(packed)},
-            queue_of(device, queue)));
+        check_cuda(
+            gpu::pack({pointer<std::uint8_t>(stream), rows, columns * kColumnBytes, length_bytes,
+                       bare_last, pointer<std::int64_t>(starts), pointer<std::uint8_t>(packed)},
+                      queue_of(device, queue)));
       },
       py::arg("stream"), py::arg("rows"), py::arg("columns"), py::arg("length_bytes"),
       py::arg("bare_last"), py::arg("starts"), py::arg("packed"), py::arg("device"),
@@ -184,10 +186,9 @@ void bind_packing(py::module_& module) {
       "unpack",
       [](std::uintptr_t packed, std::uintptr_t spans, std::uintptr_t stream, std::int64_t rows,
          std::int64_t columns, int device, std::uintptr_t queue) {
-        check_cuda(
-            gpu::unpack({pointer<std::uint8_t>(stream), rows, columns * kColumnBytes, 0, false,
-                         pointer<std::int64_t>(spans), pointer<std::uint8_t>(packed)},
-                        queue_of(device, queue)));
+        check_cuda(gpu::unpack({pointer<std::uint8_t>(stream), rows, columns * kColumnBytes, 0,
+                                false, pointer<std::int64_t>(spans), pointer<std::uint8_t>(packed)},
+                               queue_of(device, queue)));
       },
       py::arg("packed"), py::arg("spans"), py::arg("stream"), py::arg("rows"), py::arg("columns"),
       py::arg("device"), py::arg("queue"));

@@ -10,74 +10,73 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
 TORCH_ANS_FN __m256i load256(const void* source) {
-    return _mm256_loadu_si256(static_cast<const __m256i*>(source));
+  return _mm256_loadu_si256(static_cast<const __m256i*>(source));
 }
 
 TORCH_ANS_FN void store256(void* target, __m256i value) {
-    _mm256_storeu_si256(static_cast<__m256i*>(target), value);
+  _mm256_storeu_si256(static_cast<__m256i*>(target), value);
 }
 
 /// Eight tables, column by column.
 struct TableColumns {
-    __m256i base;
-    __m256i offset;
-    __m256i bucket;
-    __m256i last;
-    __m256i shift;
+  __m256i base;
+  __m256i offset;
+  __m256i bucket;
+  __m256i last;
+  __m256i shift;
 };
 
 TORCH_ANS_FN __m256i load_two_infos(const TablesView& tables, std::int32_t low, std::int32_t high) {
-    const auto* infos = reinterpret_cast<const __m128i*>(tables.info);
-    const __m256i first = _mm256_castsi128_si256(_mm_loadu_si128(infos + low));
-    return _mm256_inserti128_si256(first, _mm_loadu_si128(infos + high), 1);
+  const auto* infos = reinterpret_cast<const __m128i*>(tables.info);
+  const __m256i first = _mm256_castsi128_si256(_mm_loadu_si128(infos + low));
+  return _mm256_inserti128_si256(first, _mm_loadu_si128(infos + high), 1);
 }
 
 /// Eight 16-byte loads and a transposition: gathers of the columns take longer.
 TORCH_ANS_FN TableColumns load_columns(const TablesView& tables, const std::int32_t* indexes) {
-    static_assert(sizeof(TableInfo) == 16, "one load a table");
-    const __m256i r0 = load_two_infos(tables, indexes[0], indexes[4]);
-    const __m256i r1 = load_two_infos(tables, indexes[1], indexes[5]);
-    const __m256i r2 = load_two_infos(tables, indexes[2], indexes[6]);
-    const __m256i r3 = load_two_infos(tables, indexes[3], indexes[7]);
-    const __m256i front01 = _mm256_unpacklo_epi32(r0, r1);  // base, base, offset, offset
-    const __m256i front23 = _mm256_unpacklo_epi32(r2, r3);
-    const __m256i back01 = _mm256_unpackhi_epi32(r0, r1);  // bucket, bucket, last, last
-    const __m256i back23 = _mm256_unpackhi_epi32(r2, r3);
-    const __m256i last_shift = _mm256_unpackhi_epi64(back01, back23);  // two halves
-    return {_mm256_unpacklo_epi64(front01, front23), _mm256_unpackhi_epi64(front01, front23),
-            _mm256_unpacklo_epi64(back01, back23),
-            _mm256_and_si256(last_shift, _mm256_set1_epi32(0xffff)),
-            _mm256_srli_epi32(last_shift, 16)};
+  static_assert(sizeof(TableInfo) == 16, "one load a table");
+  const __m256i r0 = load_two_infos(tables, indexes[0], indexes[4]);
+  const __m256i r1 = load_two_infos(tables, indexes[1], indexes[5]);
+  const __m256i r2 = load_two_infos(tables, indexes[2], indexes[6]);
+  const __m256i r3 = load_two_infos(tables, indexes[3], indexes[7]);
+  const __m256i front01 = _mm256_unpacklo_epi32(r0, r1);  // base, base, offset, offset
+  const __m256i front23 = _mm256_unpacklo_epi32(r2, r3);
+  const __m256i back01 = _mm256_unpackhi_epi32(r0, r1);  // bucket, bucket, last, last
+  const __m256i back23 = _mm256_unpackhi_epi32(r2, r3);
+  const __m256i last_shift = _mm256_unpackhi_epi64(back01, back23);  // two halves
+  return {_mm256_unpacklo_epi64(front01, front23), _mm256_unpackhi_epi64(front01, front23),
+          _mm256_unpacklo_epi64(back01, back23),
+          _mm256_and_si256(last_shift, _mm256_set1_epi32(0xffff)),
+          _mm256_srli_epi32(last_shift, 16)};
 }
 
 /// As in tiles.h.
 TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const std::int32_t* symbols,
                                    const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    if (indexes == nullptr) return make_ids(tables, symbols, indexes, count, ids);
-    if (!all_name_tables(indexes, count, tables.num_tables)) return {true, false};
-    const __m256i direct = _mm256_set1_epi32(tables.bypass_coding ? 0 : 1);
-    __m256i outside = _mm256_setzero_si256();
-    int t = 0;
-    for (; t + 8 <= count; t += 8) {
-        const TableColumns table = load_columns(tables, indexes + t);
-        const __m256i v = _mm256_sub_epi32(load256(symbols + t), table.offset);
-        const __m256i limit = _mm256_add_epi32(table.last, direct);
-        const __m256i is_outside = _mm256_cmpeq_epi32(_mm256_max_epu32(v, limit), v);
-        outside = _mm256_or_si256(outside, is_outside);
-        store256(ids + t, _mm256_add_epi32(table.base, _mm256_min_epu32(v, table.last)));
-    }
-    const IdFlags rest = make_ids(tables, symbols + t, indexes + t, count - t, ids + t);
-    return {false, rest.outside || _mm256_testz_si256(outside, outside) == 0};
+  if (indexes == nullptr) return make_ids(tables, symbols, indexes, count, ids);
+  if (!all_name_tables(indexes, count, tables.num_tables)) return {true, false};
+  const __m256i direct = _mm256_set1_epi32(tables.bypass_coding ? 0 : 1);
+  __m256i outside = _mm256_setzero_si256();
+  int t = 0;
+  for (; t + 8 <= count; t += 8) {
+    const TableColumns table = load_columns(tables, indexes + t);
+    const __m256i v = _mm256_sub_epi32(load256(symbols + t), table.offset);
+    const __m256i limit = _mm256_add_epi32(table.last, direct);
+    const __m256i is_outside = _mm256_cmpeq_epi32(_mm256_max_epu32(v, limit), v);
+    outside = _mm256_or_si256(outside, is_outside);
+    store256(ids + t, _mm256_add_epi32(table.base, _mm256_min_epu32(v, table.last)));
+  }
+  const IdFlags rest = make_ids(tables, symbols + t, indexes + t, count - t, ids + t);
+  return {false, rest.outside || _mm256_testz_si256(outside, outside) == 0};
 }
 
 /// The portable loops behind this front end.
 template <typename Traits, int kLanes, int kRows>
 struct LockstepEncoder : ScalarEncoder<Traits, kLanes, kRows, PutByRecord> {
-    static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                                         const std::int32_t* indexes, int count,
-                                         std::uint32_t* ids) {
-        return make_ids_avx2(tables, symbols, indexes, count, ids);
-    }
+  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
+                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
+    return make_ids_avx2(tables, symbols, indexes, count, ids);
+  }
 };
 
 }  // namespace TORCH_ANS_ISA

@@ -10,74 +10,74 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
 struct ShuffleTable {
-    alignas(64) std::uint8_t bytes[256][16];
+  alignas(64) std::uint8_t bytes[256][16];
 };
 
 /// Words of 16 bits, by the mask of the lanes that give one up (bit = lane). Source: the eight
 /// lanes' low words. The highest lane's word comes first.
 constexpr ShuffleTable make_squeeze_words() {
-    ShuffleTable table{};
-    for (int mask = 0; mask < 256; ++mask) {
-        int to = 0;
-        for (int lane = 7; lane >= 0; --lane) {
-            if ((mask >> lane & 1) == 0) continue;
-            table.bytes[mask][to++] = static_cast<std::uint8_t>(2 * lane);
-            table.bytes[mask][to++] = static_cast<std::uint8_t>(2 * lane + 1);
-        }
-        while (to < 16) table.bytes[mask][to++] = 0x80;
+  ShuffleTable table{};
+  for (int mask = 0; mask < 256; ++mask) {
+    int to = 0;
+    for (int lane = 7; lane >= 0; --lane) {
+      if ((mask >> lane & 1) == 0) continue;
+      table.bytes[mask][to++] = static_cast<std::uint8_t>(2 * lane);
+      table.bytes[mask][to++] = static_cast<std::uint8_t>(2 * lane + 1);
     }
-    return table;
+    while (to < 16) table.bytes[mask][to++] = 0x80;
+  }
+  return table;
 }
 
 /// The opposite. Source: the 16 bytes below the cursor. The lowest lane takes the highest word.
 constexpr ShuffleTable make_spread_words() {
-    ShuffleTable table{};
-    for (int mask = 0; mask < 256; ++mask) {
-        int from = 16;
-        for (int lane = 0; lane < 8; ++lane) {
-            const bool takes = (mask >> lane & 1) != 0;
-            if (takes) from -= 2;
-            table.bytes[mask][2 * lane] = static_cast<std::uint8_t>(takes ? from : 0x80);
-            table.bytes[mask][2 * lane + 1] = static_cast<std::uint8_t>(takes ? from + 1 : 0x80);
-        }
+  ShuffleTable table{};
+  for (int mask = 0; mask < 256; ++mask) {
+    int from = 16;
+    for (int lane = 0; lane < 8; ++lane) {
+      const bool takes = (mask >> lane & 1) != 0;
+      if (takes) from -= 2;
+      table.bytes[mask][2 * lane] = static_cast<std::uint8_t>(takes ? from : 0x80);
+      table.bytes[mask][2 * lane + 1] = static_cast<std::uint8_t>(takes ? from + 1 : 0x80);
     }
-    return table;
+  }
+  return table;
 }
 
 /// Words of 8 bits, up to two from each of four lanes, by a mask of two bits a lane: whether a
 /// first and whether a second byte leaves. Source: the lanes' 32 bits. The highest lane's bytes
 /// come first, of which the low one.
 constexpr ShuffleTable make_squeeze_bytes() {
-    ShuffleTable table{};
-    for (int mask = 0; mask < 256; ++mask) {
-        int to = 0;
-        for (int lane = 3; lane >= 0; --lane) {
-            for (int byte = 0; byte < 2; ++byte) {
-                if ((mask >> (2 * lane + byte) & 1) == 0) continue;
-                table.bytes[mask][to++] = static_cast<std::uint8_t>(4 * lane + byte);
-            }
-        }
-        while (to < 16) table.bytes[mask][to++] = 0x80;
+  ShuffleTable table{};
+  for (int mask = 0; mask < 256; ++mask) {
+    int to = 0;
+    for (int lane = 3; lane >= 0; --lane) {
+      for (int byte = 0; byte < 2; ++byte) {
+        if ((mask >> (2 * lane + byte) & 1) == 0) continue;
+        table.bytes[mask][to++] = static_cast<std::uint8_t>(4 * lane + byte);
+      }
     }
-    return table;
+    while (to < 16) table.bytes[mask][to++] = 0x80;
+  }
+  return table;
 }
 
 /// The opposite. Source: 16 bytes, of which the last ones stand below the cursor. Of a lane's two
 /// bytes the one that enters first is the higher.
 constexpr ShuffleTable make_spread_bytes() {
-    ShuffleTable table{};
-    for (int mask = 0; mask < 256; ++mask) {
-        int from = 16;
-        for (int lane = 0; lane < 4; ++lane) {
-            const int count = (mask >> (2 * lane) & 1) + (mask >> (2 * lane + 1) & 1);
-            from -= count;
-            for (int byte = 0; byte < 4; ++byte) {
-                table.bytes[mask][4 * lane + byte] =
-                    static_cast<std::uint8_t>(byte < count ? from + byte : 0x80);
-            }
-        }
+  ShuffleTable table{};
+  for (int mask = 0; mask < 256; ++mask) {
+    int from = 16;
+    for (int lane = 0; lane < 4; ++lane) {
+      const int count = (mask >> (2 * lane) & 1) + (mask >> (2 * lane + 1) & 1);
+      from -= count;
+      for (int byte = 0; byte < 4; ++byte) {
+        table.bytes[mask][4 * lane + byte] =
+            static_cast<std::uint8_t>(byte < count ? from + byte : 0x80);
+      }
     }
-    return table;
+  }
+  return table;
 }
 
 constexpr ShuffleTable kSqueezeWords = make_squeeze_words();

@@ -10,97 +10,97 @@ namespace torch_ans {
 namespace {
 
 [[noreturn]] void fail(std::int64_t row, const std::string& what) {
-    throw std::invalid_argument("row " + std::to_string(row) + " " + what);
+  throw std::invalid_argument("row " + std::to_string(row) + " " + what);
 }
 
 bool fits(std::size_t length, int length_bytes) {
-    return length_bytes >= 8 || length >> (8 * length_bytes) == 0;
+  return length_bytes >= 8 || length >> (8 * length_bytes) == 0;
 }
 
 }  // namespace
 
 std::vector<Span> plan_rows(const std::uint8_t* stream, std::int64_t rows, std::int64_t row_bytes,
                             const ByteFormat& format) {
-    std::vector<Span> spans;
-    spans.reserve(static_cast<std::size_t>(rows));
-    std::size_t end = 0;
-    for (std::int64_t row = 0; row < rows; ++row) {
-        const std::int64_t length = load<std::int32_t>(stream + row * row_bytes);
-        if (length < 0 || length > row_bytes - kLengthBytes) {
-            fail(row, "of the stream has a length word of " + std::to_string(length) +
-                          ", but holds at most " + std::to_string(row_bytes - kLengthBytes) +
-                          " bytes");
-        }
-        const auto size = static_cast<std::size_t>(length);
-        if (format.has_length(row, rows)) {
-            if (!fits(size, format.length_bytes)) {
-                fail(row, "has " + std::to_string(size) + " bytes, too many for a length of " +
-                              std::to_string(format.length_bytes) + " byte(s)");
-            }
-            end += static_cast<std::size_t>(format.length_bytes);
-        }
-        spans.push_back({end, size});
-        end += size;
+  std::vector<Span> spans;
+  spans.reserve(static_cast<std::size_t>(rows));
+  std::size_t end = 0;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const std::int64_t length = load<std::int32_t>(stream + row * row_bytes);
+    if (length < 0 || length > row_bytes - kLengthBytes) {
+      fail(row, "of the stream has a length word of " + std::to_string(length) +
+                    ", but holds at most " + std::to_string(row_bytes - kLengthBytes) + " bytes");
     }
-    return spans;
+    const auto size = static_cast<std::size_t>(length);
+    if (format.has_length(row, rows)) {
+      if (!fits(size, format.length_bytes)) {
+        fail(row, "has " + std::to_string(size) + " bytes, too many for a length of " +
+                      std::to_string(format.length_bytes) + " byte(s)");
+      }
+      end += static_cast<std::size_t>(format.length_bytes);
+    }
+    spans.push_back({end, size});
+    end += size;
+  }
+  return spans;
 }
 
 void pack_rows(const std::uint8_t* stream, std::int64_t row_bytes, const std::vector<Span>& spans,
                const ByteFormat& format, std::uint8_t* data) {
-    const auto rows = static_cast<std::int64_t>(spans.size());
-    for (std::int64_t row = 0; row < rows; ++row) {
-        const Span& span = spans[static_cast<std::size_t>(row)];
-        if (format.has_length(row, rows)) {
-            const auto bytes = static_cast<std::size_t>(format.length_bytes);
-            const std::uint64_t length = span.length;
-            std::memcpy(data + span.start - bytes, &length, bytes);
-        }
-        if (span.length != 0) {  // nothing may be copied to nowhere
-            std::memcpy(data + span.start, stream + row * row_bytes + kLengthBytes, span.length);
-        }
+  const auto rows = static_cast<std::int64_t>(spans.size());
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const Span& span = spans[static_cast<std::size_t>(row)];
+    if (format.has_length(row, rows)) {
+      const auto bytes = static_cast<std::size_t>(format.length_bytes);
+      const std::uint64_t length = span.length;
+      std::memcpy(data + span.start - bytes, &length, bytes);
     }
+    if (span.length != 0) {  // nothing may be copied to nowhere
+      std::memcpy(data + span.start, stream + row * row_bytes + kLengthBytes, span.length);
+    }
+  }
 }
 
 std::vector<Span> find_rows(const std::uint8_t* data, std::size_t size, std::int64_t rows,
                             const ByteFormat& format) {
-    std::vector<Span> spans;
-    std::size_t at = 0;
-    for (std::int64_t row = 0; rows < 0 ? at < size : row < rows; ++row) {
-        std::uint64_t length = size - at;
-        if (format.has_length(row, rows)) {
-            const auto bytes = static_cast<std::size_t>(format.length_bytes);
-            if (size - at < bytes) {
-                fail(row, "is missing: its length of " + std::to_string(bytes) +
-                              " byte(s) is cut off at byte " + std::to_string(size));
-            }
-            length = 0;
-            std::memcpy(&length, data + at, bytes);
-            at += bytes;
-        }
-        if (length > size - at) {
-            fail(row, "should have " + std::to_string(length) + " bytes, but only " +
-                          std::to_string(size - at) + " are left");
-        }
-        spans.push_back({at, static_cast<std::size_t>(length)});
-        at += static_cast<std::size_t>(length);
+  std::vector<Span> spans;
+  std::size_t at = 0;
+  for (std::int64_t row = 0; rows < 0 ? at < size : row < rows; ++row) {
+    std::uint64_t length = size - at;
+    if (format.has_length(row, rows)) {
+      const auto bytes = static_cast<std::size_t>(format.length_bytes);
+      if (size - at < bytes) {
+        fail(row, "is missing: its length of " + std::to_string(bytes) +
+                      " byte(s) is cut off at byte " + std::to_string(size));
+      }
+      length = 0;
+      std::memcpy(&length, data + at, bytes);
+      at += bytes;
     }
-    if (at != size) {
-        throw std::invalid_argument(std::to_string(size - at) + " byte(s) are left behind the last of " +
-                                    std::to_string(spans.size()) + " row(s)");
+    if (length > size - at) {
+      fail(row, "should have " + std::to_string(length) + " bytes, but only " +
+                    std::to_string(size - at) + " are left");
     }
-    return spans;
+    spans.push_back({at, static_cast<std::size_t>(length)});
+    at += static_cast<std::size_t>(length);
+  }
+  if (at != size) {
+    throw std::invalid_argument(std::to_string(size - at) +
+                                " byte(s) are left behind the last of " +
+                                std::to_string(spans.size()) + " row(s)");
+  }
+  return spans;
 }
 
 void fill_rows(const std::uint8_t* data, const std::vector<Span>& spans, std::uint8_t* stream,
                std::int64_t row_bytes) {
-    for (std::size_t row = 0; row < spans.size(); ++row) {
-        std::uint8_t* start = stream + static_cast<std::int64_t>(row) * row_bytes;
-        const std::size_t length = spans[row].length;
-        store(start, static_cast<std::int32_t>(length));
-        if (length != 0) std::memcpy(start + kLengthBytes, data + spans[row].start, length);
-        std::memset(start + kLengthBytes + length, 0,
-                    static_cast<std::size_t>(row_bytes) - kLengthBytes - length);
-    }
+  for (std::size_t row = 0; row < spans.size(); ++row) {
+    std::uint8_t* start = stream + static_cast<std::int64_t>(row) * row_bytes;
+    const std::size_t length = spans[row].length;
+    store(start, static_cast<std::int32_t>(length));
+    if (length != 0) std::memcpy(start + kLengthBytes, data + spans[row].start, length);
+    std::memset(start + kLengthBytes + length, 0,
+                static_cast<std::size_t>(row_bytes) - kLengthBytes - length);
+  }
 }
 
 }  // namespace torch_ans

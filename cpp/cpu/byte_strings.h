@@ -10,18 +10,18 @@ namespace torch_ans {
 /// How rows are joined: each behind its length in `length_bytes` (0, 1, 2, 4 or 8) bytes, little
 /// endian; with `bare_last` the last row stands without one.
 struct ByteFormat {
-    int length_bytes;
-    bool bare_last;
+  int length_bytes;
+  bool bare_last;
 
-    bool has_length(std::int64_t row, std::int64_t rows) const {
-        return length_bytes > 0 && !(bare_last && row == rows - 1);
-    }
+  bool has_length(std::int64_t row, std::int64_t rows) const {
+    return length_bytes > 0 && !(bare_last && row == rows - 1);
+  }
 };
 
 /// Where a row's bytes stand in a byte string.
 struct Span {
-    std::size_t start;
-    std::size_t length;
+  std::size_t start;
+  std::size_t length;
 };
 
 /// The spans that the rows of a stream take in their byte string, one behind the other.

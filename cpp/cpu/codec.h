@@ -11,25 +11,25 @@ namespace torch_ans {
 
 /// A family and a lane count, resolved by name.
 struct Codec {
-    const char* name;
-    Family family;
-    int lanes;
-    int state_bytes;
-    int word_bytes;
-    std::uint64_t lower_bound;
-    int max_freq_precision;
+  const char* name;
+  Family family;
+  int lanes;
+  int state_bytes;
+  int word_bytes;
+  std::uint64_t lower_bound;
+  int max_freq_precision;
 
-    int header_bytes() const { return lanes * state_bytes; }
-    int lanes_log2() const;
+  int header_bytes() const { return lanes * state_bytes; }
+  int lanes_log2() const;
 };
 
 struct FamilyInfo {
-    const char* name;
-    Family family;
-    int state_bytes;
-    int word_bytes;
-    std::uint64_t lower_bound;
-    int max_freq_precision;
+  const char* name;
+  Family family;
+  int state_bytes;
+  int word_bytes;
+  std::uint64_t lower_bound;
+  int max_freq_precision;
 };
 
 const std::vector<FamilyInfo>& families();
@@ -40,10 +40,10 @@ Codec make_codec(const std::string& family, int lanes);
 /// What a call came to. For kBadIndex and kBadSymbol `row` and `position` name the first culprit
 /// of the lowest row; `broken_rows` lists every broken row, in ascending order.
 struct Outcome {
-    Status status;
-    std::int64_t row;
-    std::int64_t position;
-    std::vector<std::int64_t> broken_rows;
+  Status status;
+  std::int64_t row;
+  std::int64_t position;
+  std::vector<std::int64_t> broken_rows;
 };
 
 /// Fresh rows: every state at the lower bound, no words. What lies behind is left as it is.

@@ -12,24 +12,24 @@ bool always() { return true; }
 
 #if defined(TORCH_ANS_X86_KERNELS) && defined(__GNUC__)
 bool has_avx2() {
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-           __builtin_cpu_supports("fma");
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
+         __builtin_cpu_supports("fma");
 }
 
 bool has_avx512() {
-    __builtin_cpu_init();
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi2") &&
-           __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512bitalg");
+  __builtin_cpu_init();
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi2") &&
+         __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512bitalg");
 }
 #endif
 
 struct Isa {
-    const char* name;
-    bool (*is_available)();
-    void (*add_kernels)(KernelTable&);
+  const char* name;
+  bool (*is_available)();
+  void (*add_kernels)(KernelTable&);
 };
 
 /// The best first; each is laid over those after it.
@@ -43,44 +43,44 @@ constexpr Isa kIsas[] = {
 constexpr int kNumIsas = static_cast<int>(sizeof(kIsas) / sizeof(kIsas[0]));
 
 std::string forced_name() {
-    const char* name = std::getenv("TORCH_ANS_FORCE_ISA");
-    return name == nullptr ? "" : name;
+  const char* name = std::getenv("TORCH_ANS_FORCE_ISA");
+  return name == nullptr ? "" : name;
 }
 
 std::vector<std::string> available_names() {
-    std::vector<std::string> names;
-    for (const Isa& isa : kIsas) {
-        if (isa.is_available()) names.emplace_back(isa.name);
-    }
-    return names;
+  std::vector<std::string> names;
+  for (const Isa& isa : kIsas) {
+    if (isa.is_available()) names.emplace_back(isa.name);
+  }
+  return names;
 }
 
 /// The position in kIsas of what is used.
 int choose_isa() {
-    const std::string forced = forced_name();
-    for (int i = 0; i < kNumIsas; ++i) {
-        if (kIsas[i].is_available() && (forced.empty() || forced == kIsas[i].name)) return i;
-    }
-    std::string names;
-    for (const std::string& name : available_names()) names += (names.empty() ? "" : ", ") + name;
-    throw std::runtime_error("TORCH_ANS_FORCE_ISA must be one of " + names + " here, got '" +
-                             forced + "'");
+  const std::string forced = forced_name();
+  for (int i = 0; i < kNumIsas; ++i) {
+    if (kIsas[i].is_available() && (forced.empty() || forced == kIsas[i].name)) return i;
+  }
+  std::string names;
+  for (const std::string& name : available_names()) names += (names.empty() ? "" : ", ") + name;
+  throw std::runtime_error("TORCH_ANS_FORCE_ISA must be one of " + names + " here, got '" + forced +
+                           "'");
 }
 
 struct Active {
-    int isa;
-    KernelTable table{};
+  int isa;
+  KernelTable table{};
 
-    Active() : isa(choose_isa()) {
-        for (int i = kNumIsas - 1; i >= isa; --i) {
-            if (kIsas[i].is_available()) kIsas[i].add_kernels(table);
-        }
+  Active() : isa(choose_isa()) {
+    for (int i = kNumIsas - 1; i >= isa; --i) {
+      if (kIsas[i].is_available()) kIsas[i].add_kernels(table);
     }
+  }
 };
 
 const Active& active() {
-    static const Active instance;
-    return instance;
+  static const Active instance;
+  return instance;
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ const Active& active() {
 const KernelTable& active_kernels() { return active().table; }
 
 CpuCapabilities cpu_capabilities() {
-    return {kIsas[active().isa].name, available_names(), !forced_name().empty(), has_openmp()};
+  return {kIsas[active().isa].name, available_names(), !forced_name().empty(), has_openmp()};
 }
 
 }  // namespace torch_ans

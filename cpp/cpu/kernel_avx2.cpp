@@ -14,62 +14,62 @@ namespace {
 
 template <typename Traits, int kLanes, typename Backend>
 constexpr KernelChoice encoder(bool (*accepts)(const CodingTask&)) {
-    return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, accepts};
+  return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, accepts};
 }
 
 template <typename Traits, int kLanes, typename Backend>
 constexpr KernelChoice decoder(bool (*accepts)(const CodingTask&)) {
-    return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, accepts};
+  return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, accepts};
 }
 
 /// Appends the vector kernels for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_vectors(KernelChoice*& put, KernelChoice*& get) {
-    using Encoder = VectorEncoder<Traits, kLanes, kRows>;
-    using Decoder = VectorDecoder<Traits, kLanes, kRows>;
-    *put++ = encoder<Traits, kLanes, Encoder>(&Encoder::accepts);
-    *get++ = decoder<Traits, kLanes, Decoder>(&Decoder::accepts);
+  using Encoder = VectorEncoder<Traits, kLanes, kRows>;
+  using Decoder = VectorDecoder<Traits, kLanes, kRows>;
+  *put++ = encoder<Traits, kLanes, Encoder>(&Encoder::accepts);
+  *get++ = decoder<Traits, kLanes, Decoder>(&Decoder::accepts);
 }
 
 /// Appends the portable kernels for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_lockstep(KernelChoice*& put, KernelChoice*& get) {
-    using Encoder = LockstepEncoder<Traits, kLanes, kRows>;
-    using Decoder = ScalarDecoder<Traits, kLanes, kRows, FindByBucket>;
-    *put++ = encoder<Traits, kLanes, Encoder>(&accepts_all);
-    *get++ = decoder<Traits, kLanes, Decoder>(&accepts_all);
+  using Encoder = LockstepEncoder<Traits, kLanes, kRows>;
+  using Decoder = ScalarDecoder<Traits, kLanes, kRows, FindByBucket>;
+  *put++ = encoder<Traits, kLanes, Encoder>(&accepts_all);
+  *get++ = decoder<Traits, kLanes, Decoder>(&accepts_all);
 }
 
 /// Replaces the portable entries. Four vectors, or four lanes, keep a core busy: one row's, or
 /// those of rows in lockstep.
 template <typename Traits, int kLanes>
 void fill(CodecKernels& kernels) {
-    KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
-    KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
-    if constexpr (sizeof(typename Traits::State) == 4 && kLanes >= 8) {
-        if constexpr (kLanes < 32) add_vectors<Traits, kLanes, 32 / kLanes>(put, get);
-        add_vectors<Traits, kLanes, 1>(put, get);
-    }
-    if constexpr (kLanes < 4) add_lockstep<Traits, kLanes, 4 / kLanes>(put, get);
-    add_lockstep<Traits, kLanes, 1>(put, get);
+  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
+  KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
+  if constexpr (sizeof(typename Traits::State) == 4 && kLanes >= 8) {
+    if constexpr (kLanes < 32) add_vectors<Traits, kLanes, 32 / kLanes>(put, get);
+    add_vectors<Traits, kLanes, 1>(put, get);
+  }
+  if constexpr (kLanes < 4) add_lockstep<Traits, kLanes, 4 / kLanes>(put, get);
+  add_lockstep<Traits, kLanes, 1>(put, get);
 }
 
 template <typename Traits>
 void fill_family(CodecKernels* by_lanes) {
-    fill<Traits, 1>(by_lanes[0]);
-    fill<Traits, 2>(by_lanes[1]);
-    fill<Traits, 4>(by_lanes[2]);
-    fill<Traits, 8>(by_lanes[3]);
-    fill<Traits, 16>(by_lanes[4]);
-    fill<Traits, 32>(by_lanes[5]);
+  fill<Traits, 1>(by_lanes[0]);
+  fill<Traits, 2>(by_lanes[1]);
+  fill<Traits, 4>(by_lanes[2]);
+  fill<Traits, 8>(by_lanes[3]);
+  fill<Traits, 16>(by_lanes[4]);
+  fill<Traits, 32>(by_lanes[5]);
 }
 
 }  // namespace
 
 void add_avx2_kernels(KernelTable& table) {
-    fill_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
-    fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
-    fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+  fill_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
+  fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
+  fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
 }
 
 }  // namespace torch_ans

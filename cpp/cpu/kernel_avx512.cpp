@@ -1,8 +1,7 @@
 /// Kernels for AVX-512 (F, BW, CD, DQ, VL, VBMI2, VPOPCNTDQ, BITALG).
-#include "kernels.h"
-
 #include "decoder_avx512.h"
 #include "encoder_avx512.h"
+#include "kernels.h"
 #include "row_decoder.h"
 #include "row_encoder.h"
 #include "torch_ans/rans.h"
@@ -12,63 +11,62 @@ namespace {
 
 template <typename Traits, int kRows>
 bool accepts_encode(const CodingTask& task) {
-    return task.tables.freq_precision >= least_put_precision<Traits>() &&
-           !task.tables.has_full_freq;
+  return task.tables.freq_precision >= least_put_precision<Traits>() && !task.tables.has_full_freq;
 }
 
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice encoder() {
-    using Backend = Avx512Encoder<Traits, kLanes, kVectors>;
-    return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run,
-            &accepts_encode<Traits, Backend::kRows>};
+  using Backend = Avx512Encoder<Traits, kLanes, kVectors>;
+  return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run,
+          &accepts_encode<Traits, Backend::kRows>};
 }
 
 /// Offsets between the rows of a vector are 32-bit numbers.
 constexpr std::int64_t kMaxRowBytes = (std::int64_t{1} << 31) / 64;
 
 bool accepts_decode(const CodingTask& task) {
-    return task.row_bytes < kMaxRowBytes && !task.tables.has_full_freq;
+  return task.row_bytes < kMaxRowBytes && !task.tables.has_full_freq;
 }
 
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice decoder() {
-    using Backend = Avx512Decoder<Traits, kLanes, kVectors>;
-    return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, &accepts_decode};
+  using Backend = Avx512Decoder<Traits, kLanes, kVectors>;
+  return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, &accepts_decode};
 }
 
 /// Puts a choice in front of a list.
 void prepend(KernelChoice* choices, KernelChoice choice) {
-    for (int i = kMaxChoices - 1; i > 0; --i) choices[i] = choices[i - 1];
-    choices[0] = choice;
+  for (int i = kMaxChoices - 1; i > 0; --i) choices[i] = choices[i - 1];
+  choices[0] = choice;
 }
 
 template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
-    constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
-    KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
-    prepend(put, encoder<Traits, kLanes, kLeast>());
-    prepend(put, encoder<Traits, kLanes, 2 * kLeast>());
-    KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
-    prepend(get, decoder<Traits, kLanes, kLeast>());
-    prepend(get, decoder<Traits, kLanes, 2 * kLeast>());
+  constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
+  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
+  prepend(put, encoder<Traits, kLanes, kLeast>());
+  prepend(put, encoder<Traits, kLanes, 2 * kLeast>());
+  KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
+  prepend(get, decoder<Traits, kLanes, kLeast>());
+  prepend(get, decoder<Traits, kLanes, 2 * kLeast>());
 }
 
 template <typename Traits>
 void add_family(CodecKernels* by_lanes) {
-    add<Traits, 1>(by_lanes[0]);
-    add<Traits, 2>(by_lanes[1]);
-    add<Traits, 4>(by_lanes[2]);
-    add<Traits, 8>(by_lanes[3]);
-    add<Traits, 16>(by_lanes[4]);
-    add<Traits, 32>(by_lanes[5]);
+  add<Traits, 1>(by_lanes[0]);
+  add<Traits, 2>(by_lanes[1]);
+  add<Traits, 4>(by_lanes[2]);
+  add<Traits, 8>(by_lanes[3]);
+  add<Traits, 16>(by_lanes[4]);
+  add<Traits, 32>(by_lanes[5]);
 }
 
 }  // namespace
 
 void add_avx512_kernels(KernelTable& table) {
-    add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
-    add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
-    add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+  add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
+  add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
+  add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
 }
 
 }  // namespace torch_ans

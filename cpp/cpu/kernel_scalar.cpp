@@ -1,7 +1,6 @@
 /// The portable kernels: every family, lane count, encoder model and lookup.
-#include "kernels.h"
-
 #include "backend_scalar.h"
+#include "kernels.h"
 #include "row_decoder.h"
 #include "row_encoder.h"
 #include "torch_ans/rans.h"
@@ -14,53 +13,53 @@ constexpr int lockstep_rows(int lanes) { return lanes >= 4 ? 1 : 4 / lanes; }
 
 template <typename Traits, int kLanes, int kRows, typename Put>
 constexpr KernelChoice encoder() {
-    using Encoder = RowEncoder<Traits, kLanes, ScalarEncoder<Traits, kLanes, kRows, Put>>;
-    return {kRows, &Encoder::run, &accepts_all};
+  using Encoder = RowEncoder<Traits, kLanes, ScalarEncoder<Traits, kLanes, kRows, Put>>;
+  return {kRows, &Encoder::run, &accepts_all};
 }
 
 template <typename Traits, int kLanes, int kRows, typename Find>
 constexpr KernelChoice decoder() {
-    using Decoder = RowDecoder<Traits, kLanes, ScalarDecoder<Traits, kLanes, kRows, Find>>;
-    return {kRows, &Decoder::run, &accepts_all};
+  using Decoder = RowDecoder<Traits, kLanes, ScalarDecoder<Traits, kLanes, kRows, Find>>;
+  return {kRows, &Decoder::run, &accepts_all};
 }
 
 template <typename Traits, int kLanes>
 void fill(CodecKernels& kernels) {
-    constexpr int kRows = lockstep_rows(kLanes);
-    KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
-    KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
-    if constexpr (kRows > 1) {
-        *put++ = encoder<Traits, kLanes, kRows, PutByRecord>();
-        *get++ = decoder<Traits, kLanes, kRows, FindByBucket>();
-    }
-    *put = encoder<Traits, kLanes, 1, PutByRecord>();
-    *get = decoder<Traits, kLanes, 1, FindByBucket>();
-    kernels.encode[static_cast<int>(EncodeModel::kDivision)][0] =
-        encoder<Traits, kLanes, 1, PutByDivision>();
-    kernels.encode[static_cast<int>(EncodeModel::kAlias)][0] =
-        encoder<Traits, kLanes, 1, PutByAlias>();
-    kernels.decode[static_cast<int>(Lookup::kBinarySearch)][0] =
-        decoder<Traits, kLanes, 1, FindDirectly<BinarySearch>>();
-    kernels.decode[static_cast<int>(Lookup::kAlias)][0] =
-        decoder<Traits, kLanes, 1, FindDirectly<AliasTable>>();
+  constexpr int kRows = lockstep_rows(kLanes);
+  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
+  KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
+  if constexpr (kRows > 1) {
+    *put++ = encoder<Traits, kLanes, kRows, PutByRecord>();
+    *get++ = decoder<Traits, kLanes, kRows, FindByBucket>();
+  }
+  *put = encoder<Traits, kLanes, 1, PutByRecord>();
+  *get = decoder<Traits, kLanes, 1, FindByBucket>();
+  kernels.encode[static_cast<int>(EncodeModel::kDivision)][0] =
+      encoder<Traits, kLanes, 1, PutByDivision>();
+  kernels.encode[static_cast<int>(EncodeModel::kAlias)][0] =
+      encoder<Traits, kLanes, 1, PutByAlias>();
+  kernels.decode[static_cast<int>(Lookup::kBinarySearch)][0] =
+      decoder<Traits, kLanes, 1, FindDirectly<BinarySearch>>();
+  kernels.decode[static_cast<int>(Lookup::kAlias)][0] =
+      decoder<Traits, kLanes, 1, FindDirectly<AliasTable>>();
 }
 
 template <typename Traits>
 void fill_family(CodecKernels* by_lanes) {
-    fill<Traits, 1>(by_lanes[0]);
-    fill<Traits, 2>(by_lanes[1]);
-    fill<Traits, 4>(by_lanes[2]);
-    fill<Traits, 8>(by_lanes[3]);
-    fill<Traits, 16>(by_lanes[4]);
-    fill<Traits, 32>(by_lanes[5]);
+  fill<Traits, 1>(by_lanes[0]);
+  fill<Traits, 2>(by_lanes[1]);
+  fill<Traits, 4>(by_lanes[2]);
+  fill<Traits, 8>(by_lanes[3]);
+  fill<Traits, 16>(by_lanes[4]);
+  fill<Traits, 32>(by_lanes[5]);
 }
 
 }  // namespace
 
 void add_scalar_kernels(KernelTable& table) {
-    fill_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
-    fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
-    fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+  fill_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
+  fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
+  fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
 }
 
 }  // namespace torch_ans

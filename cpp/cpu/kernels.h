@@ -18,10 +18,10 @@ void add_avx512_kernels(KernelTable& table);
 const KernelTable& active_kernels();
 
 struct CpuCapabilities {
-    std::string isa;                     ///< in use
-    std::vector<std::string> available;  ///< what could be forced here, the best first
-    bool forced;
-    bool openmp;
+  std::string isa;                     ///< in use
+  std::vector<std::string> available;  ///< what could be forced here, the best first
+  bool forced;
+  bool openmp;
 };
 
 CpuCapabilities cpu_capabilities();

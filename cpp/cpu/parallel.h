@@ -22,12 +22,12 @@ namespace torch_ans {
 /// Whether rows can be coded in parallel.
 inline bool has_openmp() {
 #if defined(_OPENMP) && defined(TORCH_ANS_BORROW_OPENMP)
-    return &GOMP_parallel != nullptr && &GOMP_loop_nonmonotonic_dynamic_start != nullptr &&
-           &GOMP_loop_nonmonotonic_dynamic_next != nullptr && &GOMP_loop_end_nowait != nullptr;
+  return &GOMP_parallel != nullptr && &GOMP_loop_nonmonotonic_dynamic_start != nullptr &&
+         &GOMP_loop_nonmonotonic_dynamic_next != nullptr && &GOMP_loop_end_nowait != nullptr;
 #elif defined(_OPENMP)
-    return true;
+  return true;
 #else
-    return false;
+  return false;
 #endif
 }
 
@@ -37,16 +37,16 @@ inline bool has_openmp() {
 template <typename Body>
 void parallel_for(std::int64_t count, int threads, const Body& body) {
 #if defined(_OPENMP)
-    if (threads > 1 && count > 1 && has_openmp()) {
-        const int team = count < threads ? static_cast<int>(count) : threads;
+  if (threads > 1 && count > 1 && has_openmp()) {
+    const int team = count < threads ? static_cast<int>(count) : threads;
 #pragma omp parallel for schedule(dynamic) num_threads(team)
-        for (std::int64_t i = 0; i < count; ++i) body(i);
-        return;
-    }
-#else
-    (void)threads;
-#endif
     for (std::int64_t i = 0; i < count; ++i) body(i);
+    return;
+  }
+#else
+  (void)threads;
+#endif
+  for (std::int64_t i = 0; i < count; ++i) body(i);
 }
 
 }  // namespace torch_ans

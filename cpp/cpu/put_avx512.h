@@ -19,142 +19,140 @@ constexpr int kTowardZero = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
 
 template <typename Traits>
 constexpr int least_put_precision() {
-    return sizeof(typename Traits::State) == 8 ? 13 : 10;
+  return sizeof(typename Traits::State) == 8 ? 13 : 10;
 }
 
 /// Sixteen symbols, as the CDF's 16-bit entries give them.
 template <bool kTop>
 struct Slots {
-    Vec start;
-    Vec freq;
+  Vec start;
+  Vec freq;
 
-    /// `id` names the symbols. kTop: an end of 2^16 reads 0.
-    TORCH_ANS_FN Slots(const TablesView& tables, Vec id) {
-        const Vec pair = _mm512_i32gather_epi32(id, tables.cdf16, 2);
-        start = _mm512_and_si512(pair, splat(0xffff));
-        freq = _mm512_sub_epi32(_mm512_srli_epi32(pair, 16), start);
-        if constexpr (kTop) freq = _mm512_and_si512(freq, splat(0xffff));
-    }
+  /// `id` names the symbols. kTop: an end of 2^16 reads 0.
+  TORCH_ANS_FN Slots(const TablesView& tables, Vec id) {
+    const Vec pair = _mm512_i32gather_epi32(id, tables.cdf16, 2);
+    start = _mm512_and_si512(pair, splat(0xffff));
+    freq = _mm512_sub_epi32(_mm512_srli_epi32(pair, 16), start);
+    if constexpr (kTop) freq = _mm512_and_si512(freq, splat(0xffff));
+  }
 };
 
 /// States of 32 bits. kTop: precision is 16, else it is below.
 template <typename Traits, bool kTop>
 struct PutLanes {
-    static constexpr int kWordMasks = Traits::kMaxWords;
-    Vec x;
+  static constexpr int kWordMasks = Traits::kMaxWords;
+  Vec x;
 
-    TORCH_ANS_FN void read(const std::uint32_t* states, Vec order) {
-        x = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(states));
-    }
-    TORCH_ANS_FN void write(std::uint32_t* states, Vec order) const {
-        _mm512_storeu_si512(states, _mm512_permutexvar_epi32(order, x));
-    }
+  TORCH_ANS_FN void read(const std::uint32_t* states, Vec order) {
+    x = _mm512_permutexvar_epi32(order, _mm512_loadu_si512(states));
+  }
+  TORCH_ANS_FN void write(std::uint32_t* states, Vec order) const {
+    _mm512_storeu_si512(states, _mm512_permutexvar_epi32(order, x));
+  }
 
-    /// The words that may leave next are the low halves of 32 bits.
-    TORCH_ANS_FN Vec words() const { return x; }
+  /// The words that may leave next are the low halves of 32 bits.
+  TORCH_ANS_FN Vec words() const { return x; }
 
-    /// `leaves[w]`: the lanes that give up more than w words.
-    TORCH_ANS_FN void put(const TablesView& tables, Vec id, __mmask16* leaves) {
-        const Slots<kTop> slots(tables, id);
-        const Vec freq = slots.freq;
-        const auto precision = static_cast<std::uint32_t>(tables.freq_precision);
-        const __m512 reciprocal = _mm512_div_round_ps(_mm512_set1_ps(1.0f),
-                                                      _mm512_cvtepi32_ps(freq), kTowardZero);
-        const Vec limit = _mm512_sllv_epi32(freq, splat(31 - precision));
-        leaves[0] = _mm512_cmpge_epu32_mask(x, limit);
-        if constexpr (kWordMasks == 2) {
-            leaves[1] = _mm512_cmpge_epu32_mask(_mm512_srli_epi32(x, 8), limit);
-            x = _mm512_mask_srli_epi32(x, leaves[0], x, 8);
-            x = _mm512_mask_srli_epi32(x, leaves[1], x, 8);
-        } else {
-            x = _mm512_mask_srli_epi32(x, leaves[0], x, 16);
-        }
-        const __m512 dividend = _mm512_cvt_roundepi32_ps(x, kTowardZero);
-        const Vec quotient =
-            _mm512_cvttps_epi32(_mm512_mul_round_ps(dividend, reciprocal, kTowardZero));
-        const Vec rest = remainder(quotient, freq);
-        const Vec complement = _mm512_sub_epi32(splat(std::uint32_t{1} << precision), freq);
-        x = _mm512_add_epi32(_mm512_sllv_epi32(quotient, splat(precision)),
-                             _mm512_add_epi32(rest, slots.start));
-        x = _mm512_mask_add_epi32(x, _mm512_cmpge_epu32_mask(rest, freq), x, complement);
+  /// `leaves[w]`: the lanes that give up more than w words.
+  TORCH_ANS_FN void put(const TablesView& tables, Vec id, __mmask16* leaves) {
+    const Slots<kTop> slots(tables, id);
+    const Vec freq = slots.freq;
+    const auto precision = static_cast<std::uint32_t>(tables.freq_precision);
+    const __m512 reciprocal =
+        _mm512_div_round_ps(_mm512_set1_ps(1.0f), _mm512_cvtepi32_ps(freq), kTowardZero);
+    const Vec limit = _mm512_sllv_epi32(freq, splat(31 - precision));
+    leaves[0] = _mm512_cmpge_epu32_mask(x, limit);
+    if constexpr (kWordMasks == 2) {
+      leaves[1] = _mm512_cmpge_epu32_mask(_mm512_srli_epi32(x, 8), limit);
+      x = _mm512_mask_srli_epi32(x, leaves[0], x, 8);
+      x = _mm512_mask_srli_epi32(x, leaves[1], x, 8);
+    } else {
+      x = _mm512_mask_srli_epi32(x, leaves[0], x, 16);
     }
+    const __m512 dividend = _mm512_cvt_roundepi32_ps(x, kTowardZero);
+    const Vec quotient =
+        _mm512_cvttps_epi32(_mm512_mul_round_ps(dividend, reciprocal, kTowardZero));
+    const Vec rest = remainder(quotient, freq);
+    const Vec complement = _mm512_sub_epi32(splat(std::uint32_t{1} << precision), freq);
+    x = _mm512_add_epi32(_mm512_sllv_epi32(quotient, splat(precision)),
+                         _mm512_add_epi32(rest, slots.start));
+    x = _mm512_mask_add_epi32(x, _mm512_cmpge_epu32_mask(rest, freq), x, complement);
+  }
 
-private:
-    /// Less than 2 freq: 16 bits of it tell all where freq is at most 2^15.
-    TORCH_ANS_FN Vec remainder(Vec quotient, Vec freq) const {
-        if constexpr (kTop) {
-            return _mm512_sub_epi32(x, _mm512_mullo_epi32(quotient, freq));
-        } else {
-            return _mm512_and_si512(_mm512_sub_epi32(x, _mm512_mullo_epi16(quotient, freq)),
-                                    splat(0xffff));
-        }
+ private:
+  /// Less than 2 freq: 16 bits of it tell all where freq is at most 2^15.
+  TORCH_ANS_FN Vec remainder(Vec quotient, Vec freq) const {
+    if constexpr (kTop) {
+      return _mm512_sub_epi32(x, _mm512_mullo_epi32(quotient, freq));
+    } else {
+      return _mm512_and_si512(_mm512_sub_epi32(x, _mm512_mullo_epi16(quotient, freq)),
+                              splat(0xffff));
     }
+  }
 };
 
 /// States of 64 bits: two vectors of eight.
 template <bool kTop>
 struct PutLanes<Rans64, kTop> {
-    static constexpr int kWordMasks = 1;
-    Vec x[2];
+  static constexpr int kWordMasks = 1;
+  Vec x[2];
 
-    TORCH_ANS_FN void read(const std::uint64_t* states, Vec order) {
-        const Vec low = _mm512_loadu_si512(states);
-        const Vec high = _mm512_loadu_si512(states + 8);
-        x[0] = _mm512_permutex2var_epi64(low, widen<0>(order), high);
-        x[1] = _mm512_permutex2var_epi64(low, widen<1>(order), high);
-    }
-    TORCH_ANS_FN void write(std::uint64_t* states, Vec order) const {
-        _mm512_storeu_si512(states, _mm512_permutex2var_epi64(x[0], widen<0>(order), x[1]));
-        _mm512_storeu_si512(states + 8, _mm512_permutex2var_epi64(x[0], widen<1>(order), x[1]));
-    }
+  TORCH_ANS_FN void read(const std::uint64_t* states, Vec order) {
+    const Vec low = _mm512_loadu_si512(states);
+    const Vec high = _mm512_loadu_si512(states + 8);
+    x[0] = _mm512_permutex2var_epi64(low, widen<0>(order), high);
+    x[1] = _mm512_permutex2var_epi64(low, widen<1>(order), high);
+  }
+  TORCH_ANS_FN void write(std::uint64_t* states, Vec order) const {
+    _mm512_storeu_si512(states, _mm512_permutex2var_epi64(x[0], widen<0>(order), x[1]));
+    _mm512_storeu_si512(states + 8, _mm512_permutex2var_epi64(x[0], widen<1>(order), x[1]));
+  }
 
-    TORCH_ANS_FN Vec words() const {
-        return join(_mm512_cvtepi64_epi32(x[0]), _mm512_cvtepi64_epi32(x[1]));
-    }
+  TORCH_ANS_FN Vec words() const {
+    return join(_mm512_cvtepi64_epi32(x[0]), _mm512_cvtepi64_epi32(x[1]));
+  }
 
-    TORCH_ANS_FN void put(const TablesView& tables, Vec id, __mmask16* leaves) {
-        const Slots<kTop> slots(tables, id);
-        const Vec limit_shift = _mm512_set1_epi64(63 - tables.freq_precision);
-        const Vec precision = _mm512_set1_epi64(tables.freq_precision);
-        const __m512 guess =
-            _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_cvtepi32_ps(slots.freq));
-        const __m256 guess_high = _mm512_extractf32x8_ps(guess, 1);
-        const __mmask8 low =
-            put_half(x[0], widen<0>(slots.freq), widen<0>(slots.start),
-                     _mm512_cvtps_pd(_mm512_castps512_ps256(guess)), limit_shift, precision);
-        const __mmask8 high = put_half(x[1], widen<1>(slots.freq), widen<1>(slots.start),
-                                       _mm512_cvtps_pd(guess_high), limit_shift, precision);
-        leaves[0] = join_masks(low, high);
-    }
+  TORCH_ANS_FN void put(const TablesView& tables, Vec id, __mmask16* leaves) {
+    const Slots<kTop> slots(tables, id);
+    const Vec limit_shift = _mm512_set1_epi64(63 - tables.freq_precision);
+    const Vec precision = _mm512_set1_epi64(tables.freq_precision);
+    const __m512 guess = _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_cvtepi32_ps(slots.freq));
+    const __m256 guess_high = _mm512_extractf32x8_ps(guess, 1);
+    const __mmask8 low =
+        put_half(x[0], widen<0>(slots.freq), widen<0>(slots.start),
+                 _mm512_cvtps_pd(_mm512_castps512_ps256(guess)), limit_shift, precision);
+    const __mmask8 high = put_half(x[1], widen<1>(slots.freq), widen<1>(slots.start),
+                                   _mm512_cvtps_pd(guess_high), limit_shift, precision);
+    leaves[0] = join_masks(low, high);
+  }
 
-private:
-    /// Newton's steps come from below, and here round down. 1 - freq * guess is exact: what is left
-    /// of the product fits a double.
-    static TORCH_ANS_FN __m512d refine(__m512d guess, __m512d freq) {
-        const __m512d miss = _mm512_fnmadd_pd(freq, guess, _mm512_set1_pd(1.0));
-        return _mm512_fmadd_round_pd(guess, miss, guess, kTowardZero);
-    }
+ private:
+  /// Newton's steps come from below, and here round down. 1 - freq * guess is exact: what is left
+  /// of the product fits a double.
+  static TORCH_ANS_FN __m512d refine(__m512d guess, __m512d freq) {
+    const __m512d miss = _mm512_fnmadd_pd(freq, guess, _mm512_set1_pd(1.0));
+    return _mm512_fmadd_round_pd(guess, miss, guess, kTowardZero);
+  }
 
-    static TORCH_ANS_FN __mmask8 put_half(Vec& x, Vec freq, Vec start, __m512d guess,
-                                          Vec limit_shift, Vec precision) {
-        const __m512d divisor = _mm512_cvtepi64_pd(freq);
-        __m512d reciprocal = refine(guess, divisor);
-        if constexpr (!kTop) reciprocal = refine(reciprocal, divisor);
-        const __mmask8 leaves = _mm512_cmpge_epu64_mask(x, _mm512_sllv_epi64(freq, limit_shift));
-        x = _mm512_mask_srli_epi64(x, leaves, x, 32);
-        const __m512d dividend = _mm512_cvt_roundepi64_pd(x, kTowardZero);
-        const Vec quotient =
-            _mm512_cvttpd_epi64(_mm512_mul_round_pd(dividend, reciprocal, kTowardZero));
-        // The remainder is below 2 freq: 32 bits of it tell all.
-        const Vec rest = _mm512_and_si512(_mm512_sub_epi64(x, _mm512_mul_epu32(quotient, freq)),
-                                          _mm512_set1_epi64(0xffffffff));
-        const Vec total = _mm512_sllv_epi64(_mm512_set1_epi64(1), precision);
-        x = _mm512_add_epi64(_mm512_sllv_epi64(quotient, precision),
-                             _mm512_add_epi64(rest, start));
-        x = _mm512_mask_add_epi64(x, _mm512_cmpge_epu64_mask(rest, freq), x,
-                                  _mm512_sub_epi64(total, freq));
-        return leaves;
-    }
+  static TORCH_ANS_FN __mmask8 put_half(Vec& x, Vec freq, Vec start, __m512d guess, Vec limit_shift,
+                                        Vec precision) {
+    const __m512d divisor = _mm512_cvtepi64_pd(freq);
+    __m512d reciprocal = refine(guess, divisor);
+    if constexpr (!kTop) reciprocal = refine(reciprocal, divisor);
+    const __mmask8 leaves = _mm512_cmpge_epu64_mask(x, _mm512_sllv_epi64(freq, limit_shift));
+    x = _mm512_mask_srli_epi64(x, leaves, x, 32);
+    const __m512d dividend = _mm512_cvt_roundepi64_pd(x, kTowardZero);
+    const Vec quotient =
+        _mm512_cvttpd_epi64(_mm512_mul_round_pd(dividend, reciprocal, kTowardZero));
+    // The remainder is below 2 freq: 32 bits of it tell all.
+    const Vec rest = _mm512_and_si512(_mm512_sub_epi64(x, _mm512_mul_epu32(quotient, freq)),
+                                      _mm512_set1_epi64(0xffffffff));
+    const Vec total = _mm512_sllv_epi64(_mm512_set1_epi64(1), precision);
+    x = _mm512_add_epi64(_mm512_sllv_epi64(quotient, precision), _mm512_add_epi64(rest, start));
+    x = _mm512_mask_add_epi64(x, _mm512_cmpge_epu64_mask(rest, freq), x,
+                              _mm512_sub_epi64(total, freq));
+    return leaves;
+  }
 };
 
 }  // namespace TORCH_ANS_ISA

@@ -25,233 +25,226 @@ inline namespace TORCH_ANS_ISA {
 ///       kMaxWords words a group and kStoreSlack bytes more at out[row].
 template <typename Traits_, int kLanes_, typename Backend>
 class RowEncoder {
-public:
-    using Traits = Traits_;
-    using State = typename Traits::State;
-    static constexpr int kLanes = kLanes_;
-    static constexpr int kRows = Backend::kRows;
-    static constexpr int kHeader = header_bytes<Traits>(kLanes);
-    static constexpr int kGroupBytes =
-        kLanes * Traits::kMaxWords * static_cast<int>(sizeof(typename Traits::Word));
-    static constexpr int kTileSymbols = Backend::kTileSymbols;
-    static constexpr int kTileStride = Backend::kTileStride;
-    static constexpr int kTileGroups = kTileSymbols / kLanes;
-    static_assert(kTileSymbols % kLanes == 0, "tiles hold whole groups");
+ public:
+  using Traits = Traits_;
+  using State = typename Traits::State;
+  static constexpr int kLanes = kLanes_;
+  static constexpr int kRows = Backend::kRows;
+  static constexpr int kHeader = header_bytes<Traits>(kLanes);
+  static constexpr int kGroupBytes =
+      kLanes * Traits::kMaxWords * static_cast<int>(sizeof(typename Traits::Word));
+  static constexpr int kTileSymbols = Backend::kTileSymbols;
+  static constexpr int kTileStride = Backend::kTileStride;
+  static constexpr int kTileGroups = kTileSymbols / kLanes;
+  static_assert(kTileSymbols % kLanes == 0, "tiles hold whole groups");
 
-    static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
-        RowEncoder encoder(task, first_row, results);
-        if (encoder.load_rows()) {
-            encoder.encode_all();
-        }
-        encoder.finish_rows();
+  static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
+    RowEncoder encoder(task, first_row, results);
+    if (encoder.load_rows()) {
+      encoder.encode_all();
     }
+    encoder.finish_rows();
+  }
 
-private:
-    RowEncoder(const CodingTask& task, std::int64_t first_row, RowResult* results)
-        : task_(task), first_row_(first_row), results_(results) {}
+ private:
+  RowEncoder(const CodingTask& task, std::int64_t first_row, RowResult* results)
+      : task_(task), first_row_(first_row), results_(results) {}
 
-    std::uint8_t* row_start(int r) const {
-        return task_.stream + (first_row_ + r) * task_.row_bytes;
+  std::uint8_t* row_start(int r) const { return task_.stream + (first_row_ + r) * task_.row_bytes; }
+
+  bool load_rows() {
+    bool well_formed = true;
+    for (int r = 0; r < kRows; ++r) {
+      const std::uint8_t* row = row_start(r);
+      results_[r] = {Status::kOk, 0, nullptr};
+      if (!is_well_formed<Traits, kLanes>(row, task_.row_bytes)) {
+        results_[r].status = Status::kCorrupt;
+        well_formed = false;
+        continue;
+      }
+      out_[r] = row_start(r) + kLengthBytes + load<std::int32_t>(row);
+      std::memcpy(states_ + r * kLanes, row + kLengthBytes, kHeader);
     }
+    return well_formed;
+  }
 
-    bool load_rows() {
-        bool well_formed = true;
-        for (int r = 0; r < kRows; ++r) {
-            const std::uint8_t* row = row_start(r);
-            results_[r] = {Status::kOk, 0, nullptr};
-            if (!is_well_formed<Traits, kLanes>(row, task_.row_bytes)) {
-                results_[r].status = Status::kCorrupt;
-                well_formed = false;
-                continue;
-            }
-            out_[r] = row_start(r) + kLengthBytes + load<std::int32_t>(row);
-            std::memcpy(states_ + r * kLanes, row + kLengthBytes, kHeader);
-        }
-        return well_formed;
+  void finish_rows() {
+    for (int r = 0; r < kRows; ++r) {
+      results_[r].end = out_[r];
+      std::memcpy(task_.headers + (first_row_ + r) * kHeader, states_ + r * kLanes, kHeader);
     }
+  }
 
-    void finish_rows() {
-        for (int r = 0; r < kRows; ++r) {
-            results_[r].end = out_[r];
-            std::memcpy(task_.headers + (first_row_ + r) * kHeader, states_ + r * kLanes,
-                        kHeader);
-        }
+  /// False: some row has failed.
+  bool encode_all() {
+    const std::int64_t present = symbols_in_row(task_, first_row_);
+    const std::int64_t grouped = smaller(task_.row_length / kLanes * kLanes, present);
+    // Past the last whole group each symbol is on its own; lanes of a group that a short row
+    // ends in are skipped.
+    for (std::int64_t i = present; i > grouped; --i) {
+      if (!encode_part(i - 1, 1)) return false;
     }
-
-    /// False: some row has failed.
-    bool encode_all() {
-        const std::int64_t present = symbols_in_row(task_, first_row_);
-        const std::int64_t grouped =
-            smaller(task_.row_length / kLanes * kLanes, present);
-        // Past the last whole group each symbol is on its own; lanes of a group that a short row
-        // ends in are skipped.
-        for (std::int64_t i = present; i > grouped; --i) {
-            if (!encode_part(i - 1, 1)) return false;
-        }
-        const std::int64_t whole = grouped / kLanes * kLanes;
-        if (grouped > whole && !encode_part(whole, static_cast<int>(grouped - whole))) {
-            return false;
-        }
-        for (std::int64_t last = whole; last > 0;) {
-            const std::int64_t first = last > kTileSymbols ? last - kTileSymbols : 0;
-            if (!prepare(first, static_cast<int>(last - first)) ||
-                !encode_tile(first, static_cast<int>(last - first) / kLanes)) {
-                return false;
-            }
-            last = first;
-        }
-        return true;
+    const std::int64_t whole = grouped / kLanes * kLanes;
+    if (grouped > whole && !encode_part(whole, static_cast<int>(grouped - whole))) {
+      return false;
     }
-
-    /// One incomplete group of `count` symbols from `first` on.
-    bool encode_part(std::int64_t first, int count) {
-        return prepare(first, count) && encode_carefully(first, 0, count);
-    }
-
-    /// Fills ids_ for `count` symbols of every row, or names the symbol that cannot be coded.
-    bool prepare(std::int64_t first, int count) {
-        outside_ = false;
-        for (int r = 0; r < kRows; ++r) {
-            const std::int64_t row = first_row_ + r;
-            const auto ahead = static_cast<int>(smaller<std::int64_t>(first, kTileSymbols));
-            prefetch_tile(task_.symbols, row, first - ahead, ahead);
-            prefetch_tile(task_.indexes, row, first - ahead, ahead);
-            const std::int32_t* symbols =
-                load_tile(task_.symbols, row, first, count, symbols_tile_);
-            const std::int32_t* indexes =
-                task_.indexes.data == nullptr
-                    ? nullptr
-                    : load_tile(task_.indexes, row, first, count, indexes_tile_);
-            const IdFlags flags = Backend::make_ids(task_.tables, symbols, indexes, count,
-                                                    ids_ + r * kTileStride);
-            outside_ |= flags.outside;
-            if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
-                return reject(r, first, symbols, indexes, count);
-            }
-        }
-        return true;
-    }
-
-    bool reject(int r, std::int64_t first, const std::int32_t* symbols,
-                const std::int32_t* indexes, int count) {
-        for (int t = 0; t < count; ++t) {
-            std::uint32_t id;
-            const IdFlags flags = make_ids(task_.tables, symbols + t,
-                                           indexes == nullptr ? nullptr : indexes + t, 1, &id);
-            if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
-                results_[r].status = flags.bad_index ? Status::kBadIndex : Status::kBadSymbol;
-                results_[r].position = first + t;
-                return false;
-            }
-        }
+    for (std::int64_t last = whole; last > 0;) {
+      const std::int64_t first = last > kTileSymbols ? last - kTileSymbols : 0;
+      if (!prepare(first, static_cast<int>(last - first)) ||
+          !encode_tile(first, static_cast<int>(last - first) / kLanes)) {
         return false;
+      }
+      last = first;
     }
+    return true;
+  }
 
-    bool encode_tile(std::int64_t first, int groups) {
-        for (int end = groups; end > 0;) {
-            int begin = end - smaller(end, groups_with_room());
-            if (begin == end) return false;
-            if (outside_) begin = larger(begin, end_of_escapes(end));
-            Backend::encode_groups(task_.tables, states_, out_, ids_, begin, end);
-            end = begin;
-            if (outside_ && end > 0 && has_escape(end - 1)) {
-                --end;
-                if (!encode_carefully(first, end * kLanes, kLanes)) return false;
-            }
-        }
-        return true;
+  /// One incomplete group of `count` symbols from `first` on.
+  bool encode_part(std::int64_t first, int count) {
+    return prepare(first, count) && encode_carefully(first, 0, count);
+  }
+
+  /// Fills ids_ for `count` symbols of every row, or names the symbol that cannot be coded.
+  bool prepare(std::int64_t first, int count) {
+    outside_ = false;
+    for (int r = 0; r < kRows; ++r) {
+      const std::int64_t row = first_row_ + r;
+      const auto ahead = static_cast<int>(smaller<std::int64_t>(first, kTileSymbols));
+      prefetch_tile(task_.symbols, row, first - ahead, ahead);
+      prefetch_tile(task_.indexes, row, first - ahead, ahead);
+      const std::int32_t* symbols = load_tile(task_.symbols, row, first, count, symbols_tile_);
+      const std::int32_t* indexes =
+          task_.indexes.data == nullptr
+              ? nullptr
+              : load_tile(task_.indexes, row, first, count, indexes_tile_);
+      const IdFlags flags =
+          Backend::make_ids(task_.tables, symbols, indexes, count, ids_ + r * kTileStride);
+      outside_ |= flags.outside;
+      if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
+        return reject(r, first, symbols, indexes, count);
+      }
     }
+    return true;
+  }
 
-    /// How many groups every row is sure to have room for; none: a row is full.
-    int groups_with_room() {
-        std::int64_t groups = kTileGroups;
-        for (int r = 0; r < kRows; ++r) {
-            const std::int64_t row_groups = (room(r) - Backend::kStoreSlack) / kGroupBytes;
-            if (row_groups < 1) results_[r].status = Status::kNoSpace;
-            groups = smaller(groups, larger<std::int64_t>(row_groups, 0));
-        }
-        return static_cast<int>(groups);
-    }
-
-    std::int64_t room(int r) const { return row_start(r) + task_.row_bytes - out_[r]; }
-
-    /// One past the last group below `end` that holds an escape; 0: none does.
-    int end_of_escapes(int end) const {
-        while (end > 0 && !has_escape(end - 1)) --end;
-        return end;
-    }
-
-    bool has_escape(int group) const {
-        for (int r = 0; r < kRows; ++r) {
-            for (int lane = 0; lane < kLanes; ++lane) {
-                const std::uint32_t id = ids_[r * kTileStride + group * kLanes + lane];
-                if (is_sentinel(id)) return true;
-            }
-        }
+  bool reject(int r, std::int64_t first, const std::int32_t* symbols, const std::int32_t* indexes,
+              int count) {
+    for (int t = 0; t < count; ++t) {
+      std::uint32_t id;
+      const IdFlags flags =
+          make_ids(task_.tables, symbols + t, indexes == nullptr ? nullptr : indexes + t, 1, &id);
+      if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
+        results_[r].status = flags.bad_index ? Status::kBadIndex : Status::kBadSymbol;
+        results_[r].position = first + t;
         return false;
+      }
     }
+    return false;
+  }
 
-    /// Under bypass only symbols outside a table take its last symbol, whose CDF ends at 2^P.
-    bool is_sentinel(std::uint32_t id) const {
-        return task_.tables.cdf[id + 1] == std::uint32_t{1} << task_.tables.freq_precision;
+  bool encode_tile(std::int64_t first, int groups) {
+    for (int end = groups; end > 0;) {
+      int begin = end - smaller(end, groups_with_room());
+      if (begin == end) return false;
+      if (outside_) begin = larger(begin, end_of_escapes(end));
+      Backend::encode_groups(task_.tables, states_, out_, ids_, begin, end);
+      end = begin;
+      if (outside_ && end > 0 && has_escape(end - 1)) {
+        --end;
+        if (!encode_carefully(first, end * kLanes, kLanes)) return false;
+      }
     }
+    return true;
+  }
 
-    /// A group, or part of one: `count` symbols from tile position `begin` of the tile that
-    /// starts at symbol `first`. All its escapes' digits go first.
-    bool encode_carefully(std::int64_t first, int begin, int count) {
-        for (int r = 0; r < kRows; ++r) {
-            const std::uint32_t* ids = ids_ + r * kTileStride + begin;
-            const int lane0 = static_cast<int>((first + begin) % kLanes);
-            State* states = states_ + r * kLanes + lane0;
-            if (task_.tables.bypass_coding) {
-                for (int k = count - 1; k >= 0; --k) {
-                    if (is_sentinel(ids[k]) &&
-                        !encode_escape(r, first + begin + k, states[k])) {
-                        return false;
-                    }
-                }
-            }
-            if (room(r) < kGroupBytes + Backend::kStoreSlack) {
-                results_[r].status = Status::kNoSpace;
-                return false;
-            }
-            for (int k = count - 1; k >= 0; --k) {
-                states[k] = put_id(states[k], ids[k], out_[r]);
-            }
-        }
-        return true;
+  /// How many groups every row is sure to have room for; none: a row is full.
+  int groups_with_room() {
+    std::int64_t groups = kTileGroups;
+    for (int r = 0; r < kRows; ++r) {
+      const std::int64_t row_groups = (room(r) - Backend::kStoreSlack) / kGroupBytes;
+      if (row_groups < 1) results_[r].status = Status::kNoSpace;
+      groups = smaller(groups, larger<std::int64_t>(row_groups, 0));
     }
+    return static_cast<int>(groups);
+  }
 
-    bool encode_escape(int r, std::int64_t position, State& state) {
-        if (room(r) < kMaxEscapeBytes) {
-            results_[r].status = Status::kNoSpace;
+  std::int64_t room(int r) const { return row_start(r) + task_.row_bytes - out_[r]; }
+
+  /// One past the last group below `end` that holds an escape; 0: none does.
+  int end_of_escapes(int end) const {
+    while (end > 0 && !has_escape(end - 1)) --end;
+    return end;
+  }
+
+  bool has_escape(int group) const {
+    for (int r = 0; r < kRows; ++r) {
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const std::uint32_t id = ids_[r * kTileStride + group * kLanes + lane];
+        if (is_sentinel(id)) return true;
+      }
+    }
+    return false;
+  }
+
+  /// Under bypass only symbols outside a table take its last symbol, whose CDF ends at 2^P.
+  bool is_sentinel(std::uint32_t id) const {
+    return task_.tables.cdf[id + 1] == std::uint32_t{1} << task_.tables.freq_precision;
+  }
+
+  /// A group, or part of one: `count` symbols from tile position `begin` of the tile that
+  /// starts at symbol `first`. All its escapes' digits go first.
+  bool encode_carefully(std::int64_t first, int begin, int count) {
+    for (int r = 0; r < kRows; ++r) {
+      const std::uint32_t* ids = ids_ + r * kTileStride + begin;
+      const int lane0 = static_cast<int>((first + begin) % kLanes);
+      State* states = states_ + r * kLanes + lane0;
+      if (task_.tables.bypass_coding) {
+        for (int k = count - 1; k >= 0; --k) {
+          if (is_sentinel(ids[k]) && !encode_escape(r, first + begin + k, states[k])) {
             return false;
+          }
         }
-        const std::int64_t row = first_row_ + r;
-        const std::int64_t index = task_.indexes.data == nullptr
-                                       ? 0
-                                       : load_element(task_.indexes, row, position);
-        const TableInfo& info = task_.tables.info[index];
-        const auto v = static_cast<std::uint64_t>(load_element(task_.symbols, row, position)) -
-                       static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset));
-        state = put_escape<Traits>(state, zigzag(static_cast<std::int64_t>(v), info.last),
-                                   task_.bypass_precision, out_[r]);
-        return true;
+      }
+      if (room(r) < kGroupBytes + Backend::kStoreSlack) {
+        results_[r].status = Status::kNoSpace;
+        return false;
+      }
+      for (int k = count - 1; k >= 0; --k) {
+        states[k] = put_id(states[k], ids[k], out_[r]);
+      }
     }
+    return true;
+  }
 
-    State put_id(State x, std::uint32_t id, std::uint8_t*& out) const {
-        return Backend::put_id(task_.tables, x, id, out);
+  bool encode_escape(int r, std::int64_t position, State& state) {
+    if (room(r) < kMaxEscapeBytes) {
+      results_[r].status = Status::kNoSpace;
+      return false;
     }
+    const std::int64_t row = first_row_ + r;
+    const std::int64_t index =
+        task_.indexes.data == nullptr ? 0 : load_element(task_.indexes, row, position);
+    const TableInfo& info = task_.tables.info[index];
+    const auto v = static_cast<std::uint64_t>(load_element(task_.symbols, row, position)) -
+                   static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset));
+    state = put_escape<Traits>(state, zigzag(static_cast<std::int64_t>(v), info.last),
+                               task_.bypass_precision, out_[r]);
+    return true;
+  }
 
-    const CodingTask& task_;
-    const std::int64_t first_row_;
-    RowResult* const results_;
-    bool outside_ = false;  ///< the tile holds symbols outside their tables
-    std::uint8_t* out_[kRows] = {};
-    alignas(64) State states_[kRows * kLanes] = {};
-    alignas(64) std::uint32_t ids_[kRows * kTileStride];
-    alignas(64) std::int32_t symbols_tile_[kTileSymbols];
-    alignas(64) std::int32_t indexes_tile_[kTileSymbols];
+  State put_id(State x, std::uint32_t id, std::uint8_t*& out) const {
+    return Backend::put_id(task_.tables, x, id, out);
+  }
+
+  const CodingTask& task_;
+  const std::int64_t first_row_;
+  RowResult* const results_;
+  bool outside_ = false;  ///< the tile holds symbols outside their tables
+  std::uint8_t* out_[kRows] = {};
+  alignas(64) State states_[kRows * kLanes] = {};
+  alignas(64) std::uint32_t ids_[kRows * kTileStride];
+  alignas(64) std::int32_t symbols_tile_[kTileSymbols];
+  alignas(64) std::int32_t indexes_tile_[kTileSymbols];
 };
 
 }  // namespace TORCH_ANS_ISA

@@ -13,35 +13,35 @@ namespace torch_ans {
 /// a sequence of `total`: where `total` is less than rows * row_length, the last rows are short.
 /// A short row is coded as if the symbols past its end were skipped.
 struct CodingTask {
-    TablesView tables;
-    std::uint8_t* stream;    ///< (rows, row_bytes): each row its length word, then its bytes
-    std::int64_t row_bytes;  ///< bytes from one row to the next
-    IntArray symbols;        ///< read by push, written by pop
-    IntArray indexes;        ///< data == nullptr: there is one table
-    std::int64_t rows;
-    std::int64_t row_length;
-    std::int64_t total;
-    std::int32_t bypass_precision;
-    bool require_end;   ///< pop: a row that holds more than was asked for is broken
-    bool symbols_fit;   ///< pop: every symbol of every table fits `symbols`
-    std::uint8_t* headers;  ///< out: the rows' states, packed as in the stream
+  TablesView tables;
+  std::uint8_t* stream;    ///< (rows, row_bytes): each row its length word, then its bytes
+  std::int64_t row_bytes;  ///< bytes from one row to the next
+  IntArray symbols;        ///< read by push, written by pop
+  IntArray indexes;        ///< data == nullptr: there is one table
+  std::int64_t rows;
+  std::int64_t row_length;
+  std::int64_t total;
+  std::int32_t bypass_precision;
+  bool require_end;       ///< pop: a row that holds more than was asked for is broken
+  bool symbols_fit;       ///< pop: every symbol of every table fits `symbols`
+  std::uint8_t* headers;  ///< out: the rows' states, packed as in the stream
 };
 
 /// What became of a row. The stream's length words and states are left alone until all rows are
 /// known to be well.
 struct RowResult {
-    Status status;
-    std::int64_t position;  ///< of the symbol that `status` complains about
-    std::uint8_t* end;      ///< one past the row's last byte (failed push: past what was touched)
+  Status status;
+  std::int64_t position;  ///< of the symbol that `status` complains about
+  std::uint8_t* end;      ///< one past the row's last byte (failed push: past what was touched)
 };
 
 /// Codes rows [first_row, first_row + its number of rows), which all have the same length.
 using RowsKernel = void (*)(const CodingTask& task, std::int64_t first_row, RowResult* results);
 
 struct KernelChoice {
-    int rows;  ///< how many rows one call advances together; 0 ends a list
-    RowsKernel run;
-    bool (*accepts)(const CodingTask& task);
+  int rows;  ///< how many rows one call advances together; 0 ends a list
+  RowsKernel run;
+  bool (*accepts)(const CodingTask& task);
 };
 
 enum class EncodeModel { kRecords, kDivision, kAlias };
@@ -55,8 +55,8 @@ constexpr int kLaneCounts = 6;  ///< 1, 2, 4, 8, 16, 32
 
 /// The kernels of one family and lane count, widest first; one for a single row accepts all.
 struct CodecKernels {
-    KernelChoice encode[kModels][kMaxChoices];
-    KernelChoice decode[kModels][kMaxChoices];
+  KernelChoice encode[kModels][kMaxChoices];
+  KernelChoice decode[kModels][kMaxChoices];
 };
 
 using KernelTable = CodecKernels[kFamilies][kLaneCounts];
@@ -67,8 +67,8 @@ inline bool accepts_all(const CodingTask& /*task*/) { return true; }
 
 /// The number of symbols in a row.
 inline std::int64_t symbols_in_row(const CodingTask& task, std::int64_t row) {
-    const std::int64_t left = task.total - row * task.row_length;
-    return left < 0 ? 0 : (left < task.row_length ? left : task.row_length);
+  const std::int64_t left = task.total - row * task.row_length;
+  return left < 0 ? 0 : (left < task.row_length ? left : task.row_length);
 }
 
 }  // namespace TORCH_ANS_ISA

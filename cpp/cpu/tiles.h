@@ -10,31 +10,37 @@ inline namespace TORCH_ANS_ISA {
 
 template <typename T>
 TORCH_ANS_FN std::int32_t to_int32(T value) {
-    if constexpr (sizeof(T) < 8) {
-        return static_cast<std::int32_t>(value);
-    } else {  // saturate: what does not fit is outside every table
-        return static_cast<std::int32_t>(
-            larger<T>(smaller<T>(value, INT32_MAX), static_cast<T>(INT32_MIN)));
-    }
+  if constexpr (sizeof(T) < 8) {
+    return static_cast<std::int32_t>(value);
+  } else {  // saturate: what does not fit is outside every table
+    return static_cast<std::int32_t>(
+        larger<T>(smaller<T>(value, INT32_MAX), static_cast<T>(INT32_MIN)));
+  }
 }
 
 /// Calls `body(T{})` with the C++ type of `type`.
 template <typename Body>
 TORCH_ANS_FN void with_type(IntType type, const Body& body) {
-    switch (type) {
-        case IntType::kUint8: return body(std::uint8_t{});
-        case IntType::kInt8: return body(std::int8_t{});
-        case IntType::kUint16: return body(std::uint16_t{});
-        case IntType::kInt16: return body(std::int16_t{});
-        case IntType::kInt32: return body(std::int32_t{});
-        case IntType::kInt64: return body(std::int64_t{});
-    }
+  switch (type) {
+    case IntType::kUint8:
+      return body(std::uint8_t{});
+    case IntType::kInt8:
+      return body(std::int8_t{});
+    case IntType::kUint16:
+      return body(std::uint16_t{});
+    case IntType::kInt16:
+      return body(std::int16_t{});
+    case IntType::kInt32:
+      return body(std::int32_t{});
+    case IntType::kInt64:
+      return body(std::int64_t{});
+  }
 }
 
 TORCH_ANS_FN std::size_t size_of(IntType type) {
-    std::size_t size = 0;
-    with_type(type, [&](auto sample) { size = sizeof(sample); });
-    return size;
+  std::size_t size = 0;
+  with_type(type, [&](auto sample) { size = sizeof(sample); });
+  return size;
 }
 
 /// Splits elements [first, first + count) of a row into runs of one stride and calls
@@ -42,167 +48,163 @@ TORCH_ANS_FN std::size_t size_of(IntType type) {
 template <typename Body>
 TORCH_ANS_FN void for_each_run(const IntArray& array, std::int64_t row, std::int64_t first,
                                int count, const Body& body) {
-    int done = 0;
-    std::int64_t outer = first < array.inner_size ? 0 : first / array.inner_size;
-    std::int64_t inner = first - outer * array.inner_size;
-    while (done < count) {
-        const auto run = static_cast<int>(
-            smaller<std::int64_t>(count - done, array.inner_size - inner));
-        body(row * array.row_stride + outer * array.outer_stride + inner * array.inner_stride,
-             array.inner_stride, run, done);
-        done += run;
-        ++outer;
-        inner = 0;
-    }
+  int done = 0;
+  std::int64_t outer = first < array.inner_size ? 0 : first / array.inner_size;
+  std::int64_t inner = first - outer * array.inner_size;
+  while (done < count) {
+    const auto run =
+        static_cast<int>(smaller<std::int64_t>(count - done, array.inner_size - inner));
+    body(row * array.row_stride + outer * array.outer_stride + inner * array.inner_stride,
+         array.inner_stride, run, done);
+    done += run;
+    ++outer;
+    inner = 0;
+  }
 }
 
 /// Elements [first, first + count) of a row as int32: the array itself where it can be read in
 /// place, else `tile`.
-inline const std::int32_t* load_tile(const IntArray& array, std::int64_t row,
-                                           std::int64_t first, int count, std::int32_t* tile) {
-    if (array.type == IntType::kInt32 && array.inner_stride == 1 &&
-        first + count <= array.inner_size) {
-        return static_cast<const std::int32_t*>(array.data) + row * array.row_stride + first;
-    }
-    with_type(array.type, [&](auto sample) {
-        using T = decltype(sample);
-        const T* data = static_cast<const T*>(array.data);
-        for_each_run(array, row, first, count,
-                     [&](std::int64_t offset, std::int64_t stride, int run, int done) {
-                             const T* source = data + offset;
-                             std::int32_t* target = tile + done;
-                             if (stride == 1) {
-                                 for (int t = 0; t < run; ++t) target[t] = to_int32(source[t]);
-                             } else if (stride == 0) {
-                                 const std::int32_t value = to_int32(source[0]);
-                                 for (int t = 0; t < run; ++t) target[t] = value;
-                             } else {
-                                 for (int t = 0; t < run; ++t) {
-                                     target[t] = to_int32(source[t * stride]);
-                                 }
-                             }
-                         });
-    });
-    return tile;
+inline const std::int32_t* load_tile(const IntArray& array, std::int64_t row, std::int64_t first,
+                                     int count, std::int32_t* tile) {
+  if (array.type == IntType::kInt32 && array.inner_stride == 1 &&
+      first + count <= array.inner_size) {
+    return static_cast<const std::int32_t*>(array.data) + row * array.row_stride + first;
+  }
+  with_type(array.type, [&](auto sample) {
+    using T = decltype(sample);
+    const T* data = static_cast<const T*>(array.data);
+    for_each_run(array, row, first, count,
+                 [&](std::int64_t offset, std::int64_t stride, int run, int done) {
+                   const T* source = data + offset;
+                   std::int32_t* target = tile + done;
+                   if (stride == 1) {
+                     for (int t = 0; t < run; ++t) target[t] = to_int32(source[t]);
+                   } else if (stride == 0) {
+                     const std::int32_t value = to_int32(source[0]);
+                     for (int t = 0; t < run; ++t) target[t] = value;
+                   } else {
+                     for (int t = 0; t < run; ++t) {
+                       target[t] = to_int32(source[t * stride]);
+                     }
+                   }
+                 });
+  });
+  return tile;
 }
 
 /// Asks for elements [first, first + count) of a row, which the caller will load before long:
 /// tiles of several rows, from last to first, are no stream that a CPU sees through.
 TORCH_ANS_FN void prefetch_tile(const IntArray& array, std::int64_t row, std::int64_t first,
                                 int count) {
-    constexpr int kLine = 64;
-    if (array.data == nullptr || array.inner_stride != 1 || count <= 0 ||
-        first + count > array.inner_size) {
-        return;
-    }
-    const auto size = static_cast<std::int64_t>(size_of(array.type));
-    const auto* begin =
-        static_cast<const std::uint8_t*>(array.data) + (row * array.row_stride + first) * size;
-    for (std::int64_t byte = 0; byte < count * size; byte += kLine) prefetch(begin + byte);
+  constexpr int kLine = 64;
+  if (array.data == nullptr || array.inner_stride != 1 || count <= 0 ||
+      first + count > array.inner_size) {
+    return;
+  }
+  const auto size = static_cast<std::int64_t>(size_of(array.type));
+  const auto* begin =
+      static_cast<const std::uint8_t*>(array.data) + (row * array.row_stride + first) * size;
+  for (std::int64_t byte = 0; byte < count * size; byte += kLine) prefetch(begin + byte);
 }
 
 /// One element, at full width.
-inline std::int64_t load_element(const IntArray& array, std::int64_t row,
-                                       std::int64_t position) {
-    std::int64_t value = 0;
-    with_type(array.type, [&](auto sample) {
-        using T = decltype(sample);
-        for_each_run(array, row, position, 1,
-                     [&](std::int64_t offset, std::int64_t, int, int) {
-                             value = static_cast<const T*>(array.data)[offset];
-                         });
+inline std::int64_t load_element(const IntArray& array, std::int64_t row, std::int64_t position) {
+  std::int64_t value = 0;
+  with_type(array.type, [&](auto sample) {
+    using T = decltype(sample);
+    for_each_run(array, row, position, 1, [&](std::int64_t offset, std::int64_t, int, int) {
+      value = static_cast<const T*>(array.data)[offset];
     });
-    return value;
+  });
+  return value;
 }
 
 /// Writes a tile of decoded symbols. False: one of them does not fit the array's type.
-inline bool store_tile(const IntArray& array, std::int64_t row, std::int64_t first,
-                             int count, const std::int32_t* tile, bool all_fit) {
-    bool fits = true;
-    with_type(array.type, [&](auto sample) {
-        using T = decltype(sample);
-        T* data = static_cast<T*>(array.data);
-        for_each_run(array, row, first, count,
-                     [&](std::int64_t offset, std::int64_t stride, int run, int done) {
-                             T* target = data + offset;
-                             const std::int32_t* source = tile + done;
-                             if (stride == 1) {
-                                 for (int t = 0; t < run; ++t) {
-                                     target[t] = static_cast<T>(source[t]);
-                                 }
-                             } else {
-                                 for (int t = 0; t < run; ++t) {
-                                     target[t * stride] = static_cast<T>(source[t]);
-                                 }
-                             }
-                             if (all_fit) return;
-                             for (int t = 0; t < run; ++t) {
-                                 fits &= static_cast<T>(source[t]) == source[t];
-                             }
-                         });
-    });
-    return fits;
+inline bool store_tile(const IntArray& array, std::int64_t row, std::int64_t first, int count,
+                       const std::int32_t* tile, bool all_fit) {
+  bool fits = true;
+  with_type(array.type, [&](auto sample) {
+    using T = decltype(sample);
+    T* data = static_cast<T*>(array.data);
+    for_each_run(array, row, first, count,
+                 [&](std::int64_t offset, std::int64_t stride, int run, int done) {
+                   T* target = data + offset;
+                   const std::int32_t* source = tile + done;
+                   if (stride == 1) {
+                     for (int t = 0; t < run; ++t) {
+                       target[t] = static_cast<T>(source[t]);
+                     }
+                   } else {
+                     for (int t = 0; t < run; ++t) {
+                       target[t * stride] = static_cast<T>(source[t]);
+                     }
+                   }
+                   if (all_fit) return;
+                   for (int t = 0; t < run; ++t) {
+                     fits &= static_cast<T>(source[t]) == source[t];
+                   }
+                 });
+  });
+  return fits;
 }
 
 /// Writes one symbol of any size. False: it does not fit the array's type.
 inline bool store_element(const IntArray& array, std::int64_t row, std::int64_t position,
-                                std::int64_t value) {
-    bool fits = true;
-    with_type(array.type, [&](auto sample) {
-        using T = decltype(sample);
-        fits = static_cast<T>(value) == value;
-        for_each_run(array, row, position, 1,
-                     [&](std::int64_t offset, std::int64_t, int, int) {
-                             static_cast<T*>(array.data)[offset] = static_cast<T>(value);
-                         });
+                          std::int64_t value) {
+  bool fits = true;
+  with_type(array.type, [&](auto sample) {
+    using T = decltype(sample);
+    fits = static_cast<T>(value) == value;
+    for_each_run(array, row, position, 1, [&](std::int64_t offset, std::int64_t, int, int) {
+      static_cast<T*>(array.data)[offset] = static_cast<T>(value);
     });
-    return fits;
+  });
+  return fits;
 }
 
 /// Whether an index names a table, for all of a tile.
-inline bool all_name_tables(const std::int32_t* indexes, int count,
-                                  std::uint32_t num_tables) {
-    std::uint32_t bad = 0;
-    for (int t = 0; t < count; ++t) {
-        bad |= static_cast<std::uint32_t>(static_cast<std::uint32_t>(indexes[t]) >= num_tables);
-    }
-    return bad == 0;
+inline bool all_name_tables(const std::int32_t* indexes, int count, std::uint32_t num_tables) {
+  std::uint32_t bad = 0;
+  for (int t = 0; t < count; ++t) {
+    bad |= static_cast<std::uint32_t>(static_cast<std::uint32_t>(indexes[t]) >= num_tables);
+  }
+  return bad == 0;
 }
 
 /// What `make_ids` found in a tile.
 struct IdFlags {
-    bool bad_index;
-    bool outside;  ///< a symbol outside its table: an escape, or an error without bypass
+  bool bad_index;
+  bool outside;  ///< a symbol outside its table: an escape, or an error without bypass
 };
 
 /// ids[t] = base of the symbol's table + symbol, the sentinel's for a symbol outside the table.
 /// With a bad index no ids are made; where `outside` is set they still name existing records.
 inline IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                              const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    if (indexes == nullptr) {
-        std::uint32_t outside = 0;
-        const std::uint32_t limit = tables.limits[0];
-        const std::uint32_t last = tables.info[0].last;
-        const auto offset = static_cast<std::uint32_t>(tables.offsets[0]);
-        for (int t = 0; t < count; ++t) {
-            const std::uint32_t v = static_cast<std::uint32_t>(symbols[t]) - offset;
-            outside |= static_cast<std::uint32_t>(v >= limit);
-            ids[t] = v < limit ? v : last;
-        }
-        return {false, outside != 0};
-    }
-    if (!all_name_tables(indexes, count, tables.num_tables)) return {true, false};
-    const std::uint64_t direct = tables.bypass_coding ? 0 : 1;
-    std::uint64_t too_high = 0;
+                        const std::int32_t* indexes, int count, std::uint32_t* ids) {
+  if (indexes == nullptr) {
+    std::uint32_t outside = 0;
+    const std::uint32_t limit = tables.limits[0];
+    const std::uint32_t last = tables.info[0].last;
+    const auto offset = static_cast<std::uint32_t>(tables.offsets[0]);
     for (int t = 0; t < count; ++t) {
-        const TableInfo& info = tables.info[static_cast<std::uint32_t>(indexes[t])];
-        const std::uint32_t v =
-            static_cast<std::uint32_t>(symbols[t]) - static_cast<std::uint32_t>(info.offset);
-        const std::uint32_t last = info.last;
-        too_high |= last + direct - 1 - v;  // negative from last + direct on
-        ids[t] = info.base + select_below(v, last, v, last);
+      const std::uint32_t v = static_cast<std::uint32_t>(symbols[t]) - offset;
+      outside |= static_cast<std::uint32_t>(v >= limit);
+      ids[t] = v < limit ? v : last;
     }
-    return {false, too_high >> 63 != 0};
+    return {false, outside != 0};
+  }
+  if (!all_name_tables(indexes, count, tables.num_tables)) return {true, false};
+  const std::uint64_t direct = tables.bypass_coding ? 0 : 1;
+  std::uint64_t too_high = 0;
+  for (int t = 0; t < count; ++t) {
+    const TableInfo& info = tables.info[static_cast<std::uint32_t>(indexes[t])];
+    const std::uint32_t v =
+        static_cast<std::uint32_t>(symbols[t]) - static_cast<std::uint32_t>(info.offset);
+    const std::uint32_t last = info.last;
+    too_high |= last + direct - 1 - v;  // negative from last + direct on
+    ids[t] = info.base + select_below(v, last, v, last);
+  }
+  return {false, too_high >> 63 != 0};
 }
 
 }  // namespace TORCH_ANS_ISA

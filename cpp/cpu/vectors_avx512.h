@@ -27,93 +27,93 @@ using Vec = __m512i;
 constexpr int kVecSize = 16;
 
 TORCH_ANS_FN Vec splat(std::uint32_t value) {
-    return _mm512_set1_epi32(static_cast<std::int32_t>(value));
+  return _mm512_set1_epi32(static_cast<std::int32_t>(value));
 }
 
 /// {0, 1, .. 15}
 TORCH_ANS_FN Vec iota() {
-    return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
 }
 
 /// The lower and the upper eight elements, widened.
 template <int kHalf>
 TORCH_ANS_FN Vec widen(Vec v) {
-    return _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(v, kHalf));
+  return _mm512_cvtepu32_epi64(_mm512_extracti64x4_epi64(v, kHalf));
 }
 
 TORCH_ANS_FN Vec join(__m256i low, __m256i high) {
-    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
 /// One mask of 16 from two of 8.
 TORCH_ANS_FN __mmask16 join_masks(__mmask8 low, __mmask8 high) {
-    return _mm512_kunpackb(high, low);
+  return _mm512_kunpackb(high, low);
 }
 
 /// Quarter j of a, b, c, d goes to out[j * stride].
 TORCH_ANS_FN void transpose_quarters(Vec a, Vec b, Vec c, Vec d, Vec* out, int stride) {
-    const Vec even_ab = _mm512_shuffle_i32x4(a, b, 0x88);
-    const Vec odd_ab = _mm512_shuffle_i32x4(a, b, 0xdd);
-    const Vec even_cd = _mm512_shuffle_i32x4(c, d, 0x88);
-    const Vec odd_cd = _mm512_shuffle_i32x4(c, d, 0xdd);
-    out[0] = _mm512_shuffle_i32x4(even_ab, even_cd, 0x88);
-    out[stride] = _mm512_shuffle_i32x4(odd_ab, odd_cd, 0x88);
-    out[2 * stride] = _mm512_shuffle_i32x4(even_ab, even_cd, 0xdd);
-    out[3 * stride] = _mm512_shuffle_i32x4(odd_ab, odd_cd, 0xdd);
+  const Vec even_ab = _mm512_shuffle_i32x4(a, b, 0x88);
+  const Vec odd_ab = _mm512_shuffle_i32x4(a, b, 0xdd);
+  const Vec even_cd = _mm512_shuffle_i32x4(c, d, 0x88);
+  const Vec odd_cd = _mm512_shuffle_i32x4(c, d, 0xdd);
+  out[0] = _mm512_shuffle_i32x4(even_ab, even_cd, 0x88);
+  out[stride] = _mm512_shuffle_i32x4(odd_ab, odd_cd, 0x88);
+  out[2 * stride] = _mm512_shuffle_i32x4(even_ab, even_cd, 0xdd);
+  out[3 * stride] = _mm512_shuffle_i32x4(odd_ab, odd_cd, 0xdd);
 }
 
 /// 16 / kBlock vectors of 16 / kBlock blocks: block j of vector i becomes block i of vector j.
 template <int kBlock>
 TORCH_ANS_FN void transpose_blocks(Vec* v) {
-    if constexpr (kBlock == 8) {
-        const Vec first = _mm512_shuffle_i64x2(v[0], v[1], 0x44);
-        v[1] = _mm512_shuffle_i64x2(v[0], v[1], 0xee);
-        v[0] = first;
-    } else if constexpr (kBlock == 4) {
-        transpose_quarters(v[0], v[1], v[2], v[3], v, 1);
-    } else if constexpr (kBlock == 2) {
-        Vec low[4], high[4];
-        TORCH_ANS_UNROLL
-        for (int i = 0; i < 4; ++i) {
-            low[i] = _mm512_unpacklo_epi64(v[2 * i], v[2 * i + 1]);
-            high[i] = _mm512_unpackhi_epi64(v[2 * i], v[2 * i + 1]);
-        }
-        transpose_quarters(low[0], low[1], low[2], low[3], v, 2);
-        transpose_quarters(high[0], high[1], high[2], high[3], v + 1, 2);
-    } else if constexpr (kBlock == 1) {
-        Vec column[4][4];  // [c][i]: columns 4 j + c of rows 4 i .. 4 i + 3 in quarter j
-        TORCH_ANS_UNROLL
-        for (int i = 0; i < 4; ++i) {
-            const Vec low_01 = _mm512_unpacklo_epi32(v[4 * i], v[4 * i + 1]);
-            const Vec high_01 = _mm512_unpackhi_epi32(v[4 * i], v[4 * i + 1]);
-            const Vec low_23 = _mm512_unpacklo_epi32(v[4 * i + 2], v[4 * i + 3]);
-            const Vec high_23 = _mm512_unpackhi_epi32(v[4 * i + 2], v[4 * i + 3]);
-            column[0][i] = _mm512_unpacklo_epi64(low_01, low_23);
-            column[1][i] = _mm512_unpackhi_epi64(low_01, low_23);
-            column[2][i] = _mm512_unpacklo_epi64(high_01, high_23);
-            column[3][i] = _mm512_unpackhi_epi64(high_01, high_23);
-        }
-        TORCH_ANS_UNROLL
-        for (int c = 0; c < 4; ++c) {
-            transpose_quarters(column[c][0], column[c][1], column[c][2], column[c][3], v + c, 4);
-        }
-    } else {
-        static_assert(kBlock == 16, "one block is its own transposal");
+  if constexpr (kBlock == 8) {
+    const Vec first = _mm512_shuffle_i64x2(v[0], v[1], 0x44);
+    v[1] = _mm512_shuffle_i64x2(v[0], v[1], 0xee);
+    v[0] = first;
+  } else if constexpr (kBlock == 4) {
+    transpose_quarters(v[0], v[1], v[2], v[3], v, 1);
+  } else if constexpr (kBlock == 2) {
+    Vec low[4], high[4];
+    TORCH_ANS_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      low[i] = _mm512_unpacklo_epi64(v[2 * i], v[2 * i + 1]);
+      high[i] = _mm512_unpackhi_epi64(v[2 * i], v[2 * i + 1]);
     }
+    transpose_quarters(low[0], low[1], low[2], low[3], v, 2);
+    transpose_quarters(high[0], high[1], high[2], high[3], v + 1, 2);
+  } else if constexpr (kBlock == 1) {
+    Vec column[4][4];  // [c][i]: columns 4 j + c of rows 4 i .. 4 i + 3 in quarter j
+    TORCH_ANS_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const Vec low_01 = _mm512_unpacklo_epi32(v[4 * i], v[4 * i + 1]);
+      const Vec high_01 = _mm512_unpackhi_epi32(v[4 * i], v[4 * i + 1]);
+      const Vec low_23 = _mm512_unpacklo_epi32(v[4 * i + 2], v[4 * i + 3]);
+      const Vec high_23 = _mm512_unpackhi_epi32(v[4 * i + 2], v[4 * i + 3]);
+      column[0][i] = _mm512_unpacklo_epi64(low_01, low_23);
+      column[1][i] = _mm512_unpackhi_epi64(low_01, low_23);
+      column[2][i] = _mm512_unpacklo_epi64(high_01, high_23);
+      column[3][i] = _mm512_unpackhi_epi64(high_01, high_23);
+    }
+    TORCH_ANS_UNROLL
+    for (int c = 0; c < 4; ++c) {
+      transpose_quarters(column[c][0], column[c][1], column[c][2], column[c][3], v + c, 4);
+    }
+  } else {
+    static_assert(kBlock == 16, "one block is its own transposal");
+  }
 }
 
 /// Turns the lanes of each block round: lane l sits where lane kBlock - 1 - l sat.
 template <int kBlock>
 TORCH_ANS_FN Vec reverse_blocks(Vec v) {
-    if constexpr (kBlock == 1) {
-        return v;
-    } else if constexpr (kBlock == 2) {
-        return _mm512_shuffle_epi32(v, _MM_PERM_CDAB);
-    } else if constexpr (kBlock == 4) {
-        return _mm512_shuffle_epi32(v, _MM_PERM_ABCD);
-    } else {
-        return _mm512_permutexvar_epi32(_mm512_xor_si512(iota(), splat(kBlock - 1)), v);
-    }
+  if constexpr (kBlock == 1) {
+    return v;
+  } else if constexpr (kBlock == 2) {
+    return _mm512_shuffle_epi32(v, _MM_PERM_CDAB);
+  } else if constexpr (kBlock == 4) {
+    return _mm512_shuffle_epi32(v, _MM_PERM_ABCD);
+  } else {
+    return _mm512_permutexvar_epi32(_mm512_xor_si512(iota(), splat(kBlock - 1)), v);
+  }
 }
 
 /// How the tables' columns are read: one table; few enough for registers; any number.
@@ -123,39 +123,39 @@ constexpr std::uint32_t kFewTables = 64;
 /// column[index] for 16 indexes. Where kFew, an index of 64 or more reads another entry.
 template <TableCount kCount>
 TORCH_ANS_FN Vec pick(const void* column, Vec index) {
-    if constexpr (kCount == TableCount::kOne) {
-        return splat(load<std::uint32_t>(column));
-    } else if constexpr (kCount == TableCount::kFew) {
-        const auto* quarters = static_cast<const Vec*>(column);
-        const Vec low = _mm512_permutex2var_epi32(_mm512_loadu_si512(quarters), index,
-                                                  _mm512_loadu_si512(quarters + 1));
-        const Vec high = _mm512_permutex2var_epi32(_mm512_loadu_si512(quarters + 2), index,
-                                                   _mm512_loadu_si512(quarters + 3));
-        return _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(index, splat(32)), high);
-    } else {
-        return _mm512_i32gather_epi32(index, column, 4);
-    }
+  if constexpr (kCount == TableCount::kOne) {
+    return splat(load<std::uint32_t>(column));
+  } else if constexpr (kCount == TableCount::kFew) {
+    const auto* quarters = static_cast<const Vec*>(column);
+    const Vec low = _mm512_permutex2var_epi32(_mm512_loadu_si512(quarters), index,
+                                              _mm512_loadu_si512(quarters + 1));
+    const Vec high = _mm512_permutex2var_epi32(_mm512_loadu_si512(quarters + 2), index,
+                                               _mm512_loadu_si512(quarters + 3));
+    return _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(index, splat(32)), high);
+  } else {
+    return _mm512_i32gather_epi32(index, column, 4);
+  }
 }
 
 /// Which rows, lanes and vectors a kernel of `kVectors_` vectors advances together.
 template <int kLanes, int kVectors_>
 struct VectorShape {
-    static constexpr int kVectors = kVectors_;
-    static constexpr int kBlock = kLanes < kVecSize ? kLanes : kVecSize;
-    /// Rows of a vector, and groups among 16 symbols of a row.
-    static constexpr int kChunk = kVecSize / kBlock;
-    static constexpr int kRowVectors = kLanes > kVecSize ? kLanes / kVecSize : 1;
-    static constexpr int kRows = kVectors * kChunk / kRowVectors;
-    static_assert(kVectors % kRowVectors == 0, "rows are whole");
-    static constexpr int kTileSymbols = kRows >= 32 ? 128 : (kRows >= 16 ? 256 : 512);
-    /// Vectors are read and written whole at both ends of what is asked for.
-    static constexpr int kTileStride = kTileSymbols + 48;
+  static constexpr int kVectors = kVectors_;
+  static constexpr int kBlock = kLanes < kVecSize ? kLanes : kVecSize;
+  /// Rows of a vector, and groups among 16 symbols of a row.
+  static constexpr int kChunk = kVecSize / kBlock;
+  static constexpr int kRowVectors = kLanes > kVecSize ? kLanes / kVecSize : 1;
+  static constexpr int kRows = kVectors * kChunk / kRowVectors;
+  static_assert(kVectors % kRowVectors == 0, "rows are whole");
+  static constexpr int kTileSymbols = kRows >= 32 ? 128 : (kRows >= 16 ? 256 : 512);
+  /// Vectors are read and written whole at both ends of what is asked for.
+  static constexpr int kTileStride = kTileSymbols + 48;
 
-    /// Row of a block, and where in a tile the symbols of vector v begin in `group`.
-    static constexpr int row(int v, int block) { return v / kRowVectors * kChunk + block; }
-    static constexpr int element(int v, int block, int group) {
-        return row(v, block) * kTileStride + group * kLanes + v % kRowVectors * kVecSize;
-    }
+  /// Row of a block, and where in a tile the symbols of vector v begin in `group`.
+  static constexpr int row(int v, int block) { return v / kRowVectors * kChunk + block; }
+  static constexpr int element(int v, int block, int group) {
+    return row(v, block) * kTileStride + group * kLanes + v % kRowVectors * kVecSize;
+  }
 };
 
 }  // namespace TORCH_ANS_ISA

@@ -17,8 +17,8 @@ inline namespace TORCH_ANS_ISA {
 /// `((kLowerBound >> precision) << kWordBits) * freq`.
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State put_limit(std::uint32_t freq, int precision) {
-    return static_cast<typename Traits::State>(freq)
-           << (Traits::kLowerBits - precision + Traits::kWordBits);
+  return static_cast<typename Traits::State>(freq)
+         << (Traits::kLowerBits - precision + Traits::kWordBits);
 }
 
 /// Appends the words that `x` has to give up, advances `out` past them and sets `freed` to their
@@ -29,20 +29,20 @@ template <typename Traits>
 TORCH_ANS_FN typename Traits::State renormalise_put(typename Traits::State x,
                                                     typename Traits::State limit,
                                                     std::uint8_t*& out, std::uint32_t& freed) {
-    using State = typename Traits::State;
-    std::uint32_t need = static_cast<std::uint32_t>(x >= limit);
-    if constexpr (Traits::kMaxWords == 1) {
-        store(out, static_cast<typename Traits::Word>(x));
-    } else {
-        // The low word leaves first, so both candidates are one little-endian store.
-        static_assert(Traits::kWordBits == 8, "two words are two bytes");
-        store(out, static_cast<std::uint16_t>(x));
-        need += static_cast<std::uint32_t>((x >> Traits::kWordBits) >= limit);
-    }
-    need = opaque(need);
-    out += need * sizeof(typename Traits::Word);
-    freed = need * Traits::kWordBits;
-    return static_cast<State>(x >> freed);
+  using State = typename Traits::State;
+  std::uint32_t need = static_cast<std::uint32_t>(x >= limit);
+  if constexpr (Traits::kMaxWords == 1) {
+    store(out, static_cast<typename Traits::Word>(x));
+  } else {
+    // The low word leaves first, so both candidates are one little-endian store.
+    static_assert(Traits::kWordBits == 8, "two words are two bytes");
+    store(out, static_cast<std::uint16_t>(x));
+    need += static_cast<std::uint32_t>((x >> Traits::kWordBits) >= limit);
+  }
+  need = opaque(need);
+  out += need * sizeof(typename Traits::Word);
+  freed = need * Traits::kWordBits;
+  return static_cast<State>(x >> freed);
 }
 
 /// Reads the words that `x` lacks from below `in` and moves `in` down past them.
@@ -50,26 +50,25 @@ TORCH_ANS_FN typename Traits::State renormalise_put(typename Traits::State x,
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State renormalise_get(typename Traits::State x,
                                                     const std::uint8_t*& in) {
-    using State = typename Traits::State;
-    using Word = typename Traits::Word;
-    const auto refilled =
-        static_cast<State>(static_cast<State>(x << Traits::kWordBits) | load<Word>(in - sizeof(Word)));
-    State less;  // -1 where a word enters
-    if constexpr (Traits::kMaxWords == 1) {
-        const State full = select_below(x, Traits::kLowerBound, refilled, x, less);
-        in += static_cast<std::int64_t>(sizeof(Word)) *
-              static_cast<std::make_signed_t<State>>(less);
-        return full;
-    } else {
-        // The byte nearest to `in` enters first: it is the top byte of a little-endian load.
-        static_assert(Traits::kWordBits == 8, "two words are two bytes");
-        const State refilled_twice = x << 16 | load<std::uint16_t>(in - 2);
-        State less_again;
-        State full = select_below(x, Traits::kLowerBound, refilled, x, less);
-        full = select_below(x, Traits::kLowerBound >> 8, refilled_twice, full, less_again);
-        in += static_cast<std::int32_t>(less + less_again);
-        return full;
-    }
+  using State = typename Traits::State;
+  using Word = typename Traits::Word;
+  const auto refilled = static_cast<State>(static_cast<State>(x << Traits::kWordBits) |
+                                           load<Word>(in - sizeof(Word)));
+  State less;  // -1 where a word enters
+  if constexpr (Traits::kMaxWords == 1) {
+    const State full = select_below(x, Traits::kLowerBound, refilled, x, less);
+    in += static_cast<std::int64_t>(sizeof(Word)) * static_cast<std::make_signed_t<State>>(less);
+    return full;
+  } else {
+    // The byte nearest to `in` enters first: it is the top byte of a little-endian load.
+    static_assert(Traits::kWordBits == 8, "two words are two bytes");
+    const State refilled_twice = x << 16 | load<std::uint16_t>(in - 2);
+    State less_again;
+    State full = select_below(x, Traits::kLowerBound, refilled, x, less);
+    full = select_below(x, Traits::kLowerBound >> 8, refilled_twice, full, less_again);
+    in += static_cast<std::int32_t>(less + less_again);
+    return full;
+  }
 }
 
 /// What the encoder keeps about a symbol so that C(s, x) needs no division.
@@ -83,41 +82,41 @@ TORCH_ANS_FN typename Traits::State renormalise_get(typename Traits::State x,
 /// for freq == 1 as well.
 template <typename State>
 struct EncoderRecord {
-    State reciprocal;
-    std::uint32_t freq;
-    std::uint32_t start;
-    std::uint32_t complement;  ///< 2^precision - freq
-    std::uint32_t shift;
+  State reciprocal;
+  std::uint32_t freq;
+  std::uint32_t start;
+  std::uint32_t complement;  ///< 2^precision - freq
+  std::uint32_t shift;
 };
 
 template <typename State>
 TORCH_ANS_FN EncoderRecord<State> make_record(std::uint32_t start, std::uint32_t freq,
                                               int precision) {
-    constexpr int kBits = 8 * static_cast<int>(sizeof(State));
-    EncoderRecord<State> record{};
-    record.freq = freq;
-    record.start = start;
-    record.complement = (std::uint32_t{1} << precision) - freq;
-    record.shift = static_cast<std::uint32_t>(bit_width(freq - 1));
-    // By long division in two half-width digits.
-    const State half = State{1} << (kBits / 2);
-    const State top = static_cast<State>((half >> 1) << record.shift);
-    const State high = static_cast<State>(top / freq);
-    const State low = static_cast<State>(((top % freq) * half + (freq - 1)) / freq);
-    record.reciprocal = static_cast<State>((high << (kBits / 2)) + low);
-    return record;
+  constexpr int kBits = 8 * static_cast<int>(sizeof(State));
+  EncoderRecord<State> record{};
+  record.freq = freq;
+  record.start = start;
+  record.complement = (std::uint32_t{1} << precision) - freq;
+  record.shift = static_cast<std::uint32_t>(bit_width(freq - 1));
+  // By long division in two half-width digits.
+  const State half = State{1} << (kBits / 2);
+  const State top = static_cast<State>((half >> 1) << record.shift);
+  const State high = static_cast<State>(top / freq);
+  const State low = static_cast<State>(((top % freq) * half + (freq - 1)) / freq);
+  record.reciprocal = static_cast<State>((high << (kBits / 2)) + low);
+  return record;
 }
 
 /// x / freq / 2^freed.
 TORCH_ANS_FN std::uint64_t divide(std::uint64_t x, const EncoderRecord<std::uint64_t>& record,
                                   std::uint32_t freed) {
-    return multiply_high(x + x, record.reciprocal) >> (record.shift + freed);
+  return multiply_high(x + x, record.reciprocal) >> (record.shift + freed);
 }
 
 TORCH_ANS_FN std::uint32_t divide(std::uint32_t x, const EncoderRecord<std::uint32_t>& record,
                                   std::uint32_t freed) {
-    const std::uint64_t product = static_cast<std::uint64_t>(x) * record.reciprocal;
-    return static_cast<std::uint32_t>(product >> (31 + record.shift + freed));
+  const std::uint64_t product = static_cast<std::uint64_t>(x) * record.reciprocal;
+  return static_cast<std::uint32_t>(product >> (31 + record.shift + freed));
 }
 
 /// C(s, x) through a record, renormalisation included. The division starts from the state as it
@@ -126,38 +125,37 @@ template <typename Traits>
 TORCH_ANS_FN typename Traits::State put(typename Traits::State x,
                                         const EncoderRecord<typename Traits::State>& record,
                                         int precision, std::uint8_t*& out) {
-    std::uint32_t freed;
-    const auto rest =
-        renormalise_put<Traits>(x, put_limit<Traits>(record.freq, precision), out, freed);
-    return rest + record.start + divide(x, record, freed) * record.complement;
+  std::uint32_t freed;
+  const auto rest =
+      renormalise_put<Traits>(x, put_limit<Traits>(record.freq, precision), out, freed);
+  return rest + record.start + divide(x, record, freed) * record.complement;
 }
 
 /// C(s, x) as it is defined, by a division: for tables too short-lived to prepare records.
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State put(typename Traits::State x, std::uint32_t start,
                                         std::uint32_t freq, int precision, std::uint8_t*& out) {
-    std::uint32_t freed;
-    x = renormalise_put<Traits>(x, put_limit<Traits>(freq, precision), out, freed);
-    const auto quotient = x / freq;
-    return (quotient << precision) + (x - quotient * freq) + start;
+  std::uint32_t freed;
+  x = renormalise_put<Traits>(x, put_limit<Traits>(freq, precision), out, freed);
+  const auto quotient = x / freq;
+  return (quotient << precision) + (x - quotient * freq) + start;
 }
 
 /// C(s, x) where the slots of a symbol are scattered: `slots[start + rank]` is the rank-th one.
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State put_scattered(typename Traits::State x, std::uint32_t start,
                                                   std::uint32_t freq, int precision,
-                                                  const std::uint16_t* slots,
-                                                  std::uint8_t*& out) {
-    std::uint32_t freed;
-    x = renormalise_put<Traits>(x, put_limit<Traits>(freq, precision), out, freed);
-    const auto quotient = x / freq;
-    return (quotient << precision) + slots[start + (x - quotient * freq)];
+                                                  const std::uint16_t* slots, std::uint8_t*& out) {
+  std::uint32_t freed;
+  x = renormalise_put<Traits>(x, put_limit<Traits>(freq, precision), out, freed);
+  const auto quotient = x / freq;
+  return (quotient << precision) + slots[start + (x - quotient * freq)];
 }
 
 /// The slot that names the next symbol.
 template <typename State>
 TORCH_ANS_FN std::uint32_t slot_of(State x, int precision) {
-    return static_cast<std::uint32_t>(x) & ((std::uint32_t{1} << precision) - 1);
+  return static_cast<std::uint32_t>(x) & ((std::uint32_t{1} << precision) - 1);
 }
 
 /// D(x), once the symbol is known: `rank` is the slot's position among the symbol's slots.
@@ -165,16 +163,16 @@ template <typename Traits>
 TORCH_ANS_FN typename Traits::State get(typename Traits::State x, typename Traits::State freq,
                                         typename Traits::State rank, int precision,
                                         const std::uint8_t*& in) {
-    return renormalise_get<Traits>((x >> precision) * freq + rank, in);
+  return renormalise_get<Traits>((x >> precision) * freq + rank, in);
 }
 
 /// Puts `count` equiprobable bits, the same as a symbol with freq 2^(precision - count).
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State put_bits(typename Traits::State x, std::uint32_t bits,
                                              int count, std::uint8_t*& out) {
-    std::uint32_t freed;
-    x = renormalise_put<Traits>(x, put_limit<Traits>(1, count), out, freed);
-    return (x << count) | bits;
+  std::uint32_t freed;
+  x = renormalise_put<Traits>(x, put_limit<Traits>(1, count), out, freed);
+  return (x << count) | bits;
 }
 
 }  // namespace TORCH_ANS_ISA

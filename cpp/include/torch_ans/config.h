@@ -43,24 +43,24 @@ inline namespace TORCH_ANS_ISA {
 /// An unaligned little-endian load or store (all supported targets are little endian).
 template <typename T>
 TORCH_ANS_FN T load(const void* source) {
-    T value;
-    std::memcpy(&value, source, sizeof(T));
-    return value;
+  T value;
+  std::memcpy(&value, source, sizeof(T));
+  return value;
 }
 
 template <typename T>
 TORCH_ANS_FN void store(void* target, T value) {
-    std::memcpy(target, &value, sizeof(T));
+  std::memcpy(target, &value, sizeof(T));
 }
 
 template <typename T>
 TORCH_ANS_FN constexpr T smaller(T a, T b) {
-    return b < a ? b : a;
+  return b < a ? b : a;
 }
 
 template <typename T>
 TORCH_ANS_FN constexpr T larger(T a, T b) {
-    return a < b ? b : a;
+  return a < b ? b : a;
 }
 
 /// Hides how `value` came about, so that the compiler does not turn arithmetic on a condition
@@ -68,55 +68,55 @@ TORCH_ANS_FN constexpr T larger(T a, T b) {
 template <typename T>
 TORCH_ANS_FN T opaque(T value) {
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(__CUDA_ARCH__)
-    asm("" : "+r"(value));
+  asm("" : "+r"(value));
 #endif
-    return value;
+  return value;
 }
 
 TORCH_ANS_FN bool unlikely(bool condition) {
 #if defined(__GNUC__)
-    return __builtin_expect(condition, false);
+  return __builtin_expect(condition, false);
 #else
-    return condition;
+  return condition;
 #endif
 }
 
 /// Asks for the cache line of `address`; any address will do.
 TORCH_ANS_FN void prefetch(const void* address) {
 #if defined(__GNUC__) && !defined(__CUDA_ARCH__)
-    __builtin_prefetch(address);
+  __builtin_prefetch(address);
 #else
-    (void)address;
+  (void)address;
 #endif
 }
 
 /// The upper half of the double-width product.
 TORCH_ANS_FN std::uint32_t multiply_high(std::uint32_t a, std::uint32_t b) {
-    return static_cast<std::uint32_t>((static_cast<std::uint64_t>(a) * b) >> 32);
+  return static_cast<std::uint32_t>((static_cast<std::uint64_t>(a) * b) >> 32);
 }
 
 TORCH_ANS_FN std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) {
 #if defined(__CUDA_ARCH__)
-    return __umul64hi(a, b);
+  return __umul64hi(a, b);
 #elif defined(__SIZEOF_INT128__)
-    __extension__ using Wide = unsigned __int128;
-    return static_cast<std::uint64_t>((static_cast<Wide>(a) * b) >> 64);
+  __extension__ using Wide = unsigned __int128;
+  return static_cast<std::uint64_t>((static_cast<Wide>(a) * b) >> 64);
 #else
-    const std::uint64_t low = (a & 0xffffffffu) * (b & 0xffffffffu);
-    const std::uint64_t mid = (a >> 32) * (b & 0xffffffffu) + (low >> 32);
-    const std::uint64_t mid2 = (a & 0xffffffffu) * (b >> 32) + (mid & 0xffffffffu);
-    return (a >> 32) * (b >> 32) + (mid >> 32) + (mid2 >> 32);
+  const std::uint64_t low = (a & 0xffffffffu) * (b & 0xffffffffu);
+  const std::uint64_t mid = (a >> 32) * (b & 0xffffffffu) + (low >> 32);
+  const std::uint64_t mid2 = (a & 0xffffffffu) * (b >> 32) + (mid & 0xffffffffu);
+  return (a >> 32) * (b >> 32) + (mid >> 32) + (mid2 >> 32);
 #endif
 }
 
 /// The number of bits needed to write `value`: 0 for 0.
 TORCH_ANS_FN int bit_width(std::uint64_t value) {
-    int width = 0;
-    while (value != 0) {
-        ++width;
-        value >>= 1;
-    }
-    return width;
+  int width = 0;
+  while (value != 0) {
+    ++width;
+    value >>= 1;
+  }
+  return width;
 }
 
 }  // namespace TORCH_ANS_ISA

@@ -12,21 +12,21 @@ namespace torch_ans {
 /// One bit of the state stays free: exact reciprocals of 63 (31) bit dividends fit 64 (32) bits.
 template <typename State_, typename Word_, int kMaxFreqPrecision_>
 struct RansTraits {
-    using State = State_;
-    using Word = Word_;
-    static constexpr int kStateBits = 8 * static_cast<int>(sizeof(State));
-    static constexpr int kWordBits = 8 * static_cast<int>(sizeof(Word));
-    static constexpr int kUsedBits = kStateBits - 1;
-    /// log2 of the smallest state between two operations.
-    static constexpr int kLowerBits = kUsedBits - kWordBits;
-    static constexpr State kLowerBound = State{1} << kLowerBits;
-    static constexpr int kMaxFreqPrecision = kMaxFreqPrecision_;
-    /// Words that one put can write, or one get can read.
-    static constexpr int kMaxWords = (kMaxFreqPrecision + kWordBits - 1) / kWordBits;
+  using State = State_;
+  using Word = Word_;
+  static constexpr int kStateBits = 8 * static_cast<int>(sizeof(State));
+  static constexpr int kWordBits = 8 * static_cast<int>(sizeof(Word));
+  static constexpr int kUsedBits = kStateBits - 1;
+  /// log2 of the smallest state between two operations.
+  static constexpr int kLowerBits = kUsedBits - kWordBits;
+  static constexpr State kLowerBound = State{1} << kLowerBits;
+  static constexpr int kMaxFreqPrecision = kMaxFreqPrecision_;
+  /// Words that one put can write, or one get can read.
+  static constexpr int kMaxWords = (kMaxFreqPrecision + kWordBits - 1) / kWordBits;
 
-    static_assert(kWordBits < kUsedBits, "a word must leave room for the lower bound");
-    static_assert(kMaxFreqPrecision <= kLowerBits, "freq << (kLowerBits - precision) must exist");
-    static_assert(kMaxWords == 1 || kMaxWords == 2, "renormalisation knows one or two words");
+  static_assert(kWordBits < kUsedBits, "a word must leave room for the lower bound");
+  static_assert(kMaxFreqPrecision <= kLowerBits, "freq << (kLowerBits - precision) must exist");
+  static_assert(kMaxWords == 1 || kMaxWords == 2, "renormalisation knows one or two words");
 };
 
 using Rans64 = RansTraits<std::uint64_t, std::uint32_t, 16>;

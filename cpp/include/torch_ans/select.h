@@ -11,14 +11,14 @@ inline namespace TORCH_ANS_ISA {
 template <typename T>
 TORCH_ANS_FN T select_below(T a, T b, T below, T otherwise, T& mask) {
 #if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDA_ARCH__)
-    asm("cmp %[b], %[a]\n\tcmovb %[below], %[chosen]\n\tsbb %[mask], %[mask]"
-        : [chosen] "+&r"(otherwise), [mask] "=r"(mask)
-        : [a] "r"(a), [b] "r"(b), [below] "r"(below)
-        : "cc");
-    return otherwise;
+  asm("cmp %[b], %[a]\n\tcmovb %[below], %[chosen]\n\tsbb %[mask], %[mask]"
+      : [chosen] "+&r"(otherwise), [mask] "=r"(mask)
+      : [a] "r"(a), [b] "r"(b), [below] "r"(below)
+      : "cc");
+  return otherwise;
 #else
-    mask = static_cast<T>(T{0} - opaque(static_cast<T>(a < b)));
-    return static_cast<T>(otherwise ^ ((otherwise ^ below) & mask));
+  mask = static_cast<T>(T{0} - opaque(static_cast<T>(a < b)));
+  return static_cast<T>(otherwise ^ ((otherwise ^ below) & mask));
 #endif
 }
 
@@ -26,14 +26,14 @@ TORCH_ANS_FN T select_below(T a, T b, T below, T otherwise, T& mask) {
 template <typename T>
 TORCH_ANS_FN T select_below(T a, T b, T below, T otherwise) {
 #if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDA_ARCH__)
-    asm("cmp %[b], %[a]\n\tcmovb %[below], %[chosen]"
-        : [chosen] "+&r"(otherwise)
-        : [a] "r"(a), [b] "r"(b), [below] "r"(below)
-        : "cc");
-    return otherwise;
+  asm("cmp %[b], %[a]\n\tcmovb %[below], %[chosen]"
+      : [chosen] "+&r"(otherwise)
+      : [a] "r"(a), [b] "r"(b), [below] "r"(below)
+      : "cc");
+  return otherwise;
 #else
-    T mask;
-    return select_below(a, b, below, otherwise, mask);
+  T mask;
+  return select_below(a, b, below, otherwise, mask);
 #endif
 }
 
@@ -43,17 +43,17 @@ template <typename T>
 TORCH_ANS_FN void select_pair_below(std::uint32_t a, std::uint32_t b, T below1, T below2, T& value1,
                                     T& value2, std::uint32_t& count) {
 #if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDA_ARCH__)
-    asm("cmp %[b], %[a]\n\tcmovb %k[below1], %k[value1]\n\tcmovb %k[below2], %k[value2]\n\t"
-        "sbb $-1, %[count]"
-        : [value1] "+&r"(value1), [value2] "+&r"(value2), [count] "+&r"(count)
-        : [a] "r"(a), [b] "r"(b), [below1] "r"(below1), [below2] "r"(below2)
-        : "cc");
+  asm("cmp %[b], %[a]\n\tcmovb %k[below1], %k[value1]\n\tcmovb %k[below2], %k[value2]\n\t"
+      "sbb $-1, %[count]"
+      : [value1] "+&r"(value1), [value2] "+&r"(value2), [count] "+&r"(count)
+      : [a] "r"(a), [b] "r"(b), [below1] "r"(below1), [below2] "r"(below2)
+      : "cc");
 #else
-    const std::uint32_t is_below = opaque(static_cast<std::uint32_t>(a < b));
-    const T mask = T{0} - static_cast<T>(is_below);
-    value1 ^= (value1 ^ below1) & mask;
-    value2 ^= (value2 ^ below2) & mask;
-    count += 1 - is_below;
+  const std::uint32_t is_below = opaque(static_cast<std::uint32_t>(a < b));
+  const T mask = T{0} - static_cast<T>(is_below);
+  value1 ^= (value1 ^ below1) & mask;
+  value2 ^= (value2 ^ below2) & mask;
+  count += 1 - is_below;
 #endif
 }
 

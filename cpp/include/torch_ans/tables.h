@@ -19,258 +19,255 @@ constexpr std::int32_t kMaxOffset = 1 << 30;
 constexpr int kMaxFreqPrecision = 16;
 
 struct TablesOptions {
-    int freq_precision = kMaxFreqPrecision;
-    bool bypass_coding = true;
-    bool alias = false;
-    /// log2 of the buckets a table; kAuto: what is fastest; kNone: search the CDF, and divide
-    /// when encoding (for tables used once).
-    int inverse_cdf_precision = kAuto;
+  int freq_precision = kMaxFreqPrecision;
+  bool bypass_coding = true;
+  bool alias = false;
+  /// log2 of the buckets a table; kAuto: what is fastest; kNone: search the CDF, and divide
+  /// when encoding (for tables used once).
+  int inverse_cdf_precision = kAuto;
 
-    static constexpr int kAuto = -1;
-    static constexpr int kNone = 0;
+  static constexpr int kAuto = -1;
+  static constexpr int kNone = 0;
 };
 
 /// Thread-safe: nothing changes after construction but the encoder records, which are built on
 /// first use for the width of state that asks.
 class CodingTables {
-public:
-    /// `cdfs` is (num_tables, width), of which row k is read up to `cdfs_sizes[k]`.
-    /// Throws std::invalid_argument, naming the row, for anything but strictly increasing rows
-    /// from 0 to 2^freq_precision.
-    CodingTables(const std::int32_t* cdfs, std::int64_t num_tables, std::int64_t width,
-                 const std::int32_t* cdfs_sizes, const std::int32_t* offsets,
-                 const TablesOptions& options)
-        : options_(options) {
-        check_options();
-        for (std::int64_t k = 0; k < num_tables; ++k) {
-            append_table(cdfs + k * width, cdfs_sizes[k], width, offsets[k], k);
-        }
-        if (options_.alias) {
-            build_aliases();
-        } else if (options_.inverse_cdf_precision != TablesOptions::kNone) {
-            build_buckets();
-        }
-        build_columns();
+ public:
+  /// `cdfs` is (num_tables, width), of which row k is read up to `cdfs_sizes[k]`.
+  /// Throws std::invalid_argument, naming the row, for anything but strictly increasing rows
+  /// from 0 to 2^freq_precision.
+  CodingTables(const std::int32_t* cdfs, std::int64_t num_tables, std::int64_t width,
+               const std::int32_t* cdfs_sizes, const std::int32_t* offsets,
+               const TablesOptions& options)
+      : options_(options) {
+    check_options();
+    for (std::int64_t k = 0; k < num_tables; ++k) {
+      append_table(cdfs + k * width, cdfs_sizes[k], width, offsets[k], k);
     }
-
-    CodingTables(const CodingTables&) = delete;
-    CodingTables& operator=(const CodingTables&) = delete;
-
-    std::int64_t num_tables() const { return static_cast<std::int64_t>(info_.size()); }
-    const TablesOptions& options() const { return options_; }
-
-    std::size_t bytes() const {
-        return info_.size() * sizeof(TableInfo) + cdf_.size() * 6 + buckets_.size() * 8 +
-               aliases_.size() * sizeof(AliasBucket) + alias_slots_.size() * 2 +
-               records64_.size() * sizeof(records64_[0]) +
-               records32_.size() * sizeof(records32_[0]);
+    if (options_.alias) {
+      build_aliases();
+    } else if (options_.inverse_cdf_precision != TablesOptions::kNone) {
+      build_buckets();
     }
+    build_columns();
+  }
 
-    template <typename State>
-    TablesView view() const {
-        TablesView view{};
-        view.info = info_.data();
-        view.num_tables = static_cast<std::uint32_t>(info_.size());
-        view.freq_precision = options_.freq_precision;
-        view.bypass_coding = options_.bypass_coding;
-        view.cdf = cdf_.data();
-        view.cdf16 = cdf16_.data();
-        view.records = records<State>();
-        view.buckets = buckets_.empty() ? nullptr : buckets_.data();
-        view.aliases = aliases_.empty() ? nullptr : aliases_.data();
-        view.alias_slots = alias_slots_.empty() ? nullptr : alias_slots_.data();
-        view.bases = bases_.data();
-        view.limits = limits_.data();
-        view.offsets = offsets_.data();
-        view.bucket_shifts = bucket_shifts_.data();
-        view.has_full_freq = has_full_freq_;
-        return view;
+  CodingTables(const CodingTables&) = delete;
+  CodingTables& operator=(const CodingTables&) = delete;
+
+  std::int64_t num_tables() const { return static_cast<std::int64_t>(info_.size()); }
+  const TablesOptions& options() const { return options_; }
+
+  std::size_t bytes() const {
+    return info_.size() * sizeof(TableInfo) + cdf_.size() * 6 + buckets_.size() * 8 +
+           aliases_.size() * sizeof(AliasBucket) + alias_slots_.size() * 2 +
+           records64_.size() * sizeof(records64_[0]) + records32_.size() * sizeof(records32_[0]);
+  }
+
+  template <typename State>
+  TablesView view() const {
+    TablesView view{};
+    view.info = info_.data();
+    view.num_tables = static_cast<std::uint32_t>(info_.size());
+    view.freq_precision = options_.freq_precision;
+    view.bypass_coding = options_.bypass_coding;
+    view.cdf = cdf_.data();
+    view.cdf16 = cdf16_.data();
+    view.records = records<State>();
+    view.buckets = buckets_.empty() ? nullptr : buckets_.data();
+    view.aliases = aliases_.empty() ? nullptr : aliases_.data();
+    view.alias_slots = alias_slots_.empty() ? nullptr : alias_slots_.data();
+    view.bases = bases_.data();
+    view.limits = limits_.data();
+    view.offsets = offsets_.data();
+    view.bucket_shifts = bucket_shifts_.data();
+    view.has_full_freq = has_full_freq_;
+    return view;
+  }
+
+  /// freq_precision, K and, table by table, its size, offset and CDF: what decides the bytes of
+  /// a stream, and what the hash in a packed file covers.
+  std::vector<std::int32_t> numbers() const {
+    std::vector<std::int32_t> numbers{options_.freq_precision,
+                                      static_cast<std::int32_t>(info_.size())};
+    for (const TableInfo& info : info_) {
+      numbers.push_back(info.last + 2);
+      numbers.push_back(info.offset);
+      const auto* first = cdf_.data() + info.base;
+      numbers.insert(numbers.end(), first, first + info.last + 2);
     }
+    return numbers;
+  }
 
-    /// freq_precision, K and, table by table, its size, offset and CDF: what decides the bytes of
-    /// a stream, and what the hash in a packed file covers.
-    std::vector<std::int32_t> numbers() const {
-        std::vector<std::int32_t> numbers{options_.freq_precision,
-                                          static_cast<std::int32_t>(info_.size())};
-        for (const TableInfo& info : info_) {
-            numbers.push_back(info.last + 2);
-            numbers.push_back(info.offset);
-            const auto* first = cdf_.data() + info.base;
-            numbers.insert(numbers.end(), first, first + info.last + 2);
-        }
-        return numbers;
+  /// The smallest and the largest symbol value that is coded without an escape.
+  std::int64_t min_symbol() const { return min_symbol_; }
+  std::int64_t max_symbol() const { return max_symbol_; }
+
+ private:
+  void check_options() const {
+    const int precision = options_.freq_precision;
+    if (precision < 1 || precision > kMaxFreqPrecision) {
+      throw std::invalid_argument("freq_precision must be in 1.." +
+                                  std::to_string(kMaxFreqPrecision) + ", got " +
+                                  std::to_string(precision));
     }
-
-    /// The smallest and the largest symbol value that is coded without an escape.
-    std::int64_t min_symbol() const { return min_symbol_; }
-    std::int64_t max_symbol() const { return max_symbol_; }
-
-private:
-    void check_options() const {
-        const int precision = options_.freq_precision;
-        if (precision < 1 || precision > kMaxFreqPrecision) {
-            throw std::invalid_argument("freq_precision must be in 1.." +
-                                        std::to_string(kMaxFreqPrecision) + ", got " +
-                                        std::to_string(precision));
-        }
-        const int inverse = options_.inverse_cdf_precision;
-        if (inverse < TablesOptions::kAuto || inverse > precision) {
-            throw std::invalid_argument("inverse_cdf_precision must be in 1.." +
-                                        std::to_string(precision) +
-                                        " (freq_precision), got " + std::to_string(inverse));
-        }
+    const int inverse = options_.inverse_cdf_precision;
+    if (inverse < TablesOptions::kAuto || inverse > precision) {
+      throw std::invalid_argument("inverse_cdf_precision must be in 1.." +
+                                  std::to_string(precision) + " (freq_precision), got " +
+                                  std::to_string(inverse));
     }
+  }
 
-    void append_table(const std::int32_t* row, std::int64_t size, std::int64_t width,
-                      std::int32_t offset, std::int64_t k) {
-        // `where` goes on inside the brackets: cdfs[k, 0].
-        const auto fail = [k](const char* argument, const std::string& where,
-                              const std::string& what) {
-            throw std::invalid_argument(std::string(argument) + "[" + std::to_string(k) + where +
-                                        "] " + what);
-        };
-        const auto number = [](std::int64_t value) { return std::to_string(value); };
-        const std::int64_t total = std::int64_t{1} << options_.freq_precision;
-        if (size < 2 || size > width) {
-            fail("cdfs_sizes", "",
-                 "must be in 2.." + number(width) + " (the columns of cdfs), got " + number(size));
-        }
-        if (row[0] != 0) fail("cdfs", ", 0", "must be 0, got " + number(row[0]));
-        for (std::int64_t i = 1; i < size; ++i) {
-            if (row[i] <= row[i - 1]) {
-                fail("cdfs", ", " + number(i),
-                     "must be above the entry before it (a symbol's frequency is at least 1), got " +
-                         number(row[i]) + " after " + number(row[i - 1]));
-            }
-        }
-        if (row[size - 1] != total) {
-            fail("cdfs", ", " + number(size - 1),
-                 "must be 2**freq_precision = " + number(total) + ", got " + number(row[size - 1]));
-        }
-        if (offset < -kMaxOffset || offset > kMaxOffset) {
-            fail("offsets", "", "must be within +-2**30, got " + number(offset));
-        }
-        if (cdf_.size() + static_cast<std::size_t>(size) >= (std::size_t{1} << 31)) {
-            fail("cdfs", "", "does not fit: tables hold under 2**31 entries in all");
-        }
-        TableInfo info{};
-        info.base = static_cast<std::uint32_t>(cdf_.size());
-        info.offset = offset;
-        info.last = static_cast<std::uint16_t>(size - 2);
-        for (std::int64_t i = 0; i < size; ++i) {
-            cdf_.push_back(static_cast<std::uint32_t>(row[i]));
-        }
-        has_full_freq_ |= size == 2 && total > 0xffff;
-        const bool first = info_.empty();
-        min_symbol_ = first ? offset : smaller<std::int64_t>(min_symbol_, offset);
-        const std::int64_t highest = offset + info.last;
-        max_symbol_ = first ? highest : larger(max_symbol_, highest);
-        info_.push_back(info);
+  void append_table(const std::int32_t* row, std::int64_t size, std::int64_t width,
+                    std::int32_t offset, std::int64_t k) {
+    // `where` goes on inside the brackets: cdfs[k, 0].
+    const auto fail = [k](const char* argument, const std::string& where, const std::string& what) {
+      throw std::invalid_argument(std::string(argument) + "[" + std::to_string(k) + where + "] " +
+                                  what);
+    };
+    const auto number = [](std::int64_t value) { return std::to_string(value); };
+    const std::int64_t total = std::int64_t{1} << options_.freq_precision;
+    if (size < 2 || size > width) {
+      fail("cdfs_sizes", "",
+           "must be in 2.." + number(width) + " (the columns of cdfs), got " + number(size));
     }
-
-    CdfRow row(const TableInfo& info) const {
-        return {cdf_.data() + info.base, info.last, options_.freq_precision,
-                options_.bypass_coding};
+    if (row[0] != 0) fail("cdfs", ", 0", "must be 0, got " + number(row[0]));
+    for (std::int64_t i = 1; i < size; ++i) {
+      if (row[i] <= row[i - 1]) {
+        fail("cdfs", ", " + number(i),
+             "must be above the entry before it (a symbol's frequency is at least 1), got " +
+                 number(row[i]) + " after " + number(row[i - 1]));
+      }
     }
-
-    void build_buckets() {
-        // A few tables may take more of the caches each than many. For 64 tables at 16 bits 0.02
-        // makes 2.7 times the buckets of 0.045: fewer searches, but more misses, which cost more.
-        const double tolerance = info_.size() <= 4 ? 0.002 : 0.045;
-        for (TableInfo& info : info_) {
-            const CdfRow cdf_row = row(info);
-            const int bits = options_.inverse_cdf_precision == TablesOptions::kAuto
-                                 ? choose_bucket_bits(cdf_row, tolerance)
-                                 : options_.inverse_cdf_precision;
-            if (buckets_.size() + (std::size_t{1} << bits) > kMaxBuckets) {
-                buckets_.clear();  // decoders search the CDF instead
-                buckets_.shrink_to_fit();
-                return;
-            }
-            info.bucket = static_cast<std::uint32_t>(buckets_.size());
-            info.shift = static_cast<std::uint16_t>(options_.freq_precision - bits);
-            append_buckets(cdf_row, bits, buckets_);
-        }
+    if (row[size - 1] != total) {
+      fail("cdfs", ", " + number(size - 1),
+           "must be 2**freq_precision = " + number(total) + ", got " + number(row[size - 1]));
     }
-
-    void build_aliases() {
-        const std::size_t slots = std::size_t{1} << options_.freq_precision;
-        alias_slots_.resize(info_.size() * slots);
-        for (std::size_t k = 0; k < info_.size(); ++k) {
-            TableInfo& info = info_[k];
-            const int bits = alias_bucket_bits(info.last + 1u);
-            info.bucket = static_cast<std::uint32_t>(aliases_.size());
-            info.shift = static_cast<std::uint16_t>(options_.freq_precision - bits);
-            aliases_.resize(aliases_.size() + (std::size_t{1} << bits));
-            build_alias_table(cdf_.data() + info.base, info.last + 1u, options_.freq_precision,
-                              aliases_.data() + info.bucket, alias_slots_.data() + k * slots);
-        }
+    if (offset < -kMaxOffset || offset > kMaxOffset) {
+      fail("offsets", "", "must be within +-2**30, got " + number(offset));
     }
-
-    void build_columns() {
-        const std::size_t padded = (info_.size() + 63) / 64 * 64;
-        bases_.resize(padded);
-        limits_.resize(padded);
-        offsets_.resize(padded);
-        bucket_shifts_.resize(padded);
-        for (std::size_t k = 0; k < info_.size(); ++k) {
-            bases_[k] = info_[k].base;
-            limits_[k] = info_[k].last + (options_.bypass_coding ? 0u : 1u);
-            offsets_[k] = info_[k].offset;
-            bucket_shifts_[k] = info_[k].bucket << 5 | info_[k].shift;
-        }
-        cdf16_.reserve(cdf_.size() + 64);
-        for (const std::uint32_t entry : cdf_) {
-            cdf16_.push_back(static_cast<std::uint16_t>(entry));
-        }
-        cdf16_.resize(cdf_.size() + 64);
+    if (cdf_.size() + static_cast<std::size_t>(size) >= (std::size_t{1} << 31)) {
+      fail("cdfs", "", "does not fit: tables hold under 2**31 entries in all");
     }
-
-    template <typename State>
-    const EncoderRecord<State>* records() const {
-        if (options_.inverse_cdf_precision == TablesOptions::kNone || options_.alias) {
-            return nullptr;
-        }
-        if constexpr (sizeof(State) == 8) {
-            std::call_once(built64_, [this] { build_records(records64_); });
-            return records64_.data();
-        } else {
-            std::call_once(built32_, [this] { build_records(records32_); });
-            return records32_.data();
-        }
+    TableInfo info{};
+    info.base = static_cast<std::uint32_t>(cdf_.size());
+    info.offset = offset;
+    info.last = static_cast<std::uint16_t>(size - 2);
+    for (std::int64_t i = 0; i < size; ++i) {
+      cdf_.push_back(static_cast<std::uint32_t>(row[i]));
     }
+    has_full_freq_ |= size == 2 && total > 0xffff;
+    const bool first = info_.empty();
+    min_symbol_ = first ? offset : smaller<std::int64_t>(min_symbol_, offset);
+    const std::int64_t highest = offset + info.last;
+    max_symbol_ = first ? highest : larger(max_symbol_, highest);
+    info_.push_back(info);
+  }
 
-    template <typename State>
-    void build_records(std::vector<EncoderRecord<State>>& records) const {
-        records.resize(cdf_.size());
-        for (const TableInfo& info : info_) {
-            for (std::uint32_t id = info.base; id <= info.base + info.last; ++id) {
-                records[id] = make_record<State>(cdf_[id], cdf_[id + 1] - cdf_[id],
-                                                 options_.freq_precision);
-            }
-        }
+  CdfRow row(const TableInfo& info) const {
+    return {cdf_.data() + info.base, info.last, options_.freq_precision, options_.bypass_coding};
+  }
+
+  void build_buckets() {
+    // A few tables may take more of the caches each than many. For 64 tables at 16 bits 0.02
+    // makes 2.7 times the buckets of 0.045: fewer searches, but more misses, which cost more.
+    const double tolerance = info_.size() <= 4 ? 0.002 : 0.045;
+    for (TableInfo& info : info_) {
+      const CdfRow cdf_row = row(info);
+      const int bits = options_.inverse_cdf_precision == TablesOptions::kAuto
+                           ? choose_bucket_bits(cdf_row, tolerance)
+                           : options_.inverse_cdf_precision;
+      if (buckets_.size() + (std::size_t{1} << bits) > kMaxBuckets) {
+        buckets_.clear();  // decoders search the CDF instead
+        buckets_.shrink_to_fit();
+        return;
+      }
+      info.bucket = static_cast<std::uint32_t>(buckets_.size());
+      info.shift = static_cast<std::uint16_t>(options_.freq_precision - bits);
+      append_buckets(cdf_row, bits, buckets_);
     }
+  }
 
-    static constexpr std::size_t kMaxBuckets = std::size_t{1} << 26;
+  void build_aliases() {
+    const std::size_t slots = std::size_t{1} << options_.freq_precision;
+    alias_slots_.resize(info_.size() * slots);
+    for (std::size_t k = 0; k < info_.size(); ++k) {
+      TableInfo& info = info_[k];
+      const int bits = alias_bucket_bits(info.last + 1u);
+      info.bucket = static_cast<std::uint32_t>(aliases_.size());
+      info.shift = static_cast<std::uint16_t>(options_.freq_precision - bits);
+      aliases_.resize(aliases_.size() + (std::size_t{1} << bits));
+      build_alias_table(cdf_.data() + info.base, info.last + 1u, options_.freq_precision,
+                        aliases_.data() + info.bucket, alias_slots_.data() + k * slots);
+    }
+  }
 
-    TablesOptions options_;
-    std::vector<TableInfo> info_;
-    std::vector<std::uint32_t> cdf_;
-    std::vector<std::uint16_t> cdf16_;
-    std::vector<Bucket> buckets_;
-    std::vector<AliasBucket> aliases_;
-    std::vector<std::uint16_t> alias_slots_;
-    std::vector<std::uint32_t> bases_;
-    std::vector<std::uint32_t> limits_;
-    std::vector<std::int32_t> offsets_;
-    std::vector<std::uint32_t> bucket_shifts_;
-    bool has_full_freq_ = false;
-    std::int64_t min_symbol_ = 0;
-    std::int64_t max_symbol_ = -1;
-    mutable std::once_flag built64_;
-    mutable std::once_flag built32_;
-    mutable std::vector<EncoderRecord<std::uint64_t>> records64_;
-    mutable std::vector<EncoderRecord<std::uint32_t>> records32_;
+  void build_columns() {
+    const std::size_t padded = (info_.size() + 63) / 64 * 64;
+    bases_.resize(padded);
+    limits_.resize(padded);
+    offsets_.resize(padded);
+    bucket_shifts_.resize(padded);
+    for (std::size_t k = 0; k < info_.size(); ++k) {
+      bases_[k] = info_[k].base;
+      limits_[k] = info_[k].last + (options_.bypass_coding ? 0u : 1u);
+      offsets_[k] = info_[k].offset;
+      bucket_shifts_[k] = info_[k].bucket << 5 | info_[k].shift;
+    }
+    cdf16_.reserve(cdf_.size() + 64);
+    for (const std::uint32_t entry : cdf_) {
+      cdf16_.push_back(static_cast<std::uint16_t>(entry));
+    }
+    cdf16_.resize(cdf_.size() + 64);
+  }
+
+  template <typename State>
+  const EncoderRecord<State>* records() const {
+    if (options_.inverse_cdf_precision == TablesOptions::kNone || options_.alias) {
+      return nullptr;
+    }
+    if constexpr (sizeof(State) == 8) {
+      std::call_once(built64_, [this] { build_records(records64_); });
+      return records64_.data();
+    } else {
+      std::call_once(built32_, [this] { build_records(records32_); });
+      return records32_.data();
+    }
+  }
+
+  template <typename State>
+  void build_records(std::vector<EncoderRecord<State>>& records) const {
+    records.resize(cdf_.size());
+    for (const TableInfo& info : info_) {
+      for (std::uint32_t id = info.base; id <= info.base + info.last; ++id) {
+        records[id] =
+            make_record<State>(cdf_[id], cdf_[id + 1] - cdf_[id], options_.freq_precision);
+      }
+    }
+  }
+
+  static constexpr std::size_t kMaxBuckets = std::size_t{1} << 26;
+
+  TablesOptions options_;
+  std::vector<TableInfo> info_;
+  std::vector<std::uint32_t> cdf_;
+  std::vector<std::uint16_t> cdf16_;
+  std::vector<Bucket> buckets_;
+  std::vector<AliasBucket> aliases_;
+  std::vector<std::uint16_t> alias_slots_;
+  std::vector<std::uint32_t> bases_;
+  std::vector<std::uint32_t> limits_;
+  std::vector<std::int32_t> offsets_;
+  std::vector<std::uint32_t> bucket_shifts_;
+  bool has_full_freq_ = false;
+  std::int64_t min_symbol_ = 0;
+  std::int64_t max_symbol_ = -1;
+  mutable std::once_flag built64_;
+  mutable std::once_flag built32_;
+  mutable std::vector<EncoderRecord<std::uint64_t>> records64_;
+  mutable std::vector<EncoderRecord<std::uint32_t>> records32_;
 };
 
 }  // namespace TORCH_ANS_ISA

@@ -11,21 +11,21 @@ enum class IntType : std::uint8_t { kUint8, kInt8, kUint16, kInt16, kInt32, kInt
 /// `r * row_stride + (i / inner_size) * outer_stride + (i % inner_size) * inner_stride`,
 /// so that an expanded tensor (one index a channel, say) is read as it is.
 struct IntArray {
-    void* data;
-    IntType type;
-    std::int64_t row_stride;
-    std::int64_t outer_stride;
-    std::int64_t inner_stride;
-    std::int64_t inner_size;
+  void* data;
+  IntType type;
+  std::int64_t row_stride;
+  std::int64_t outer_stride;
+  std::int64_t inner_stride;
+  std::int64_t inner_size;
 };
 
 /// One table, as the coder's inner loops see it (16 bytes).
 struct TableInfo {
-    std::uint32_t base;    ///< id of its symbol 0: ids count CDF entries through all tables
-    std::int32_t offset;   ///< symbol value of its symbol 0
-    std::uint32_t bucket;  ///< its first record in `buckets`
-    std::uint16_t last;    ///< its last symbol: the sentinel, where bypass is on
-    std::uint16_t shift;   ///< slot >> shift counts its buckets
+  std::uint32_t base;    ///< id of its symbol 0: ids count CDF entries through all tables
+  std::int32_t offset;   ///< symbol value of its symbol 0
+  std::uint32_t bucket;  ///< its first record in `buckets`
+  std::uint16_t last;    ///< its last symbol: the sentinel, where bypass is on
+  std::uint16_t shift;   ///< slot >> shift counts its buckets
 };
 
 /// A bucket of slots, resolved to up to two symbols A and B = A + 1 in one load:
@@ -38,36 +38,36 @@ using Bucket = std::uint64_t;
 /// Bucket `slot >> shift` of an alias table (Walker, 1974; Vose, 1991): slots below `cut` belong
 /// to the symbol of the bucket's own number, the rest to `other`. `rank = slot - *_shift`.
 struct AliasBucket {
-    std::uint32_t cut;
-    std::uint32_t other;
-    std::int32_t self_shift;
-    std::int32_t other_shift;
+  std::uint32_t cut;
+  std::uint32_t other;
+  std::int32_t self_shift;
+  std::int32_t other_shift;
 };
 
 /// K tables. Table k has `last + 1` symbols and `last + 2` CDF entries from `cdf[base]` on.
 struct TablesView {
-    const TableInfo* info;
-    std::uint32_t num_tables;
-    std::int32_t freq_precision;
-    bool bypass_coding;
-    const std::uint32_t* cdf;
-    /// The CDF modulo 2^16, padded for 64-byte loads past its end.
-    const std::uint16_t* cdf16;
-    /// EncoderRecord<State> by id, or null: then the encoder divides.
-    const void* records;
-    /// Null: the decoder searches the CDF.
-    const Bucket* buckets;
-    /// Alias tables only: `aliases + info.bucket`, `slots + (k << freq_precision)`.
-    const AliasBucket* aliases;
-    const std::uint16_t* alias_slots;
-    /// The columns of `info` apart, padded to a multiple of 64 tables, for vector registers:
-    /// base, last + (bypass ? 0 : 1) = number of symbols coded directly, offset, and
-    /// bucket << 5 | shift.
-    const std::uint32_t* bases;
-    const std::uint32_t* limits;
-    const std::int32_t* offsets;
-    const std::uint32_t* bucket_shifts;
-    bool has_full_freq;  ///< a symbol owns all 2^16 slots: its freq does not fit 16 bits
+  const TableInfo* info;
+  std::uint32_t num_tables;
+  std::int32_t freq_precision;
+  bool bypass_coding;
+  const std::uint32_t* cdf;
+  /// The CDF modulo 2^16, padded for 64-byte loads past its end.
+  const std::uint16_t* cdf16;
+  /// EncoderRecord<State> by id, or null: then the encoder divides.
+  const void* records;
+  /// Null: the decoder searches the CDF.
+  const Bucket* buckets;
+  /// Alias tables only: `aliases + info.bucket`, `slots + (k << freq_precision)`.
+  const AliasBucket* aliases;
+  const std::uint16_t* alias_slots;
+  /// The columns of `info` apart, padded to a multiple of 64 tables, for vector registers:
+  /// base, last + (bypass ? 0 : 1) = number of symbols coded directly, offset, and
+  /// bucket << 5 | shift.
+  const std::uint32_t* bases;
+  const std::uint32_t* limits;
+  const std::int32_t* offsets;
+  const std::uint32_t* bucket_shifts;
+  bool has_full_freq;  ///< a symbol owns all 2^16 slots: its freq does not fit 16 bits
 };
 
 enum class Status : std::int32_t { kOk, kBadIndex, kBadSymbol, kNoSpace, kCorrupt };
