@@ -18,11 +18,17 @@ extra = "torch_ans[$(1)]>=1.0.0.dev0"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format bench bench-full core check-aarch64 sdist clean FORCE
+.PHONY: help install demo test lint format bench bench-full bench-cuda sanitize-cuda core check-aarch64 sdist clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([.a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
 	  || sed -n 's/^\([.a-z0-9-]*\):.*## /  make \1   /p' Makefile
+
+# With nvcc on PATH the CUDA engine is built, here only for the GPUs of this machine or, without
+# any, for one architecture. (A wheel has them all: see cuda/CMakeLists.txt.)
+GPUS := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null \
+          | tr -d '. ' | sort -un | paste -sd ';' -)
+$(VENV)/.stamps/package core: export TORCH_ANS_CUDA_ARCHITECTURES ?= $(or $(GPUS),90)
 
 # --- the environment ---------------------------------------------------------------------------
 # A stamp is written when its step has finished, so an interrupted `make` goes on where it was.
@@ -75,6 +81,9 @@ bench: $(STAMPS)/bench ## compare with the peers from PyPI, the main rows (BENCH
 bench-full: $(STAMPS)/bench ## the same, every row and more turns
 	$(BIN)/python benchmarks/bench_cpu.py --full $(BENCH_ARGS)
 
+bench-cuda: $(STAMPS)/bench ## measure on a GPU, beside torch-ans
+	$(BIN)/python benchmarks/bench_cuda.py $(BENCH_ARGS)
+
 # --- what developers run -----------------------------------------------------------------------
 lint: $(STAMPS)/lint ## ruff, mypy, clang-format, codespell, layers
 	$(BIN)/ruff check $(PY_DIRS)
@@ -119,6 +128,9 @@ wheels: ## manylinux wheels for pyenv's CPythons, checked (WHEEL_PYTHONS chooses
 
 test-wheels: ## test each of them in a clean environment (WHEEL_ARGS="--torch 1.13.1")
 	$(PYTHON) scripts/test_wheels.py $(WHEEL_ARGS)
+
+sanitize-cuda: $(STAMPS)/test ## run the GPU tests under compute-sanitizer
+	scripts/sanitize_cuda.sh $(BIN)/python $(TEST_ARGS)
 
 sdist: $(STAMPS)/venv ## write dist/torch_ans-*.tar.gz
 	@$(BIN)/python -c 'import build.__main__' 2>/dev/null || $(INSTALL) build

@@ -1,0 +1,278 @@
+"""The CUDA engine on a real GPU: the CPU's bytes, in every variant.
+
+Skipped without a GPU, unless TORCH_ANS_REQUIRE_CUDA=1 promises one: then these tests fail.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Iterator, Tuple
+
+import numpy as np
+import pytest
+import torch
+
+import torch_ans
+from helpers import (
+    VARIANT_IDS,
+    VARIANTS,
+    Tables,
+    encode,
+    init_op,
+    invcdf_pop_op,
+    make_symbols,
+    make_tables,
+    max_precision,
+    pop_op,
+    push_op,
+    stream_rows,
+)
+from torch_ans import CorruptStreamError, TorchANSInterface, _native
+
+pytestmark = pytest.mark.cuda
+GPU = torch.device("cuda", 0)
+
+
+@pytest.fixture(autouse=True)
+def gpu() -> None:
+    problem = _native.cuda_problem()
+    if not problem and not torch.cuda.is_available():
+        problem = "torch has no CUDA here"
+    if problem and os.environ.get("TORCH_ANS_REQUIRE_CUDA") == "1":
+        pytest.fail(problem)
+    if problem:
+        pytest.skip(problem)
+
+
+@pytest.fixture
+def no_waiting() -> Iterator[None]:
+    """Any synchronisation by torch is an error."""
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+
+
+def on_gpu(tables: Tables) -> Tuple[torch.Tensor, ...]:
+    return (tables.cdfs.to(GPU), tables.sizes.to(GPU), tables.offsets.to(GPU), *tables.args[3:])
+
+
+def host_rows(stream: torch.Tensor) -> list:
+    return stream_rows(stream.cpu())
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 0), (5, 37), (70, 333), (2, 5000)], ids=str)
+@pytest.mark.parametrize("alias", [False, True], ids=["plain", "alias"])
+@pytest.mark.parametrize("family,lanes", VARIANTS, ids=VARIANT_IDS)
+def test_the_cpus_bytes(family: str, lanes: int, alias: bool, shape: Tuple[int, int]) -> None:
+    for precision, bypass in ((max_precision(family), True), (11, False)):
+        tables = make_tables(precision, [40, 7, 300], precision, bypass)
+        symbols, indexes = make_symbols(lanes, shape, tables)
+        expected = encode(family, lanes, tables, symbols, indexes, alias)
+        args = on_gpu(tables)
+        stream = init_op(family)(shape[0], lanes, device=GPU)
+        push_op(family, lanes, alias)(stream, symbols.to(GPU), indexes.to(GPU), *args, check=True)
+        assert host_rows(stream) == stream_rows(expected)
+        assert torch_ans.rans_stream_to_byte_strings(stream) == stream_rows(expected)
+        decoded = pop_op(family, lanes, alias)(stream, indexes.to(GPU), *args, check=True)
+        assert decoded.device == GPU and torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
+        assert host_rows(stream) == stream_rows(init_op(family)(shape[0], lanes))
+        again = expected.to(GPU)  # from the CPU's encoder to the GPU's decoder
+        decoded = pop_op(family, lanes, alias)(again, indexes.to(GPU), *args, check=True)
+        assert torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
+
+
+@pytest.mark.parametrize("q", [0, 1, 5, "auto"])
+@pytest.mark.parametrize("family,lanes", VARIANTS, ids=VARIANT_IDS)
+def test_every_lookup(family: str, lanes: int, q: object) -> None:
+    tables = make_tables(7, [1000, 2, 60], 12)
+    symbols, indexes = make_symbols(1, (9, 1000), tables)
+    stream = encode(family, lanes, tables, symbols, indexes).to(GPU)
+    more = {"inverse_cdf_precision": q, "check": True}
+    decoded = invcdf_pop_op(family, lanes)(stream, indexes.to(GPU), *tables.args, **more)
+    assert torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
+
+
+@pytest.mark.parametrize("lanes", [1, 8, 32])
+@pytest.mark.parametrize("rows", [1, 31, 5000])
+def test_many_rows_and_one_table(rows: int, lanes: int) -> None:
+    """Enough of them that tables are copied to shared memory."""
+    tables = make_tables(3, [200], 12)
+    symbols, indexes = make_symbols(3, (rows, 640), tables)
+    expected = encode("rans32_16", lanes, tables, symbols, indexes)
+    narrow = symbols.to(GPU)
+    stream = init_op("rans32_16")(rows, lanes, device=GPU)
+    push_op("rans32_16", lanes)(stream, narrow, None, *tables.args, check=True)
+    assert host_rows(stream) == stream_rows(expected)
+    out = torch.empty_like(narrow)
+    pop_op("rans32_16", lanes)(stream, None, *tables.args, out=out, check=True)
+    assert torch.equal(out, narrow)
+
+
+@pytest.mark.parametrize("dtype", list(_native.INTEGER_NAMES), ids=str)
+@pytest.mark.parametrize("lanes", [1, 4, 32])
+def test_dtypes_and_strides(dtype: torch.dtype, lanes: int) -> None:
+    tables = make_tables(5, [60, 90, 20], 12, True)
+    rng = np.random.default_rng(0)
+    symbols = torch.from_numpy(rng.integers(0, 100, (4, 210))).to(dtype)
+    index = torch.tensor([0, 2, 1, 1, 0, 2, 0]).to(dtype)  # one of each 30 columns
+    indexes = index.repeat_interleave(30).expand(4, 210)
+    expected = encode("rans64", lanes, tables, symbols.to(torch.int64), indexes.to(torch.int32))
+    strided = torch.zeros(4, 420, dtype=dtype, device=GPU)[:, ::2]
+    strided.copy_(symbols)
+    expanded = index.to(GPU)[None, :, None].expand(4, 7, 30)
+    stream = init_op("rans64")(4, lanes, device=GPU)
+    push = push_op("rans64", lanes)
+    push(stream, strided, indexes.to(GPU), *tables.args, check=True)
+    assert host_rows(stream) == stream_rows(expected)
+    interface = TorchANSInterface("rans64", num_interleaves=lanes, freq_precision=12)
+    interface.set_cdfs(*tables.args[:3])
+    shaped = strided.reshape(4, 7, 30)
+    data = interface.encode_with_indexes(shaped, expanded)
+    assert data == interface.encode_with_indexes(shaped.cpu(), expanded.cpu())
+    out = torch.zeros(4, 420, dtype=dtype, device=GPU)[:, ::2]
+    pop_op("rans64", lanes)(stream, indexes.to(GPU), *tables.args, out=out, check=True)
+    assert torch.equal(out, strided)
+
+
+@pytest.mark.parametrize("rows", [None, 1, 7])
+@pytest.mark.parametrize("impl", ["rans64", "rans32_i4", "rans32_16_i32", "rans64_i8_alias"])
+def test_the_interface_end_to_end(impl: str, rows: object) -> None:
+    coder = TorchANSInterface(impl, device="cuda", num_parallel_states=rows, freq_precision=14)
+    freqs = torch.rand(5, 100, generator=torch.Generator().manual_seed(0)) + 0.01
+    coder.init_params(freqs.to(GPU), torch.tensor([100, 3, 50, 99, 2]), torch.arange(5) - 20)
+    symbols = torch.randint(-40, 90, (3, 11, 29), generator=torch.Generator().manual_seed(1))
+    indexes = torch.randint(0, 5, symbols.shape, generator=torch.Generator().manual_seed(2))
+    data = coder.encode_with_indexes(symbols.to(GPU), indexes.to(GPU))
+    assert data == coder.encode_with_indexes(symbols, indexes)
+    decoded = coder.decode_with_indexes(data, indexes.to(GPU))
+    assert decoded.device == GPU and torch.equal(decoded.cpu().long(), symbols)
+    with pytest.raises(CorruptStreamError):
+        coder.decode_with_indexes(data[:-4], indexes.to(GPU))
+    with pytest.raises(ValueError, match="device"):
+        coder.encode_with_indexes(symbols.to(GPU), indexes)
+
+
+def test_nothing_waits(no_waiting: None) -> None:
+    tables = make_tables(5, [60, 90, 20], 12)
+    symbols, indexes = make_symbols(1, (64, 1000), tables)
+    symbols, indexes = symbols.to(GPU), indexes.to(GPU)
+    stream = torch_ans.rans32_16_init_stream(64, 32, 4000, device=GPU)
+    torch_ans.rans32_16_i32_push(stream, symbols, indexes, *tables.args)
+    torch_ans.rans32_16_i32_pop(stream, indexes, *tables.args)  # the tables are there now
+    torch.cuda.set_sync_debug_mode("error")
+    for _ in range(3):
+        torch_ans.rans32_16_i32_push(stream, symbols, indexes, *tables.args)
+    for _ in range(3):
+        decoded = torch_ans.rans32_16_i32_pop(stream, indexes, *tables.args)
+    torch.cuda.set_sync_debug_mode("default")
+    torch_ans.rans_check_stream(stream)
+    assert torch.equal(decoded, symbols.to(decoded.dtype))
+
+
+def test_other_streams() -> None:
+    tables = make_tables(5, [60, 90, 20], 12)
+    symbols, indexes = make_symbols(1, (64, 5000), tables)
+    expected = stream_rows(encode("rans64", 4, tables, symbols, indexes))
+    streams = [torch.cuda.Stream() for _ in range(3)]
+    made = []
+    for side in streams:
+        with torch.cuda.stream(side):
+            stream = torch_ans.rans64_init_stream(64, 4, device=GPU)
+            torch_ans.rans64_i4_push(stream, symbols.to(GPU), indexes.to(GPU), *tables.args)
+            made.append(stream)
+    torch.cuda.synchronize()
+    assert all(host_rows(stream) == expected for stream in made)
+
+
+def test_a_captured_graph() -> None:
+    tables = make_tables(5, [60, 90, 20], 12)
+    symbols, indexes = make_symbols(1, (16, 400), tables)
+    symbols, indexes = symbols.to(GPU), indexes.to(GPU)
+    fresh = torch_ans.rans64_init_stream(16, 2, 2000, device=GPU)
+    stream = torch_ans.rans64_init_stream(16, 2, 2000, device=GPU)
+    out = torch.zeros_like(symbols)
+
+    def work() -> None:
+        stream.copy_(fresh)
+        torch_ans.rans64_i2_push(stream, symbols, indexes, *tables.args)
+        torch_ans.rans64_i2_pop(stream, indexes, *tables.args, out=out)
+
+    work()
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    for seed in range(3):
+        other, _ = make_symbols(seed, (16, 400), tables)
+        symbols.copy_(other.clamp(-5, 5))
+        out.zero_()
+        graph.replay()
+        torch_ans.rans_check_stream(stream)
+        assert torch.equal(out, symbols)
+
+
+def test_what_goes_wrong_is_told_later() -> None:
+    tables = make_tables(5, [60, 90, 20], 12)
+    symbols, indexes = make_symbols(1, (8, 300), tables)
+    stream = torch_ans.rans64_init_stream(8, device=GPU)
+    torch_ans.rans64_push(stream, symbols.to(GPU), indexes.to(GPU), *tables.args, check=True)
+    before = host_rows(stream)
+    wrong = indexes.clone()
+    wrong[3, 7] = 9
+    torch_ans.rans64_push(stream, symbols.to(GPU), wrong.to(GPU), *tables.args)
+    torch_ans.rans64_push(stream, symbols.to(GPU), indexes.to(GPU), *tables.args)
+    with pytest.raises(IndexError, match="symbol 7 of row 3"):
+        torch_ans.rans_check_stream(stream)
+    assert host_rows(stream) == before
+    with pytest.raises(IndexError, match=r"indexes\[3, 7\] is 9"):
+        torch_ans.rans64_pop(stream, wrong.to(GPU), *tables.args, check=True)
+    stream[5, 1:3] = 0
+    with pytest.raises(CorruptStreamError) as caught:
+        torch_ans.rans64_pop(stream, indexes.to(GPU), *tables.args, check=True)
+    assert caught.value.rows == [5]
+
+
+@pytest.mark.parametrize("lanes", [1, 4, 32])
+def test_hostile_streams(lanes: int) -> None:
+    """The rows that the CPU blames, whatever the bytes."""
+    tables = make_tables(5, [60, 90, 20], 12)
+    symbols, indexes = make_symbols(1, (50, 200), tables)
+    good = encode("rans32_16", lanes, tables, symbols, indexes)
+    rng = np.random.default_rng(lanes)
+    for _ in range(10):
+        bad = good.clone()
+        bytes_of = bad.numpy().view(np.uint8)
+        for row in range(0, 50, 3):
+            at = rng.integers(0, bytes_of.shape[1], 9)
+            bytes_of[row, at] = rng.integers(0, 256, 9)
+        broken = []
+        for where in ("cpu", GPU):
+            try:
+                pop = pop_op("rans32_16", lanes)
+                pop(bad.to(where, copy=True), indexes.to(where), *tables.args, check=True)
+                broken.append([])
+            except CorruptStreamError as error:
+                broken.append(error.rows)
+        assert broken[0] == broken[1]
+
+
+def test_quantising() -> None:
+    generator = torch.Generator().manual_seed(4)
+    for length in (1, 31, 257, 5000):
+        for skew in (1, 5, 30):
+            pmf = torch.rand(20, length, generator=generator) ** skew
+            expected = torch_ans.rans_pmf_to_quantized_cdf(pmf, 14)
+            assert torch.equal(torch_ans.rans_pmf_to_quantized_cdf(pmf.to(GPU), 14).cpu(), expected)
+    with pytest.raises(ValueError, match="row 1 of pmf holds a negative value"):
+        torch_ans.rans_pmf_to_quantized_cdf(torch.tensor([[1.0], [-1.0]], device=GPU))
+
+
+def test_another_gpu() -> None:
+    if torch.cuda.device_count() < 2:
+        pytest.skip("one GPU")
+    tables = make_tables(5, [60, 90, 20], 12)
+    symbols, indexes = make_symbols(1, (8, 300), tables)
+    other = torch.device("cuda", 1)
+    stream = torch_ans.rans64_init_stream(8, device=other)
+    torch_ans.rans64_push(stream, symbols.to(other), indexes.to(other), *tables.args, check=True)
+    assert host_rows(stream) == stream_rows(encode("rans64", 1, tables, symbols, indexes))
+    assert torch.cuda.current_device() == 0
