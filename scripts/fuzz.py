@@ -105,7 +105,7 @@ def run(job: Job, folder: Path, seconds: float) -> Tuple[Job, int, int, str]:
         str(folder / "fuzz" / f"fuzz_{job.harness}"),
         f"-max_total_time={max(1, round(seconds))}",
         f"-max_len={HARNESSES[job.harness]}",
-        "-timeout=20",
+        "-timeout=200",  # a busy machine may stand still for a while
         "-rss_limit_mb=4096",
         "-print_final_stats=1",
         "-reload=0",
