@@ -1,0 +1,339 @@
+"""Measures coding on an NVIDIA GPU, beside torch-ans 0.4.0 in the same run.
+
+    make bench-cuda
+    python benchmarks/bench_cuda.py --peer-python PYTHON   # one with torch-ans for CUDA
+
+Workloads are those of workloads.py, repeated until they fill the device. Every contender lives in a
+process of its own and they take turns; each first codes the workload there and back, verified.
+`push` and `pop` are kernel time by CUDA events, with streams that have their room; `to bytes` and
+`from bytes` are the interface's calls by the wall clock, from tensors on the device to bytes.
+GB/s of symbols count what is read or written per symbol as uint8 or int32; the fraction is of the
+bandwidth of a copy on the same device. Results go to results/cuda-NAME.json and .md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Sequence
+
+import numpy as np
+import torch
+
+HERE = Path(__file__).resolve().parent
+PEER = "torch-ans==0.4.0"
+DIRECTIONS = ("push", "pop", "to bytes", "from bytes")
+
+# Workload, dtype of the symbols, variant, rows. The peer codes on CUDA what it has.
+CASES = [
+    *(("W1", "int32", "rans32_16_i32", rows) for rows in (256, 2048, 8192)),
+    *(("W2", "int32", "rans32_16_i32", rows) for rows in (256, 2048, 8192)),
+    *(("W4 hi", "uint8", "rans32_16_i32", rows) for rows in (2048, 8192)),
+    ("W4 lo", "uint8", "rans32_16_i32", 8192),
+    *(("W2", "int32", variant, 8192) for variant in ("rans32_i32", "rans64_i32", "rans32_16_i4")),
+    ("W2", "int32", "rans64", 16384),
+    ("W1", "int32", "rans64", 16384),
+]
+
+
+# --- the process that codes -----------------------------------------------------------------------
+
+
+class Case:
+    """A workload on the device, and what one turn of each direction does."""
+
+    def __init__(self, path: str, variant: str, rows: int, dtype: str) -> None:
+        import torch_ans
+
+        arrays = np.load(path)
+        self.device = torch.device("cuda")
+        self.variant, self.rows = variant, rows
+        self.precision = 15 if variant.startswith("rans32_16") else 16
+        family, _, lanes = variant.partition("_i")
+        self.lanes = int(lanes or 1)
+        self.bypass = bool(arrays["bypass"])
+        self.tables = [
+            torch.from_numpy(arrays[name]).to(self.device)
+            for name in (f"cdfs{self.precision}", "cdfs_sizes", "offsets")
+        ]
+        symbols = torch.from_numpy(arrays["symbols"]).to(self.device, getattr(torch, dtype))
+        indexes = torch.from_numpy(arrays["indexes"]).to(self.device)
+        length = symbols.numel() // rows
+        self.symbols = symbols[: rows * length].reshape(rows, length).contiguous()
+        self.indexes = indexes[: rows * length].reshape(rows, length).contiguous()
+        self.one_table = len(arrays["cdfs_sizes"]) == 1
+        self.is_ours = hasattr(torch_ans, "rans_check_stream")
+        if not self.is_ours:  # torch-ans takes int32 and wants an index per symbol
+            self.symbols = self.symbols.to(torch.int32)
+        self._push = getattr(torch_ans, f"{variant}_push")
+        self._pop = getattr(torch_ans, f"{variant}_pop")
+        make = getattr(torch_ans, f"{family}_init_stream")
+        self.fresh = make(rows, self.lanes, 3 * length + 1024).to(self.device)
+        self.header = make(1, self.lanes).shape[1]
+        self.stream = self.fresh.clone()
+        self.push()
+        self.full = self.stream.clone()
+        self.out = self.pop()
+        torch.cuda.synchronize()
+        if not torch.equal(self.out.to(self.symbols.dtype), self.symbols):
+            raise AssertionError(f"{variant} does not give the symbols back")
+        self.bits = 8 * float(self.full[:, 0].sum()) / self.symbols.numel()
+        self._prepare_bytes(torch_ans)
+
+    def _arguments(self) -> List[Any]:
+        return [*self.tables, self.precision, self.bypass, 4]
+
+    def push(self) -> None:
+        indexes = None if self.is_ours and self.one_table else self.indexes
+        self._push(self.stream, self.symbols, indexes, *self._arguments())
+
+    def pop(self) -> torch.Tensor:
+        if self.is_ours:
+            indexes = None if self.one_table else self.indexes
+            out = torch.empty_like(self.symbols)
+            result: torch.Tensor = self._pop(self.stream, indexes, *self._arguments(), out=out)
+            return result
+        result = self._pop(self.stream, self.indexes, *self._arguments())
+        return result
+
+    def _prepare_bytes(self, torch_ans: Any) -> None:
+        self.coder = torch_ans.TorchANSInterface(
+            self.variant.partition("_i")[0] if not self.is_ours else self.variant,
+            freq_precision=self.precision,
+            num_interleaves=self.lanes,
+            num_parallel_states=self.rows,
+            bypass_coding=self.bypass,
+            device="cuda",
+        )
+        self.data: Optional[bytes] = None
+        if self.is_ours:
+            self.coder.set_cdfs(*self.tables)
+            self.to_bytes()
+            self.from_bytes()
+
+    def to_bytes(self) -> None:
+        self.data = self.coder.encode_with_indexes(self.symbols, self.indexes)
+
+    def from_bytes(self) -> None:
+        self.coder.decode_with_indexes(self.data, self.indexes)
+
+    def seconds(self, direction: str) -> float:
+        """One turn; negative where this contender has no such direction."""
+        if direction in ("push", "pop"):
+            source = self.fresh if direction == "push" else self.full
+            self.stream[:, : self.header].copy_(source[:, : self.header])
+            return event_seconds(self.push if direction == "push" else self.pop)
+        if self.data is None:
+            return -1.0
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        (self.to_bytes if direction == "to bytes" else self.from_bytes)()
+        torch.cuda.synchronize()
+        return time.perf_counter() - start
+
+
+def event_seconds(body: Callable[[], object]) -> float:
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start.record()
+    body()
+    end.record()
+    end.synchronize()
+    return float(start.elapsed_time(end)) / 1e3
+
+
+def copy_bandwidth() -> float:
+    """Bytes read and written per second by a large copy on the device."""
+    source = torch.randint(0, 255, (1 << 30,), dtype=torch.uint8, device="cuda")
+    target = torch.empty_like(source)
+    times = [event_seconds(lambda: target.copy_(source)) for _ in range(12)]
+    return 2 * source.numel() / statistics.median(times[2:])
+
+
+def serve() -> None:
+    """Answers a line of JSON with a line of JSON."""
+    case: Optional[Case] = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "prepare" in request:
+                case = None
+                torch.cuda.empty_cache()
+                case = Case(*request["prepare"])
+                reply: Dict[str, Any] = {"bits": case.bits, "symbols": case.symbols.numel()}
+            elif "bandwidth" in request:
+                reply = {"bandwidth": copy_bandwidth()}
+            else:
+                reply = {"seconds": case.seconds(request["run"]) if case else -1.0}
+        except Exception as error:
+            reply = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), flush=True)
+
+
+# --- the process that measures --------------------------------------------------------------------
+
+
+class Contender:
+    """A coder in a process of its own."""
+
+    def __init__(self, python: str) -> None:
+        self._process = subprocess.Popen(
+            [python, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, **request: Any) -> Dict[str, Any]:
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the contender has no pipes")
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        reply: Dict[str, Any] = json.loads(line) if line else {"error": "the process has ended"}
+        return reply
+
+    def close(self) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+
+
+def build_peer(cache: Path) -> Optional[str]:
+    """A Python with torch-ans for CUDA, built from its sdist; None where that fails."""
+    folder = cache / "torch-ans-cuda"
+    python = folder / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", folder], check=True)
+    environment = {**os.environ, "WITH_CUDA": "1", "FORCE_CUDA": "1"}
+    options = ["--no-deps", "--no-build-isolation", "--no-binary", "torch-ans", PEER]
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "-q", *options], env=environment, check=False
+    )
+    return str(python) if done.returncode == 0 else None
+
+
+def save_workloads(folder: Path, symbols: int) -> Dict[str, str]:
+    """The workloads as files, repeated to about this many symbols."""
+    from workloads import gaussian, geometric_bytes, uniform
+
+    paths: Dict[str, str] = {}
+    for name, workload in (
+        ("W1", uniform()),
+        ("W2", gaussian()),
+        ("W4 hi", geometric_bytes(4.506, "hi")),
+        ("W4 lo", geometric_bytes(1.003, "lo")),
+    ):
+        arrays = dict(workload.arrays)
+        size = workload.size
+        times = max(1, symbols // size)
+        arrays["symbols"] = np.tile(arrays["symbols"].reshape(-1), times)
+        indexes = arrays.get("indexes", np.zeros(size, np.int32))
+        arrays["indexes"] = np.tile(indexes.reshape(-1), times)
+        paths[name] = str(folder / (name.replace(" ", "") + ".npz"))
+        np.savez(paths[name], bypass=np.array(workload.bypass), **arrays)
+    return paths
+
+
+def measure(
+    case: Sequence[Any], path: str, contenders: Dict[str, Contender], turns: int
+) -> Dict[str, Any]:
+    name, dtype, variant, rows = case
+    result: Dict[str, Any] = {"workload": name, "dtype": dtype, "variant": variant, "rows": rows}
+    ready: Dict[str, Contender] = {}
+    for who, contender in contenders.items():
+        reply = contender.ask(prepare=[path, variant, rows, dtype])
+        result[who] = {**reply, **{direction: [] for direction in DIRECTIONS}}
+        if "error" not in reply:
+            ready[who] = contender
+    for turn in range(turns + 2):
+        for direction in DIRECTIONS:
+            for who, contender in ready.items():
+                seconds = contender.ask(run=direction).get("seconds", -1.0)
+                if turn >= 2 and seconds > 0:
+                    result[who][direction].append(seconds)
+    return result
+
+
+def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
+    lines = [
+        f"Copy bandwidth {bandwidth / 1e9:.0f} GB/s (read and written). Medians of the turns.",
+        "",
+        "| workload | variant | rows | direction | Gsym/s | GB/s symbols | GB/s payload | of copy "
+        "| times torch-ans |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        ours = result["ours"]
+        if "error" in ours:
+            lines.append(f"| {result['workload']} | {result['variant']} | error: {ours['error']} |")
+            continue
+        width = 1 if result["dtype"] == "uint8" else 4
+        index = 0 if result["workload"] != "W2" else 4
+        for direction in DIRECTIONS:
+            seconds = statistics.median(ours[direction])
+            speed = ours["symbols"] / seconds
+            moved = speed * (width + index + ours["bits"] / 8)
+            theirs = result.get("torch-ans", {}).get(direction) or []
+            times = f"{statistics.median(theirs) / seconds:.1f}" if theirs else "-"
+            lines.append(
+                f"| {result['workload']} {result['dtype']} | {result['variant']} "
+                f"| {result['rows']} "
+                f"| {direction} | {speed / 1e9:.2f} | {speed * width / 1e9:.0f} "
+                f"| {speed * ours['bits'] / 8e9:.1f} | {moved / bandwidth:.2f} | {times} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--symbols", type=int, default=1 << 28, help="symbols of a workload")
+    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--peer-python", help="a Python that has torch-ans for CUDA; or 'none'")
+    parser.add_argument("--cache", type=Path, default=HERE / ".peers")
+    options = parser.parse_args()
+    if options.serve:
+        serve()
+        return 0
+    if not torch.cuda.is_available():
+        print(
+            "bench-cuda: no NVIDIA GPU here (torch.cuda.is_available() is False); nothing measured"
+        )
+        return 0
+    from torch_ans import _native
+
+    if _native.cuda_problem():
+        print(f"bench-cuda: {_native.cuda_problem()}")
+        return 1
+    contenders = {"ours": Contender(sys.executable)}
+    peer = options.peer_python or build_peer(options.cache)
+    if peer and peer != "none":
+        contenders["torch-ans"] = Contender(peer)
+    else:
+        print("bench-cuda: torch-ans could not be built for CUDA here; it is left out")
+    name = torch.cuda.get_device_name().replace(" ", "-")
+    bandwidth = contenders["ours"].ask(bandwidth=True)["bandwidth"]
+    results: List[Dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        paths = save_workloads(Path(folder), options.symbols)
+        for case in CASES:
+            if options.only in " ".join(map(str, case)):
+                results.append(measure(case, paths[case[0]], contenders, options.turns))
+    for contender in contenders.values():
+        contender.close()
+    text = table(results, bandwidth)
+    print(text)
+    record = {"device": name, "torch": torch.__version__, "bandwidth": bandwidth, "cases": results}
+    target = HERE / "results" / f"cuda-{name}"
+    target.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    target.with_suffix(".md").write_text(f"# {name}\n\n{text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
