@@ -18,7 +18,6 @@ What the two sides must agree on is integer arithmetic only.
 from __future__ import annotations
 
 import argparse
-import io
 import struct
 import subprocess
 import sys
@@ -27,8 +26,8 @@ import zlib
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-import matplotlib.pyplot as plt
 import numpy as np
+import photo_report
 import skimage.data
 import torch
 from PIL import Image
@@ -214,30 +213,6 @@ def read_pixels(path: Optional[Path]) -> Array:
     return np.asarray(Image.open(path).convert("RGB")) if path else skimage.data.coffee()
 
 
-def draw(path: Path, pixels: Array, told: Dict[str, Any], title: str) -> None:
-    contexts, (height, width, _) = told["contexts"], pixels.shape
-    figure, axes = plt.subplots(2, 2, figsize=(13, 9.2), constrained_layout=True)
-    axes[0, 0].imshow(pixels)
-    residuals, tables = (told[k].reshape(3, height, width)[0] for k in ("residuals", "contexts"))
-    shown = axes[0, 1].imshow(residuals, cmap="RdBu_r", vmin=-24, vmax=24)
-    figure.colorbar(shown, ax=axes[0, 1], shrink=0.85)
-    figure.colorbar(axes[1, 0].imshow(tables), ax=axes[1, 0], shrink=0.85)
-    number = np.bincount(contexts, minlength=3 * LEVELS)
-    means = np.bincount(contexts, told["bits"], 3 * LEVELS) / np.maximum(number, 1)
-    for plane, (name, colour) in enumerate({"G": "g", "R - G": "r", "B - G": "b"}.items()):
-        label = f"{name}: {told['bits'].reshape(3, -1)[plane].mean():.2f} on average"
-        place, rows = np.arange(LEVELS) + 0.28 * (plane - 1), slice(plane * LEVELS, None)
-        axes[1, 1].bar(place, means[rows][:LEVELS], 0.28, color=colour, alpha=0.7, label=label)
-    axes[1, 1].set(xlabel="table", xticks=range(LEVELS))
-    axes[1, 1].legend()
-    titles = ("photo", "residual of green", "table of each green sample", "bits in each context")
-    for axis, name in zip(axes.flat, titles):
-        axis.set_title(name)
-        axis.axis(axis is axes[1, 1])
-    figure.suptitle(title)
-    figure.savefig(path, dpi=110)
-
-
 def demo(image: Optional[Path], output: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     packed, copy, picture = (output / name for name in ("photo.tap", "copy.png", "picture.png"))
@@ -248,28 +223,9 @@ def demo(image: Optional[Path], output: Path) -> None:
     subprocess.run([sys.executable, __file__, "--decode", str(packed), str(copy)], check=True)
     if not np.array_equal(read_pixels(copy), pixels):
         raise SystemExit("the decoded picture differs")
-
-    number, contexts = pixels.size, told["contexts"]
-    sizes = {"torch_ans": len(file)}
-    for kind in ("PNG", "WebP"):  # each ignores the other's options
-        buffer = io.BytesIO()
-        best = {"optimize": True, "lossless": True, "quality": 100, "method": 6}
-        Image.fromarray(pixels).save(buffer, kind, **best)
-        sizes[kind] = len(buffer.getvalue())
-    pairs, seen = np.unique(contexts * 2048 + told["residuals"] + 1024, return_counts=True)
-    entropy = -(seen * np.log2(seen / np.bincount(contexts)[pairs // 2048])).sum() / number
-    print(f"\n{pixels.shape[1]} x {pixels.shape[0]} pixels, decoded in a new process: identical\n")
-    for kind, size in sizes.items():
-        print(f"{kind + ', lossless':30}{8 * size / number:7.3f} bits per sub-pixel {size:9} bytes")
-    print(f"{'entropy, given the contexts':30}{entropy:7.3f}")
-    print(f"{'cross-entropy of the tables':30}{told['bits'].mean():7.3f}")
-    print(f"{'the model in the file':30}{8 * told['model_bytes'] / number:7.3f}")
-    coder_speed = number / told["seconds"] / 1e6
-    print(
-        f"\nencode {number / seconds / 1e6:.2f} M sub-pixels/s, the coder alone {coder_speed:.0f}"
-    )
-    compared = ", ".join(f"{kind} {8 * size / number:.3f}" for kind, size in sizes.items())
-    draw(picture, pixels, told, f"bits per sub-pixel, lossless: {compared}")
+    photo_report.show(picture, pixels, len(file), told, LEVELS)
+    speed, coder_speed = pixels.size / seconds / 1e6, pixels.size / told["seconds"] / 1e6
+    print(f"\nencode {speed:.2f} M sub-pixels/s, the coder alone {coder_speed:.0f}")
     print(f"written: {packed}, {copy}, {picture}")
 
 
