@@ -62,8 +62,8 @@ TORCH_ANS_DEVICE void load_elements(const Elements& elements, std::int64_t row, 
 }
 
 /// One element at full width.
-TORCH_ANS_DEVICE std::int64_t load_element(const Elements& elements, std::int64_t row,
-                                           std::uint32_t i) {
+TORCH_ANS_DEVICE_COLD inline std::int64_t load_element(const Elements& elements, std::int64_t row,
+                                                       std::uint32_t i) {
   std::int64_t value = 0;
   gpu::with_type(elements.type, [&](auto sample) {
     using T = decltype(sample);
@@ -91,8 +91,8 @@ TORCH_ANS_DEVICE void store_elements(const Elements& elements, std::int64_t row,
   });
 }
 
-TORCH_ANS_DEVICE void store_element(const Elements& elements, std::int64_t row, std::uint32_t i,
-                                    std::int64_t value) {
+TORCH_ANS_DEVICE_COLD inline void store_element(const Elements& elements, std::int64_t row,
+                                                std::uint32_t i, std::int64_t value) {
   gpu::with_type(elements.type, [&](auto sample) {
     using T = decltype(sample);
     static_cast<T*>(elements.data)[row * elements.row_stride + offset_in_row(elements, i)] =

@@ -5,6 +5,8 @@
 #include <cstdint>
 
 #define TORCH_ANS_DEVICE __device__ __forceinline__
+/// What is rare: one copy of it keeps the kernels small.
+#define TORCH_ANS_DEVICE_COLD __device__ __noinline__
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {

@@ -7,6 +7,7 @@
 #include "twin.h"
 
 #define TORCH_ANS_DEVICE inline
+#define TORCH_ANS_DEVICE_COLD
 #define TWIN_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 namespace torch_ans {
