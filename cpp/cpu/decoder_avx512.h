@@ -43,10 +43,9 @@ TORCH_ANS_FN Matches find_16(const TablesView& tables, Vec slots, Vec bucket_shi
 /// Answers the unresolved slots one by one. `index(e)` is the table of element e. Returns whether
 /// one of them is a sentinel.
 template <typename Index>
-__attribute__((noinline)) bool resolve(const TablesView& tables, const Index& index,
-                                       std::uint32_t unresolved, const std::uint32_t* slots,
-                                       std::uint32_t* symbol, std::uint32_t* freq,
-                                       std::uint32_t* rank) {
+TORCH_ANS_NOINLINE bool resolve(const TablesView& tables, const Index& index,
+                                std::uint32_t unresolved, const std::uint32_t* slots,
+                                std::uint32_t* symbol, std::uint32_t* freq, std::uint32_t* rank) {
   bool sentinel = false;
   for (; unresolved != 0; unresolved &= unresolved - 1) {
     const int e = static_cast<int>(_tzcnt_u32(unresolved));
@@ -348,7 +347,7 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     const Vec slots = w.x[v].slots(tables.freq_precision);
     Matches matches = find_16(tables, slots, bucket_shifts);
     bool sentinel = false;
-    if (__builtin_expect(matches.unresolved != 0, 0)) {
+    if (unlikely(matches.unresolved != 0)) {
       sentinel = resolve_all(tables, job, v, group, slots, matches);
     }
     if constexpr (kBlock < kVecSize) {

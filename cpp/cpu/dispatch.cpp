@@ -4,26 +4,23 @@
 
 #include "kernels.h"
 #include "parallel.h"
+#if defined(TORCH_ANS_X86_KERNELS)
+#include "x86_features.h"
+#endif
 
 namespace torch_ans {
 namespace {
 
 bool always() { return true; }
 
-#if defined(TORCH_ANS_X86_KERNELS) && defined(__GNUC__)
-bool has_avx2() {
-  __builtin_cpu_init();
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("fma");
+#if defined(TORCH_ANS_X86_KERNELS)
+const X86Features& features() {
+  static const X86Features instance;
+  return instance;
 }
 
-bool has_avx512() {
-  __builtin_cpu_init();
-  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi2") &&
-         __builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512bitalg");
-}
+bool has_avx2() { return features().has_avx2(); }
+bool has_avx512() { return features().has_avx512(); }
 #endif
 
 struct Isa {
@@ -34,7 +31,7 @@ struct Isa {
 
 /// The best first; each is laid over those after it.
 constexpr Isa kIsas[] = {
-#if defined(TORCH_ANS_X86_KERNELS) && defined(__GNUC__)
+#if defined(TORCH_ANS_X86_KERNELS)
     {"avx512", &has_avx512, &add_avx512_kernels},
     {"avx2", &has_avx2, &add_avx2_kernels},
 #endif

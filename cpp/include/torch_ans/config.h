@@ -13,6 +13,7 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define TORCH_ANS_FN TORCH_ANS_HOST_DEVICE __forceinline
 #define TORCH_ANS_COLD TORCH_ANS_HOST_DEVICE __declspec(noinline)
+#define TORCH_ANS_NOINLINE __declspec(noinline)
 #define TORCH_ANS_UNROLL
 #define TORCH_ANS_RESTRICT __restrict
 #else
@@ -27,6 +28,8 @@
 #endif
 /// A function for rare cases, kept out of the loops that call it.
 #define TORCH_ANS_COLD TORCH_ANS_HOST_DEVICE __attribute__((noinline, cold))
+/// A function that is called often enough to be fast, but would crowd the loop that calls it.
+#define TORCH_ANS_NOINLINE __attribute__((noinline))
 #if defined(TORCH_ANS_SANITIZED)
 #define TORCH_ANS_UNROLL
 #elif defined(__clang__)
@@ -46,6 +49,14 @@
 #endif
 
 namespace torch_ans {
+
+/// benchmarks/bench_checks.py builds the coding loops without their checks, to show what they cost.
+#if defined(TORCH_ANS_UNCHECKED)
+constexpr bool kChecked = false;
+#else
+constexpr bool kChecked = true;
+#endif
+
 inline namespace TORCH_ANS_ISA {
 
 /// An unaligned little-endian load or store (all supported targets are little endian).
