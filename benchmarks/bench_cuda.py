@@ -1,4 +1,4 @@
-"""Measures coding on an NVIDIA GPU, beside torch-ans 0.4.0 in the same run.
+"""Measures coding on an NVIDIA GPU, beside torch-ans 0.4.0 and nvCOMP's ANS in the same run.
 
     make bench-cuda
     python benchmarks/bench_cuda.py --peer-python PYTHON   # one with torch-ans for CUDA
@@ -8,12 +8,14 @@ process of its own and they take turns; each first codes the workload there and 
 `push` and `pop` are kernel time by CUDA events, with streams that have their room; `to bytes` and
 `from bytes` are the interface's calls by the wall clock, from tensors on the device to bytes.
 GB/s of symbols count what is read or written per symbol as uint8 or int32; the fraction is of the
-bandwidth of a copy on the same device. Results go to results/cuda-NAME.json and .md.
+bandwidth of a copy on the same device. nvCOMP, which has no tables given to it, takes part where
+symbols are bytes. Results go to results/cuda-NAME.json and .md.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -22,13 +24,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
 import torch
 
+from cuda_events import copy_bandwidth, event_seconds
+
 HERE = Path(__file__).resolve().parent
-PEER = "torch-ans==0.4.0"
+TORCH_ANS, NVCOMP = "torch-ans", "nvCOMP"
+INSTALLS = {
+    TORCH_ANS: ["--no-build-isolation", "--no-binary", "torch-ans", "torch-ans==0.4.0"],
+    NVCOMP: ["nvidia-libnvcomp-cu13==6.0.0.12"],
+}
 DIRECTIONS = ("push", "pop", "to bytes", "from bytes")
 
 # Workload, dtype of the symbols, variant, rows. The peer codes on CUDA what it has.
@@ -139,33 +147,19 @@ class Case:
         return time.perf_counter() - start
 
 
-def event_seconds(body: Callable[[], object]) -> float:
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-    start.record()
-    body()
-    end.record()
-    end.synchronize()
-    return float(start.elapsed_time(end)) / 1e3
-
-
-def copy_bandwidth() -> float:
-    """Bytes read and written per second by a large copy on the device."""
-    source = torch.randint(0, 255, (1 << 30,), dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(source)
-    times = [event_seconds(lambda: target.copy_(source)) for _ in range(12)]
-    return 2 * source.numel() / statistics.median(times[2:])
-
-
-def serve() -> None:
+def serve(who: str) -> None:
     """Answers a line of JSON with a line of JSON."""
-    case: Optional[Case] = None
+    make: Any = Case
+    if who == NVCOMP:
+        make = importlib.import_module("coders.nvcomp_coder").Case
+    case: Any = None
     for line in sys.stdin:
         request = json.loads(line)
         try:
             if "prepare" in request:
                 case = None
                 torch.cuda.empty_cache()
-                case = Case(*request["prepare"])
+                case = make(*request["prepare"])
                 reply: Dict[str, Any] = {"bits": case.bits, "symbols": case.symbols.numel()}
             elif "bandwidth" in request:
                 reply = {"bandwidth": copy_bandwidth()}
@@ -182,9 +176,12 @@ def serve() -> None:
 class Contender:
     """A coder in a process of its own."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, who: str = "ours") -> None:
         self._process = subprocess.Popen(
-            [python, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, __file__, "--serve", who],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def ask(self, **request: Any) -> Dict[str, Any]:
@@ -202,17 +199,18 @@ class Contender:
         self._process.wait()
 
 
-def build_peer(cache: Path) -> Optional[str]:
-    """A Python with torch-ans for CUDA, built from its sdist; None where that fails."""
-    folder = cache / "torch-ans-cuda"
+def build_peer(who: str, cache: Path) -> Optional[str]:
+    """A Python with the peer in it, torch-ans built from its sdist; None where that fails."""
+    folder = cache.resolve() / f"{who}-cuda"
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", folder], check=True)
+        # The packages of the environment that this runs in, too: torch, NumPy, setuptools.
+        (site,) = (folder / "lib").glob("python*/site-packages")
+        (site / "outer.pth").write_text(f"{Path(np.__file__).resolve().parent.parent}\n")
     environment = {**os.environ, "WITH_CUDA": "1", "FORCE_CUDA": "1"}
-    options = ["--no-deps", "--no-build-isolation", "--no-binary", "torch-ans", PEER]
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "-q", *options], env=environment, check=False
-    )
+    command = [python, "-m", "pip", "install", "-q", "--no-deps", *INSTALLS[who]]
+    done = subprocess.run(command, env=environment, check=False)
     return str(python) if done.returncode == 0 else None
 
 
@@ -263,8 +261,8 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
         f"Copy bandwidth {bandwidth / 1e9:.0f} GB/s (read and written). Medians of the turns.",
         "",
         "| workload | variant | rows | direction | Gsym/s | GB/s symbols | GB/s payload | of copy "
-        "| times torch-ans |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| times torch-ans | times nvCOMP |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
         ours = result["ours"]
@@ -277,8 +275,10 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
             seconds = statistics.median(ours[direction])
             speed = ours["symbols"] / seconds
             moved = speed * (width + index + ours["bits"] / 8)
-            theirs = result.get("torch-ans", {}).get(direction) or []
-            times = f"{statistics.median(theirs) / seconds:.1f}" if theirs else "-"
+            times = " | ".join(
+                f"{statistics.median(theirs) / seconds:.1f}" if theirs else "-"
+                for theirs in (result.get(who, {}).get(direction) for who in (TORCH_ANS, NVCOMP))
+            )
             lines.append(
                 f"| {result['workload']} {result['dtype']} | {result['variant']} "
                 f"| {result['rows']} "
@@ -290,7 +290,7 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", metavar="WHO", help=argparse.SUPPRESS)
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--symbols", type=int, default=1 << 28, help="symbols of a workload")
     parser.add_argument("--only", default="", help="cases whose name contains this")
@@ -298,7 +298,7 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=HERE / ".peers")
     options = parser.parse_args()
     if options.serve:
-        serve()
+        serve(options.serve)
         return 0
     if not torch.cuda.is_available():
         print(
@@ -311,11 +311,13 @@ def main() -> int:
         print(f"bench-cuda: {_native.cuda_problem()}")
         return 1
     contenders = {"ours": Contender(sys.executable)}
-    peer = options.peer_python or build_peer(options.cache)
-    if peer and peer != "none":
-        contenders["torch-ans"] = Contender(peer)
-    else:
-        print("bench-cuda: torch-ans could not be built for CUDA here; it is left out")
+    for who in INSTALLS:
+        given = options.peer_python if who == TORCH_ANS else None
+        peer = given or build_peer(who, options.cache)
+        if peer and peer != "none":
+            contenders[who] = Contender(peer, who)
+        else:
+            print(f"bench-cuda: {who} could not be installed here; it is left out")
     name = torch.cuda.get_device_name().replace(" ", "-")
     bandwidth = contenders["ours"].ask(bandwidth=True)["bandwidth"]
     results: List[Dict[str, Any]] = []
