@@ -152,12 +152,14 @@ class RowDecoder {
 
   /// At least 1: every header holds the words of a group.
   int readable_groups() const {
+    if constexpr (!kChecked) return kTileSymbols;
     std::int64_t bytes = in_[0] - base_[0];
     for (int r = 1; r < kRows; ++r) bytes = smaller<std::int64_t>(bytes, in_[r] - base_[r]);
     return static_cast<int>(smaller<std::int64_t>(kTileSymbols, (bytes + kHeader) / kGroupBytes));
   }
 
   void clamp_cursors() {
+    if constexpr (!kChecked) return;
     for (int r = 0; r < kRows; ++r) {
       if (in_[r] < base_[r]) {
         in_[r] = base_[r];

@@ -119,6 +119,7 @@ class RowEncoder {
               : load_tile(task_.indexes, row, first, count, indexes_tile_);
       const IdFlags flags =
           Backend::make_ids(task_.tables, symbols, indexes, count, ids_ + r * kTileStride);
+      if constexpr (!kChecked) continue;
       outside_ |= flags.outside;
       if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
         return reject(r, first, symbols, indexes, count);
@@ -159,6 +160,7 @@ class RowEncoder {
 
   /// How many groups every row is sure to have room for; none: a row is full.
   int groups_with_room() {
+    if constexpr (!kChecked) return kTileGroups;
     std::int64_t groups = kTileGroups;
     for (int r = 0; r < kRows; ++r) {
       const std::int64_t row_groups = (room(r) - Backend::kStoreSlack) / kGroupBytes;

@@ -164,6 +164,7 @@ inline bool store_element(const IntArray& array, std::int64_t row, std::int64_t 
 
 /// Whether an index names a table, for all of a tile.
 inline bool all_name_tables(const std::int32_t* indexes, int count, std::uint32_t num_tables) {
+  if constexpr (!kChecked) return true;
   std::uint32_t bad = 0;
   for (int t = 0; t < count; ++t) {
     bad |= static_cast<std::uint32_t>(static_cast<std::uint32_t>(indexes[t]) >= num_tables);
