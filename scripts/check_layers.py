@@ -43,6 +43,7 @@ LIBRARY = ("cpp/", "cuda/")
 ADDRESS_FILES = (
     "src/torch_ans/_native.py",
     "src/torch_ans/_native_cuda.py",
+    "src/torch_ans/_native_messages.py",
     "src/torch_ans/_table_cache.py",
 )
 

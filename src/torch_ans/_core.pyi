@@ -1,8 +1,12 @@
 """Types of the native module. Addresses are plain integers, strides count elements."""
 
-from typing import Dict, List, Optional, Sequence, Tuple, TypedDict, Union
+from typing import Any, Dict, List, Optional, Sequence, Tuple, TypedDict, Union
+
+import numpy as np
 
 _Bytes = Union[bytes, bytearray, memoryview]
+_Array = np.ndarray[Any, Any]
+_Integers = Union[IntArray, Sequence[int], _Array]
 _Spans = Sequence[Tuple[int, int]]
 # family, lanes, freq_precision, bypass_precision (0: none), alias, dtype, tables' hash, shape
 _PackedFields = Tuple[str, int, int, int, bool, str, bytes, List[int]]
@@ -116,6 +120,45 @@ def decode(
     threads: int,
     require_end: bool,
 ) -> Tuple[int, int, int, List[int]]: ...
+
+class IntList(Sequence[int]):
+    def __init__(self, values: Sequence[int], name: str) -> None: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, i: int) -> int: ...  # type: ignore[override]
+
+class MessageReader:
+    def __init__(self, codec: Codec, messages: Sequence[_Bytes]) -> None: ...
+    def decode(
+        self,
+        tables: CodingTables,
+        indexes: Optional[_Integers],
+        out: Union[IntArray, _Array, None],
+        row_length: int,
+        bypass_precision: int,
+        threads: int,
+    ) -> Union[List[int], Tuple[int, int, int, List[int]]]: ...
+
+class TableLists:
+    def __init__(
+        self, cdfs: Sequence[Sequence[int]], cdfs_sizes: Sequence[int], offsets: Sequence[int]
+    ) -> None: ...
+    def holds(self, cdfs: object, cdfs_sizes: object, offsets: object) -> bool: ...
+    def equals(self, other: TableLists) -> bool: ...
+    @property
+    def num_tables(self) -> int: ...
+    @property
+    def num_entries(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    def fill(self, cdfs: int, cdfs_sizes: int, offsets: int) -> None: ...
+
+def encode_messages(
+    codec: Codec,
+    parts: Sequence[Tuple[CodingTables, _Integers, Optional[_Integers], int]],
+    rows: int,
+    bypass_precision: int,
+    threads: int,
+) -> Union[List[bytes], Tuple[int, int, int, int]]: ...
 def max_row_bytes(codec: Codec, freq_precision: int, row_length: int) -> int: ...
 def escape_bytes(
     codec: Codec,

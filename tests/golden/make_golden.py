@@ -7,8 +7,8 @@ Writes, next to itself:
 
 * ``torch_ans.npz`` / ``torch_ans.json``: streams of torch-ans 0.4.0, every CPU rANS
   variant, and what its ``TorchANSInterface`` packs into bytes;
-* ``compressai.npz`` / ``compressai.json``: bytes of ``compressai.ans`` 1.2.8 and rows of
-  its ``pmf_to_quantized_cdf``.
+* ``compressai.npz`` / ``compressai.json``: bytes of ``compressai.ans`` 1.2.8 (one call, and what
+  its buffered encoder flushes) and rows of its ``pmf_to_quantized_cdf``.
 
 The arrays hold the inputs themselves, not seeds alone, so that no generator has to be
 reproduced. Every stream is compared with the oracle (``tests/reference.py``) and decoded
@@ -436,7 +436,39 @@ def make_compressai() -> None:
         store.add(stem + "bytes", np.frombuffer(data, np.uint8), np.uint8)
         streams.append({"stem": stem})
     store.manifest["streams"] = streams
+    store.manifest["buffered"] = compressai_buffered(store, rng, ans)
     store.save("compressai")
+
+
+def compressai_buffered(store: Store, rng: np.random.Generator, ans: Any) -> List[Dict[str, Any]]:
+    """What BufferedRansEncoder flushes after several calls, each with tables of its own."""
+    cases = []
+    encoder = ans.BufferedRansEncoder()  # one encoder for all: a flush leaves it empty
+    for n, lengths in enumerate(((20, 1, 7), (5, 300, 0, 40))):
+        calls, oracle, decoder = [], [], ans.RansDecoder()
+        for k, length in enumerate(lengths):
+            cdfs, sizes = random_cdfs(rng, [2, 5 + 40 * k, 17], 16)
+            offsets = rng.integers(-9, 9, 3).astype(np.int32)
+            symbols, indexes = random_symbols(rng, (length,), sizes, offsets, True, 2**24)
+            stem = "buffered/%d/%d/" % (n, k)
+            inputs = {"cdfs": cdfs, "sizes": sizes, "offsets": offsets}
+            for key, array in {**inputs, "symbols": symbols, "indexes": indexes}.items():
+                store.add(stem + key, array, np.int32)
+            rows = [row[:size].tolist() for row, size in zip(cdfs, sizes)]
+            lists = (rows, sizes.tolist(), offsets.tolist())
+            encoder.encode_with_indexes(symbols.tolist(), indexes.tolist(), *lists)
+            tables = reference.make_tables(cdfs.tolist(), sizes, offsets, 16)
+            oracle += [(symbol, tables[index]) for symbol, index in zip(symbols.tolist(), indexes)]
+            calls.append((stem, symbols.tolist(), indexes.tolist(), lists))
+        data = encoder.flush()
+        assert data == reference.compressai_bytes(*map(list, zip(*oracle)))
+        decoder.set_stream(data)
+        for _, symbols, indexes, lists in calls:
+            assert decoder.decode_stream(indexes, *lists) == symbols
+        store.add("buffered/%d/bytes" % n, np.frombuffer(data, np.uint8), np.uint8)
+        stems = [stem for stem, *_ in calls]
+        cases.append({"bytes": "buffered/%d/bytes" % n, "calls": stems})
+    return cases
 
 
 # --- driver ------------------------------------------------------------------------

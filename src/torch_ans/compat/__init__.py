@@ -1,0 +1,1 @@
+"""Drop-ins for other entropy coders: the same names, arguments and bytes."""

@@ -1,0 +1,24 @@
+"""The drop-in beside the package compressai itself: `compressai_checks.py`, in a child process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from helpers import HERE
+from peers import peer_packages
+
+
+def test_the_drop_in_does_what_compressai_does() -> None:
+    folder = peer_packages("compressai", "compressai==1.2.8", "scipy", "einops")
+    paths = [HERE, folder, os.environ.get("PYTHONPATH", "")]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "compressai_checks.py"],
+        cwd=HERE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
