@@ -22,6 +22,7 @@ PYBIND11_MODULE(_core, module) {
   module.def("cpu_capabilities", &torch_ans::capabilities);
   torch_ans::register_codec(module);
   torch_ans::register_tables(module);
+  torch_ans::register_models(module);
   torch_ans::register_byte_strings(module);
   torch_ans::register_container(module);
   torch_ans::register_messages(module);

@@ -14,6 +14,7 @@ namespace torch_ans {
 
 void register_codec(pybind11::module_& module);
 void register_tables(pybind11::module_& module);
+void register_models(pybind11::module_& module);
 void register_byte_strings(pybind11::module_& module);
 void register_container(pybind11::module_& module);
 void register_messages(pybind11::module_& module);

@@ -150,6 +150,13 @@ Outcome all_rows_corrupt(std::int64_t rows) {
   return outcome;
 }
 
+void find_functions(CodingTask& task) {
+  if (task.model == nullptr) return;
+  const Model& model = *task.model;
+  task.functions = &active_models()[static_cast<int>(model.kind)][static_cast<int>(model.type)];
+  task.tables.freq_precision = model.freq_precision;
+}
+
 /// The range of an integer type.
 std::pair<std::int64_t, std::int64_t> range_of(IntType type) {
   std::pair<std::int64_t, std::int64_t> range;
@@ -209,7 +216,9 @@ void init_stream(const Codec& codec, std::uint8_t* stream, std::int64_t rows,
 
 Outcome encode(const Codec& codec, CodingTask task, int threads) {
   if (rows_too_narrow(codec, task)) return all_rows_corrupt(task.rows);
-  const EncodeModel model = task.tables.aliases != nullptr   ? EncodeModel::kAlias
+  find_functions(task);
+  const EncodeModel model = task.model != nullptr            ? EncodeModel::kModel
+                            : task.tables.aliases != nullptr ? EncodeModel::kAlias
                             : task.tables.records != nullptr ? EncodeModel::kRecords
                                                              : EncodeModel::kDivision;
   Run run(codec, task);
@@ -225,7 +234,9 @@ Outcome encode(const Codec& codec, CodingTask task, int threads) {
 
 Outcome decode(const Codec& codec, CodingTask task, int threads) {
   if (rows_too_narrow(codec, task)) return all_rows_corrupt(task.rows);
-  const Lookup lookup = task.tables.aliases != nullptr   ? Lookup::kAlias
+  find_functions(task);
+  const Lookup lookup = task.model != nullptr            ? Lookup::kModel
+                        : task.tables.aliases != nullptr ? Lookup::kAlias
                         : task.tables.buckets != nullptr ? Lookup::kInverseCdf
                                                          : Lookup::kBinarySearch;
   const auto [lowest, highest] = range_of(task.symbols.type);
@@ -234,6 +245,10 @@ Outcome decode(const Codec& codec, CodingTask task, int threads) {
     const std::int64_t first = task.tables.offsets[k];
     const std::int64_t past = first + task.tables.limits[k];
     task.symbols_fit &= first >= lowest && past - 1 <= highest;
+  }
+  if (task.model != nullptr) {
+    const std::int64_t last = task.model->low + std::int64_t{task.model->num_symbols} - 1;
+    task.symbols_fit = task.model->low >= lowest && last <= highest;
   }
   Run run(codec, task);
   run.execute(kernels_of(codec).decode[static_cast<int>(lookup)], threads);

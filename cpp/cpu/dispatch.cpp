@@ -12,6 +12,7 @@ namespace torch_ans {
 namespace {
 
 bool always() { return true; }
+void nothing(KernelTable& /*table*/) {}
 
 #if defined(TORCH_ANS_X86_KERNELS)
 const X86Features& features() {
@@ -27,15 +28,17 @@ struct Isa {
   const char* name;
   bool (*is_available)();
   void (*add_kernels)(KernelTable&);
+  void (*add_model_kernels)(KernelTable&);
+  void (*add_models)(ModelTable&);
 };
 
 /// The best first; each is laid over those after it.
 constexpr Isa kIsas[] = {
 #if defined(TORCH_ANS_X86_KERNELS)
-    {"avx512", &has_avx512, &add_avx512_kernels},
-    {"avx2", &has_avx2, &add_avx2_kernels},
+    {"avx512", &has_avx512, &add_avx512_kernels, &add_avx512_model_kernels, &add_avx512_models},
+    {"avx2", &has_avx2, &add_avx2_kernels, &nothing, &add_avx2_models},
 #endif
-    {"scalar", &always, &add_scalar_kernels},
+    {"scalar", &always, &add_scalar_kernels, &add_scalar_model_kernels, &add_scalar_models},
 };
 constexpr int kNumIsas = static_cast<int>(sizeof(kIsas) / sizeof(kIsas[0]));
 
@@ -67,10 +70,14 @@ int choose_isa() {
 struct Active {
   int isa;
   KernelTable table{};
+  ModelTable models{};
 
   Active() : isa(choose_isa()) {
     for (int i = kNumIsas - 1; i >= isa; --i) {
-      if (kIsas[i].is_available()) kIsas[i].add_kernels(table);
+      if (!kIsas[i].is_available()) continue;
+      kIsas[i].add_kernels(table);
+      kIsas[i].add_model_kernels(table);
+      kIsas[i].add_models(models);
     }
   }
 };
@@ -83,6 +90,8 @@ const Active& active() {
 }  // namespace
 
 const KernelTable& active_kernels() { return active().table; }
+
+const ModelTable& active_models() { return active().models; }
 
 CpuCapabilities cpu_capabilities() {
   return {kIsas[active().isa].name, available_names(), !forced_name().empty(), has_openmp()};

@@ -13,9 +13,16 @@ void add_scalar_kernels(KernelTable& table);
 void add_avx2_kernels(KernelTable& table);
 void add_avx512_kernels(KernelTable& table);
 
+/// The same for the models' kernels.
+void add_scalar_model_kernels(KernelTable& table);
+void add_avx512_model_kernels(KernelTable& table);
+
 /// The kernels in use: the best that this CPU offers, or what TORCH_ANS_FORCE_ISA names.
 /// Throws std::runtime_error where that variable names something this CPU or build lacks.
 const KernelTable& active_kernels();
+
+/// The models in use, for the same instruction set.
+const ModelTable& active_models();
 
 struct CpuCapabilities {
   std::string isa;                     ///< in use

@@ -39,6 +39,7 @@ class RowDecoder {
       kLanes * Traits::kMaxWords * static_cast<int>(sizeof(typename Traits::Word));
   static constexpr int kTileSymbols = Backend::kTileSymbols;
   static constexpr int kTileStride = Backend::kTileStride;
+  static constexpr bool kFromModel = kCodesModels<Backend>;
   static_assert(kHeader >= kGroupBytes, "a header holds the words of a group");
 
   static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
@@ -139,8 +140,13 @@ class RowDecoder {
     for (int begin = 0; begin < groups;) {
       bool escaped = false;
       const int end = begin + smaller(groups - begin, readable_groups());
-      begin = Backend::decode_groups(task_.tables, states_, in_, indexes(), symbols_, begin, end,
-                                     escaped);
+      if constexpr (kFromModel) {
+        decode_model_groups(first, begin, end);
+        begin = end;
+      } else {
+        begin = Backend::decode_groups(task_.tables, states_, in_, indexes(), symbols_, begin, end,
+                                       escaped);
+      }
       clamp_cursors();
       if (escaped) {
         for (int r = 0; r < kRows; ++r) {
@@ -173,7 +179,7 @@ class RowDecoder {
     if (!load_indexes(first, count)) return false;
     const int lane0 = static_cast<int>(first % kLanes);
     for (int r = 0; r < kRows; ++r) {
-      for (int k = 0; k < count; ++k) decode_one(r, k, lane0 + k);
+      for (int k = 0; k < count; ++k) decode_one(r, first, k, lane0 + k);
     }
     clamp_cursors();
     for (int r = 0; r < kRows; ++r) {
@@ -187,13 +193,31 @@ class RowDecoder {
     return task_.tables.info[indexes() == nullptr ? 0 : indexes_[element]];
   }
 
-  void decode_one(int r, int t, int lane) {
+  void decode_model_groups(std::int64_t first, int begin, int end) {
+    std::int64_t elements[kRows];
+    bool broken[kRows] = {};
+    for (int r = 0; r < kRows; ++r) elements[r] = element_of(task_, first_row_ + r, first);
+    Backend::decode_groups(task_, elements, states_, in_, symbols_, begin, end, broken);
+    for (int r = 0; r < kRows; ++r) {
+      if (broken[r]) results_[r].status = Status::kCorrupt;
+    }
+  }
+
+  void decode_one(int r, std::int64_t first, int t, int lane) {
     const int precision = task_.tables.freq_precision;
     State& x = states_[r * kLanes + lane];
-    const TableInfo& info = info_at(r * kTileStride + t);
-    const Match match = Backend::find(task_.tables, info, slot_of(x, precision));
-    x = get<Traits>(x, match.freq, match.rank, precision, in_[r]);
-    symbols_[r * kTileStride + t] = static_cast<std::int32_t>(match.symbol) + info.offset;
+    if constexpr (kFromModel) {
+      const std::int64_t element = element_of(task_, first_row_ + r, first + t);
+      if (!Backend::decode_one(task_, element, x, in_[r], symbols_[r * kTileStride + t])) {
+        results_[r].status = Status::kCorrupt;
+      }
+      return;
+    } else {
+      const TableInfo& info = info_at(r * kTileStride + t);
+      const Match match = Backend::find(task_.tables, info, slot_of(x, precision));
+      x = get<Traits>(x, match.freq, match.rank, precision, in_[r]);
+      symbols_[r * kTileStride + t] = static_cast<std::int32_t>(match.symbol) + info.offset;
+    }
   }
 
   /// Reads the digits of the sentinels among `count` symbols of one group, first lane first.

@@ -36,6 +36,7 @@ class RowEncoder {
   static constexpr int kTileSymbols = Backend::kTileSymbols;
   static constexpr int kTileStride = Backend::kTileStride;
   static constexpr int kTileGroups = kTileSymbols / kLanes;
+  static constexpr bool kFromModel = kCodesModels<Backend>;
   static_assert(kTileSymbols % kLanes == 0, "tiles hold whole groups");
 
   static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
@@ -48,7 +49,14 @@ class RowEncoder {
 
  private:
   RowEncoder(const CodingTask& task, std::int64_t first_row, RowResult* results)
-      : task_(task), first_row_(first_row), results_(results) {}
+      : task_(task), first_row_(first_row), results_(results) {
+    if constexpr (kFromModel) {
+      // Each symbol of the tile is a table of its own, of two edges.
+      task_.tables.cdf16 = reinterpret_cast<const std::uint16_t*>(pairs_.of);
+      task_.tables.bypass_coding = false;
+      for (int t = 0; t < kRows * kTileStride; ++t) ids_[t] = static_cast<std::uint32_t>(2 * t);
+    }
+  }
 
   std::uint8_t* row_start(int r) const { return task_.stream + (first_row_ + r) * task_.row_bytes; }
 
@@ -113,6 +121,10 @@ class RowEncoder {
       prefetch_tile(task_.symbols, row, first - ahead, ahead);
       prefetch_tile(task_.indexes, row, first - ahead, ahead);
       const std::int32_t* symbols = load_tile(task_.symbols, row, first, count, symbols_tile_);
+      if constexpr (kFromModel) {
+        if (!find_slots(r, first, count, symbols)) return false;
+        continue;
+      }
       const std::int32_t* indexes =
           task_.indexes.data == nullptr
               ? nullptr
@@ -126,6 +138,19 @@ class RowEncoder {
       }
     }
     return true;
+  }
+
+  /// Under a model the symbols that vectors leave to `encode_carefully` are those that own all
+  /// 2^16 slots.
+  bool find_slots(int r, std::int64_t first, int count, const std::int32_t* symbols) {
+    const SlotFlags flags =
+        task_.functions->find_slots(*task_.model, element_of(task_, first_row_ + r, first), count,
+                                    symbols, pairs_.of + r * kTileStride);
+    outside_ |= flags.full;
+    if (flags.bad < 0) return true;
+    results_[r].status = Status::kBadSymbol;
+    results_[r].position = first + flags.bad;
+    return false;
   }
 
   bool reject(int r, std::int64_t first, const std::int32_t* symbols, const std::int32_t* indexes,
@@ -190,6 +215,7 @@ class RowEncoder {
 
   /// Under bypass only symbols outside a table take its last symbol, whose CDF ends at 2^P.
   bool is_sentinel(std::uint32_t id) const {
+    if constexpr (kFromModel) return pairs_.of[id / 2] == 0;
     return task_.tables.cdf[id + 1] == std::uint32_t{1} << task_.tables.freq_precision;
   }
 
@@ -238,7 +264,13 @@ class RowEncoder {
     return Backend::put_id(task_.tables, x, id, out);
   }
 
-  const CodingTask& task_;
+  struct NoPairs {};
+  struct Pairs {
+    alignas(64) SlotPair of[kRows * kTileStride] = {};
+  };
+
+  std::conditional_t<kFromModel, CodingTask, const CodingTask&> task_;
+  std::conditional_t<kFromModel, Pairs, NoPairs> pairs_;
   const std::int64_t first_row_;
   RowResult* const results_;
   bool outside_ = false;  ///< the tile holds symbols outside their tables

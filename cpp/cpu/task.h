@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
+#include "model_task.h"
 #include "torch_ans/config.h"
 #include "torch_ans/views.h"
 
@@ -13,7 +15,9 @@ namespace torch_ans {
 /// a sequence of `total`: where `total` is less than rows * row_length, the last rows are short.
 /// A short row is coded as if the symbols past its end were skipped.
 struct CodingTask {
-  TablesView tables;
+  TablesView tables;   ///< with a model: only its freq_precision counts
+  const Model* model;  ///< null: symbols are coded with tables
+  const ModelFunctions* functions;
   std::uint8_t* stream;    ///< (rows, row_bytes): each row its length word, then its bytes
   std::int64_t row_bytes;  ///< bytes from one row to the next
   IntArray symbols;        ///< read by push, written by pop
@@ -44,9 +48,9 @@ struct KernelChoice {
   bool (*accepts)(const CodingTask& task);
 };
 
-enum class EncodeModel { kRecords, kDivision, kAlias };
-enum class Lookup { kInverseCdf, kBinarySearch, kAlias };
-constexpr int kModels = 3;
+enum class EncodeModel { kRecords, kDivision, kAlias, kModel };
+enum class Lookup { kInverseCdf, kBinarySearch, kAlias, kModel };
+constexpr int kModels = 4;
 constexpr int kMaxChoices = 8;
 
 enum class Family { kRans64, kRans32, kRans32x16 };
@@ -63,12 +67,22 @@ using KernelTable = CodecKernels[kFamilies][kLaneCounts];
 
 inline namespace TORCH_ANS_ISA {
 
+/// A backend that derives from this codes with models instead of tables.
+struct CodesModels {};
+template <typename Backend>
+constexpr bool kCodesModels = std::is_base_of<CodesModels, Backend>::value;
+
 inline bool accepts_all(const CodingTask& /*task*/) { return true; }
 
 /// The number of symbols in a row.
 inline std::int64_t symbols_in_row(const CodingTask& task, std::int64_t row) {
   const std::int64_t left = task.total - row * task.row_length;
   return left < 0 ? 0 : (left < task.row_length ? left : task.row_length);
+}
+
+/// Where a symbol stands in the whole sequence.
+inline std::int64_t element_of(const CodingTask& task, std::int64_t row, std::int64_t position) {
+  return row * task.row_length + position;
 }
 
 }  // namespace TORCH_ANS_ISA

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import lowlevel
+from . import distributions, lowlevel
 from ._core import __version__, cpu_capabilities
 from .byte_strings import merge_bytes, split_merged_bytes
 from .container import PackedHeader, Salvaged, pack, packed_header, unpack
+from .distributions import *  # noqa: F403
 from .errors import CorruptStreamError, TableMismatchError, TorchANSError
 from .interface import TorchANSInterface
 from .lowlevel import *  # noqa: F403
@@ -37,6 +38,7 @@ __all__ = [
     "pmf_to_quantized_cdf_batched",
     "split_merged_bytes",
     "unpack",
+    *distributions.__all__,
     *lowlevel.__all__,
 ]
 

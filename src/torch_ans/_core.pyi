@@ -210,3 +210,46 @@ def unpack_container(
 ) -> Tuple[_PackedFields, List[Tuple[int, int]], List[int], int]: ...
 def crc32c(data: _Bytes) -> int: ...
 def cpu_capabilities() -> Capabilities: ...
+
+class Model:
+    def __init__(
+        self,
+        kind: str,
+        dtype: str,
+        values: Sequence[int],
+        strides: Sequence[int],
+        low: int,
+        num_symbols: int,
+        freq_precision: int,
+        leaks: bool,
+    ) -> None: ...
+    @property
+    def low(self) -> int: ...
+    @property
+    def num_symbols(self) -> int: ...
+    @property
+    def freq_precision(self) -> int: ...
+
+def encode_with_model(
+    codec: Codec,
+    model: Model,
+    stream: int,
+    rows: int,
+    columns: int,
+    symbols: IntArray,
+    row_length: int,
+    total: int,
+    threads: int,
+) -> Tuple[int, int, int]: ...
+def decode_with_model(
+    codec: Codec,
+    model: Model,
+    stream: int,
+    rows: int,
+    columns: int,
+    out: IntArray,
+    row_length: int,
+    total: int,
+    threads: int,
+    require_end: bool,
+) -> Tuple[int, int, int, List[int]]: ...

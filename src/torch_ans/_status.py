@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .tables import CodingTables
 
-__all__ = ["raise_broken_rows", "raise_for_status"]
+__all__ = ["describe_element", "raise_broken_rows", "raise_for_status"]
 
 _ROWS_NAMED = 8
 """How many broken rows a message lists; the exception's `rows` holds them all."""
@@ -40,7 +40,7 @@ def raise_for_status(
     """
     if code == _core.BAD_INDEX and indexes is not None:
         raise IndexError(
-            f"{_element('indexes', indexes, position)}, expected an index of one of the "
+            f"{describe_element('indexes', indexes, position)}, expected an index of one of the "
             f"{tables.num_tables} tables, 0 to {tables.num_tables - 1}"
         )
     if code == _core.BAD_SYMBOL and symbols is not None:
@@ -48,8 +48,8 @@ def raise_for_status(
         low = int(tables.offsets[table])
         high = low + int(tables.cdfs_sizes[table]) - 2
         raise ValueError(
-            f"{_element('symbols', symbols, position)}, but table {table} codes {low} to {high} "
-            f"and bypass_coding is {tables.bypass_coding}"
+            f"{describe_element('symbols', symbols, position)}, but table {table} codes {low} to "
+            f"{high} and bypass_coding is {tables.bypass_coding}"
         )
     if code == _core.NO_SPACE:
         raise ValueError(
@@ -85,7 +85,7 @@ def _coordinates(tensor: torch.Tensor, position: int) -> Tuple[int, ...]:
     return tuple(reversed(coordinates))
 
 
-def _element(name: str, tensor: torch.Tensor, position: int) -> str:
+def describe_element(name: str, tensor: torch.Tensor, position: int) -> str:
     """Names one element and its value: `indexes[2, 5] is 70`."""
     where = ", ".join(map(str, _coordinates(tensor, position)))
     return f"{name}[{where}] is {_item(tensor, position)}"

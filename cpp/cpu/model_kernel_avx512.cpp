@@ -1,0 +1,58 @@
+/// AVX-512 kernels for models: the encoders for tables, fed with pairs of edges.
+#include "backend_model.h"
+#include "encoder_avx512.h"
+#include "kernels.h"
+#include "row_encoder.h"
+#include "torch_ans/rans.h"
+
+namespace torch_ans {
+namespace {
+
+template <typename Traits, int kLanes, int kVectors>
+struct Avx512ModelEncoder : Avx512Encoder<Traits, kLanes, kVectors>, CodesModels {
+  static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
+                                                    typename Traits::State x, std::uint32_t id,
+                                                    std::uint8_t*& out) {
+    return PutByPair::put_id<Traits>(tables, x, id, out);
+  }
+};
+
+template <typename Traits>
+bool accepts(const CodingTask& task) {
+  return task.tables.freq_precision >= least_put_precision<Traits>();
+}
+
+template <typename Traits, int kLanes, int kVectors>
+void prepend(KernelChoice* choices) {
+  using Backend = Avx512ModelEncoder<Traits, kLanes, kVectors>;
+  for (int i = kMaxChoices - 1; i > 0; --i) choices[i] = choices[i - 1];
+  choices[0] = {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, &accepts<Traits>};
+}
+
+template <typename Traits, int kLanes>
+void add(CodecKernels& kernels) {
+  constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
+  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kModel)];
+  prepend<Traits, kLanes, kLeast>(put);
+  prepend<Traits, kLanes, 2 * kLeast>(put);
+}
+
+template <typename Traits>
+void add_family(CodecKernels* by_lanes) {
+  add<Traits, 1>(by_lanes[0]);
+  add<Traits, 2>(by_lanes[1]);
+  add<Traits, 4>(by_lanes[2]);
+  add<Traits, 8>(by_lanes[3]);
+  add<Traits, 16>(by_lanes[4]);
+  add<Traits, 32>(by_lanes[5]);
+}
+
+}  // namespace
+
+void add_avx512_model_kernels(KernelTable& table) {
+  add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
+  add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
+  add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+}
+
+}  // namespace torch_ans

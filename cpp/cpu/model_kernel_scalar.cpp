@@ -1,0 +1,46 @@
+/// The portable kernels for models: every family and lane count.
+#include "backend_model.h"
+#include "kernels.h"
+#include "row_decoder.h"
+#include "row_encoder.h"
+#include "torch_ans/rans.h"
+
+namespace torch_ans {
+namespace {
+
+template <typename Traits, int kLanes, int kRows>
+void append(KernelChoice*& put, KernelChoice*& get) {
+  using Encoder = RowEncoder<Traits, kLanes, ModelEncoder<Traits, kLanes, kRows>>;
+  using Decoder = RowDecoder<Traits, kLanes, ModelDecoder<Traits, kLanes, kRows>>;
+  *put++ = {kRows, &Encoder::run, &accepts_all};
+  *get++ = {kRows, &Decoder::run, &accepts_all};
+}
+
+/// A model evaluates sixteen symbols at a time: as many rows are coded together.
+template <typename Traits, int kLanes>
+void fill(CodecKernels& kernels) {
+  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kModel)];
+  KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kModel)];
+  if constexpr (kLanes < 16) append<Traits, kLanes, 16 / kLanes>(put, get);
+  append<Traits, kLanes, 1>(put, get);
+}
+
+template <typename Traits>
+void fill_family(CodecKernels* by_lanes) {
+  fill<Traits, 1>(by_lanes[0]);
+  fill<Traits, 2>(by_lanes[1]);
+  fill<Traits, 4>(by_lanes[2]);
+  fill<Traits, 8>(by_lanes[3]);
+  fill<Traits, 16>(by_lanes[4]);
+  fill<Traits, 32>(by_lanes[5]);
+}
+
+}  // namespace
+
+void add_scalar_model_kernels(KernelTable& table) {
+  fill_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
+  fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
+  fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+}
+
+}  // namespace torch_ans

@@ -1,0 +1,8 @@
+/// The models, compiled for this instruction set.
+#include "models.h"
+
+namespace torch_ans {
+
+void add_avx512_models(ModelTable& table) { add_models(table); }
+
+}  // namespace torch_ans

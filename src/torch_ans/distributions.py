@@ -1,0 +1,209 @@
+"""Coding with a distribution for each symbol, without tables.
+
+A coder needs to know which slots one symbol owns, not all of a table: these functions compute just
+that, inside the coder, and build nothing. They take what a network puts out.
+
+| functions | a distribution is given by |
+|---|---|
+| `encode_cdf`, `decode_cdf` | its CDF at the edges of the symbols |
+
+Bytes do not depend on the machine, its instruction set, the number of threads or the device:
+what decides is integer arithmetic after one exact conversion of each float.
+
+**Devices.** The work is done on the CPU. Tensors on a CUDA device are copied to host memory first
+(`tensor.cpu()`, which waits for the device), and decoded symbols are copied back.
+
+**Rows and lanes.** By default (`impl="auto"`) the bytes are those of `rans64`, with 1 lane for less
+than 4096 symbols, 4 for less than 32768 and else 8, in one row for each 131072 symbols, at most 64.
+Several rows stand behind their lengths, as in `TorchANSInterface`. `impl` may also be a family with
+lanes (`rans32_16_i32`), and `num_parallel_states` a number of rows; both must be the same for
+encoding and decoding.
+"""
+
+from __future__ import annotations
+
+from typing import Optional, Sequence, Tuple
+
+import torch
+
+from . import _native
+from ._arguments import check_size
+from ._model_coder import (
+    Coder,
+    Distributions,
+    check_low,
+    decode_bytes,
+    describe_values,
+    encode_bytes,
+)
+from ._native import Data
+from ._native_models import REAL_NAMES, make_model
+
+__all__ = ["decode_cdf", "encode_cdf"]
+
+_MaybeTensor = Optional[torch.Tensor]
+
+
+def encode_cdf(
+    symbols: torch.Tensor,
+    cdf: torch.Tensor,
+    *,
+    low: int = 0,
+    freq_precision: int = 16,
+    impl: str = "auto",
+    num_parallel_states: Optional[int] = None,
+) -> bytes:
+    """Codes each symbol with a CDF of its own.
+
+    A symbol's two edges are all that is read. A float CDF is quantised so that every symbol keeps a
+    slot: `C(i) = i + floor((2**P - S) * F(i))` for S symbols, where `F(i)` is `cdf[..., i]` rounded
+    down to a multiple of 2**-30 and clamped to [0, 1].
+
+    Args:
+        symbols: integers of any shape.
+        cdf: of shape (..., S + 1), where (...) is the symbols' shape or broadcasts to it: the
+            probability that a symbol is below `low + i`, as float32, float64, float16 or bfloat16;
+            or quantised to `2**freq_precision`, as int16 (read as unsigned), int32 or int64. The
+            first and the last entry count as 0 and 1, whatever they are. It must not decrease; that
+            is checked only where the symbols are.
+        low: the smallest symbol.
+        freq_precision: P, bits of the probabilities: at most 16, or 15 for `rans32_16`.
+        impl: "auto", or a family with lanes: see the module's text.
+        num_parallel_states: rows; None: as many as "auto" says, else 1.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a shape does not fit, or a symbol is outside its CDF or owns no slots.
+
+    Example:
+        >>> import torch
+        >>> cdf = torch.tensor([[0.0, 0.5, 0.9, 1.0], [0.0, 0.1, 0.2, 1.0]])
+        >>> data = encode_cdf(torch.tensor([1, 2]), cdf)
+        >>> decode_cdf(data, cdf)
+        tensor([1, 2], dtype=torch.int32)
+    """
+    _check_symbols(symbols)
+    found = _cdf_distributions(cdf, low, freq_precision, symbols.shape)
+    return _encode(symbols, found, (impl, num_parallel_states, freq_precision))
+
+
+def decode_cdf(
+    data: Data,
+    cdf: torch.Tensor,
+    *,
+    low: int = 0,
+    freq_precision: int = 16,
+    impl: str = "auto",
+    num_parallel_states: Optional[int] = None,
+    out: _MaybeTensor = None,
+    dtype: torch.dtype = torch.int32,
+) -> torch.Tensor:
+    """The inverse of `encode_cdf`: as many symbols as there are CDFs.
+
+    Args:
+        data: what `encode_cdf` returned.
+        cdf: as there, of shape (..., S + 1).
+        low: as there, like the next three.
+        freq_precision: bits of the probabilities.
+        impl: the coder.
+        num_parallel_states: rows.
+        out: integers of shape (...) that get the symbols; the CDFs broadcast to it.
+        dtype: dtype of a new tensor.
+
+    Returns:
+        `out`, or a new tensor of shape (...), on the device of `cdf`.
+
+    Raises:
+        CorruptStreamError: `data` is not what was encoded with these CDFs.
+        TypeError: an argument has the wrong type.
+        ValueError: a shape does not fit.
+    """
+    shape = _shape_of(out, [cdf], 1)
+    found = _cdf_distributions(cdf, low, freq_precision, shape)
+    return _decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
+
+
+_Options = Tuple[str, Optional[int], int]
+"""impl, num_parallel_states, freq_precision"""
+
+
+def _encode(symbols: torch.Tensor, distributions: Distributions, options: _Options) -> bytes:
+    impl, rows, precision = options
+    coder = Coder.choose(impl, rows, symbols.numel(), precision)
+    return encode_bytes(coder, distributions, symbols.cpu())
+
+
+def _decode(
+    data: Data,
+    distributions: Distributions,
+    options: _Options,
+    out: _MaybeTensor,
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    impl, rows, precision = options
+    coder = Coder.choose(impl, rows, distributions.shape.numel(), precision)
+    return decode_bytes(coder, distributions, data, out, dtype)
+
+
+def _cdf_distributions(
+    cdf: torch.Tensor, low: int, freq_precision: int, shape: torch.Size
+) -> Distributions:
+    _check_values({"cdf": cdf}, 1, shape, integers=True)
+    num_symbols = cdf.shape[-1] - 1
+    _check_alphabet(num_symbols, freq_precision, "cdf must have 2 to {} entries for each symbol", 1)
+    values = describe_values([cdf], 1, shape)
+    model = make_model("cdf", values, check_low(low), num_symbols, freq_precision)
+    return Distributions(model, shape, cdf.device)
+
+
+def _check_symbols(symbols: torch.Tensor) -> None:
+    _native.check_integers(symbols, "symbols", cuda=True)
+
+
+def _check_values(
+    values: dict[str, torch.Tensor], trailing: int, shape: torch.Size, integers: bool = False
+) -> None:
+    """Checks dtypes, and that shapes without `trailing` dimensions broadcast to `shape`."""
+    names = [name for name in REAL_NAMES.values() if integers or "float" in name]
+    for name, value in values.items():
+        tensor = _native.check_tensor(value, name, cuda=True)
+        if REAL_NAMES.get(tensor.dtype) not in names:
+            raise TypeError(
+                f"{name} must have one of the dtypes {', '.join(names)}, got {tensor.dtype}"
+            )
+        leading = tensor.shape[: tensor.dim() - trailing]
+        if tensor.dim() < trailing or not _broadcasts(leading, shape):
+            own = ("...",) * trailing
+            raise ValueError(
+                f"{name} must have the symbols' shape {tuple(shape)}"
+                f"{' and one dimension more' if own else ''}, or broadcast to it, got "
+                f"{tuple(tensor.shape)}"
+            )
+
+
+def _broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:
+    if len(shape) > len(target):
+        return False
+    pairs = zip(reversed(shape), reversed(target))
+    return all(size in (1, wanted) for size, wanted in pairs)
+
+
+def _shape_of(out: _MaybeTensor, values: Sequence[torch.Tensor], trailing: int) -> torch.Size:
+    """The shape of the symbols to decode: that of `out`, or what the values broadcast to."""
+    if out is not None:
+        return _native.check_tensor(out, "out", cuda=True).shape
+    shapes = []
+    for value in values:
+        tensor = _native.check_tensor(value, "a distribution", cuda=True)
+        shapes.append(tensor.shape[: max(tensor.dim() - trailing, 0)])
+    shape: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+    return shape
+
+
+def _check_alphabet(num_symbols: int, freq_precision: int, text: str, extra: int) -> None:
+    bits = check_size(freq_precision, "freq_precision")
+    if not 1 <= bits <= 16:
+        raise ValueError(f"freq_precision must be in 1..16, got {bits}")
+    if not 1 <= num_symbols <= 1 << bits:
+        most = (1 << bits) + extra
+        raise ValueError(f"{text.format(most)}, got {num_symbols + extra}")
