@@ -96,7 +96,7 @@ class Case:
         self._prepare_bytes(torch_ans)
 
     def _arguments(self) -> List[Any]:
-        return [*self.tables, self.precision, self.bypass, 4]
+        return [*self.tables, 8, self.precision, self.bypass, 4]
 
     def push(self) -> None:
         indexes = None if self.is_ours and self.one_table else self.indexes

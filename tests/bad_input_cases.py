@@ -193,11 +193,11 @@ def malformed_cdfs() -> None:
             for bypass in (False, True):
                 with untouched(stream), refused(ValueError, words=("cdfs", "1")):
                     push_op(family, lanes, alias)(
-                        stream, symbols, symbols, cdfs, sizes, offsets, precision, bypass
+                        stream, symbols, symbols, cdfs, sizes, offsets, 8, precision, bypass
                     )
                 with untouched(stream), refused(ValueError, words=("cdfs", "1")):
                     pop_op(family, lanes, alias)(
-                        stream, symbols, cdfs, sizes, offsets, precision, bypass
+                        stream, symbols, cdfs, sizes, offsets, 8, precision, bypass
                     )
 
 
@@ -219,9 +219,9 @@ def sizes_outside_the_row() -> None:
     for size in (-(2**31), -1, 0, 1, 5, 2**31 - 1):
         sizes = torch.tensor([size], dtype=torch.int32)
         with untouched(stream), refused(ValueError, words=("cdfs_sizes",)):
-            torch_ans.rans64_push(stream, symbols, symbols, cdfs, sizes, zero, 8)
+            torch_ans.rans64_push(stream, symbols, symbols, cdfs, sizes, zero, 8, 8)
         with untouched(stream), refused(ValueError, words=("cdfs_sizes",)):
-            torch_ans.rans64_pop(stream, symbols, cdfs, sizes, zero, 8)
+            torch_ans.rans64_pop(stream, symbols, cdfs, sizes, zero, 8, 8)
 
 
 @case
@@ -236,7 +236,7 @@ def more_symbols_than_slots() -> None:
             cdfs,
             torch.tensor([6]),
             torch.tensor([0]),
-            2,
+            freq_precision=2,
         )
     with refused(ValueError):
         torch_ans.rans_pmf_to_quantized_cdf(torch.ones(5), 2)
@@ -251,14 +251,14 @@ def precisions_that_do_not_exist() -> None:
         head = (tables.cdfs, tables.sizes, tables.offsets)
         for precision in (0, -1, max_precision(family) + 1, 31, 32, 64, 2**40):
             with untouched(stream), refused(ValueError, words=("freq_precision",)):
-                push_op(family, 1)(stream, symbols, symbols, *head, precision)
+                push_op(family, 1)(stream, symbols, symbols, *head, 8, precision)
             with untouched(stream), refused(ValueError, words=("freq_precision",)):
-                pop_op(family, 1)(stream, symbols, *head, precision)
+                pop_op(family, 1)(stream, symbols, *head, 8, precision)
         for b in (0, -1, 33, 64, 2**40):
             with untouched(stream), refused(ValueError, words=("bypass_precision",)):
-                push_op(family, 1)(stream, symbols, symbols, *head, 1, True, b)
+                push_op(family, 1)(stream, symbols, symbols, *head, 8, 1, True, b)
             with untouched(stream), refused(ValueError, words=("bypass_precision",)):
-                pop_op(family, 1)(stream, symbols, *head, 1, True, b)
+                pop_op(family, 1)(stream, symbols, *head, 8, 1, True, b)
 
 
 @case

@@ -78,6 +78,7 @@ class Tables:
             self.cdfs,
             self.sizes,
             self.offsets,
+            8,  # symbol_precision, which is ignored
             self.precision,
             self.bypass,
             self.bypass_precision,

@@ -24,10 +24,8 @@ def peer_packages(name: str, *requirements: str) -> str:
     folder = os.path.join(CACHE, "%s-py%d%d" % (name, *sys.version_info[:2]))
     stamp = os.path.join(folder, "installed.txt")
     wanted = "\n".join(requirements)
-    if os.path.exists(stamp):
-        with open(stamp) as file:
-            if file.read() == wanted:
-                return folder
+    if holds(stamp, wanted):
+        return folder
     os.makedirs(CACHE, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
         command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
@@ -40,6 +38,44 @@ def peer_packages(name: str, *requirements: str) -> str:
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(fresh, folder)
     return folder
+
+
+def holds(path: str, text: str) -> bool:
+    """Whether there is such a file, with this text."""
+    if not os.path.exists(path):
+        return False
+    with open(path) as file:
+        return file.read() == text
+
+
+def peer_python(name: str, requirement: str, torch: str) -> str:
+    """The Python of a virtual environment with one package, and the torch and numpy of this one.
+
+    Where this Python has another torch than the one that the package needs, the test is skipped.
+    """
+    import torch as own
+
+    if own.__version__.split("+")[0] != torch:
+        pytest.skip("%s needs torch %s, here is %s" % (requirement, torch, own.__version__))
+    packages = peer_packages(name, requirement)
+    folder = packages + "-venv"
+    python = os.path.join(folder, "bin", "python")
+    lent = os.path.dirname(os.path.dirname(own.__file__))
+    paths = os.path.join(folder, "peer.pth")
+    wanted = packages + "\n" + lent + "\n"
+    if not holds(paths, wanted):
+        command = [sys.executable, "-m", "venv", "--clear", "--without-pip", folder]
+        subprocess.run(command, check=True)
+        site = subprocess.run(
+            [python, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        for path in (os.path.join(site, "peer.pth"), paths):  # the second says that it is done
+            with open(path, "w") as file:
+                file.write(wanted)
+    return python
 
 
 def cannot_install(name: str, output: str) -> NoReturn:

@@ -168,8 +168,8 @@ class Work:
     def __init__(self, family: str, lanes: int, shape: Tuple[int, int], **more: Any) -> None:
         self.tables: Tables = make_tables(3, [40, 7, 200], 12, **more)
         self.symbols, self.indexes = make_symbols(5, shape, self.tables)
-        native = torch_ans.CodingTables(*self.tables.args[:5])
-        self.coding = Coding(_native.get_codec(family, lanes), native, self.tables.args[5])
+        native = torch_ans.CodingTables(*self.tables.args[:3], *self.tables.args[4:6])
+        self.coding = Coding(_native.get_codec(family, lanes), native, self.tables.args[6])
         self.split = Split(shape[0], shape[1], self.symbols.numel())
         self.expected = encode(family, lanes, self.tables, self.symbols, self.indexes)
 

@@ -330,7 +330,7 @@ def test_tables_do_not_change_with_the_tensors_they_came_from():
 
 def test_cdfs_changed_in_place_between_low_level_calls():
     cdfs = torch.tensor([[0, 100, 300, 512]], dtype=torch.int32)
-    args = (cdfs, None, None, 9, False)
+    args = (cdfs, None, None, 8, 9, False)
     symbols = symbols_of(1, 100)
     stream = torch_ans.rans64_init_stream(1)
     torch_ans.rans64_push(stream, symbols, None, *args)

@@ -54,7 +54,7 @@ def tables_of(case: Dict[str, Any]) -> List[torch.Tensor]:
 def stream_arguments(case: Dict[str, Any]) -> List[Any]:
     """What follows symbols and indexes in a push."""
     precision = TORCH_ANS.manifest["tables"][case["tables"]]["precision"]
-    return [*tables_of(case), precision, case["bypass"], case["bypass_precision"]]
+    return [*tables_of(case), 8, precision, case["bypass"], case["bypass_precision"]]
 
 
 def pushes_of(case: Dict[str, Any]) -> List[List[torch.Tensor]]:

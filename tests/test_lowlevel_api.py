@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import List
+from typing import Any, List
 
 import pytest
 import torch
@@ -86,21 +86,24 @@ def test_signatures(family: str, lanes: int) -> None:
         "cdfs",
         "cdfs_sizes",
         "offsets",
+        "symbol_precision",
         "freq_precision",
         "bypass_coding",
         "bypass_precision",
     ]
     for alias in (False, True):
         push = inspect.signature(push_op(family, lanes, alias)).parameters
-        assert list(push)[:9] == ["stream", "symbols", "indexes", *shared]
+        assert list(push)[:11] == ["stream", "symbols", "indexes", *shared, "used_bytes"]
         pop = inspect.signature(pop_op(family, lanes, alias)).parameters
-        assert list(pop)[:8] == ["stream", "indexes", *shared] and "out" in pop
+        assert list(pop)[:10] == ["stream", "indexes", *shared, "inverse_cdf_precision"]
         for parameters in (push, pop):
             assert parameters["freq_precision"].default == max_precision(family)
             assert parameters["bypass_coding"].default is True
             assert parameters["bypass_precision"].default == 4
-            assert parameters["symbol_precision"].kind is inspect.Parameter.KEYWORD_ONLY
-    assert "inverse_cdf_precision" in inspect.signature(invcdf_pop_op(family, lanes)).parameters
+            assert parameters["symbol_precision"].default == 8
+        assert "out" in pop
+    invcdf = inspect.signature(invcdf_pop_op(family, lanes)).parameters
+    assert list(invcdf)[:10] == ["stream", "indexes", *shared, "inverse_cdf_precision"]
     init = inspect.signature(init_op(family)).parameters
     assert list(init) == ["size", "num_interleaves", "preallocate_size", "device"]
     assert init["num_interleaves"].default == 1 and init["preallocate_size"].default == 0
@@ -131,10 +134,11 @@ def test_symbol_precision_is_ignored() -> None:
     symbols, indexes = make_symbols(0, (2, 40), tables)
     expected = stream_rows(encode("rans64", 1, tables, symbols, indexes))
     for value in (8, 1, 99, None):
+        args: List[Any] = [*tables.args[:3], value, *tables.args[4:]]
         stream = torch_ans.rans64_init_stream(2)
-        torch_ans.rans64_push(stream, symbols, indexes, *tables.args, symbol_precision=value)
+        torch_ans.rans64_push(stream, symbols, indexes, *args)
         assert stream_rows(stream) == expected
-        decoded = torch_ans.rans64_pop(stream, indexes, *tables.args, symbol_precision=value)
+        decoded = torch_ans.rans64_pop(stream, indexes, *args)
         assert torch.equal(decoded, symbols)
 
 
@@ -154,10 +158,10 @@ def test_offsets_none_means_zero() -> None:
     tables.offsets.zero_()
     symbols, indexes = make_symbols(0, (2, 40), tables)
     stream = torch_ans.rans64_init_stream(2)
-    torch_ans.rans64_push(stream, symbols, indexes, tables.cdfs, tables.sizes, None, 9)
+    torch_ans.rans64_push(stream, symbols, indexes, tables.cdfs, tables.sizes, None, 8, 9)
     assert stream_rows(stream) == stream_rows(encode("rans64", 1, tables, symbols, indexes))
     assert torch.equal(
-        torch_ans.rans64_pop(stream, indexes, tables.cdfs, tables.sizes, None, 9), symbols
+        torch_ans.rans64_pop(stream, indexes, tables.cdfs, tables.sizes, None, 8, 9), symbols
     )
 
 
@@ -239,7 +243,7 @@ def test_alias_rows_as_torch_ans_passes_them(lanes: int) -> None:
         push_cdfs, pop_cdfs = torch_ans.rans_alias_build_table(tables.cdfs, tables.sizes, 6, 10)
         assert push_cdfs.dtype == pop_cdfs.dtype == torch.int32
         expected = stream_rows(encode("rans64", lanes, tables, symbols, indexes, alias=True))
-        rest = (tables.sizes, tables.offsets, 10)
+        rest = (tables.sizes, tables.offsets, 6, 10)
         stream = torch_ans.rans64_init_stream(2, lanes)
         push_op("rans64", lanes, True)(stream, symbols, indexes, push_cdfs, *rest)
         assert stream_rows(stream) == expected
@@ -282,7 +286,7 @@ def test_inverse_rows(q: int) -> None:
     for lanes in (1, 8):
         stream = encode("rans64", lanes, tables, symbols, indexes)
         decoded = invcdf_pop_op("rans64", lanes)(
-            stream, indexes, rows, tables.sizes, tables.offsets, 10, inverse_cdf_precision=q
+            stream, indexes, rows, tables.sizes, tables.offsets, 6, 10, inverse_cdf_precision=q
         )
         assert torch.equal(decoded, symbols)
 

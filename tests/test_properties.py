@@ -300,7 +300,7 @@ def test_tables_may_be_views_and_other_integer_dtypes() -> None:
         wide[:, ::2],
         tables.sizes.to(torch.int64),
         tables.offsets.to(torch.int64),
-        9,
+        freq_precision=9,
     )
     assert stream_rows(stream) == expected
 

@@ -117,7 +117,9 @@ def pop_shape(
 
 def resolve_tables(
     family: str,
-    rows: Tuple[Union[torch.Tensor, CodingTables], Optional[torch.Tensor], Optional[torch.Tensor]],
+    rows: Tuple[
+        Union[torch.Tensor, CodingTables, None], Optional[torch.Tensor], Optional[torch.Tensor]
+    ],
     freq_precision: int,
     bypass_coding: bool,
     alias: bool = False,
@@ -133,7 +135,7 @@ def resolve_tables(
     if not isinstance(cdfs, CodingTables):
         check_freq_precision(family, freq_precision)
         return cached_tables(
-            (cdfs, cdfs_sizes, offsets),
+            (_native.check_integers(cdfs, "cdfs", cuda=True), cdfs_sizes, offsets),
             freq_precision,
             bypass_coding,
             alias,

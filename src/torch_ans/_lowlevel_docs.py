@@ -27,10 +27,10 @@ _TABLES = """    cdfs: quantised CDFs, integers (K, width) or (width,): `cdf[0] 
         `bypass_coding`.
     cdfs_sizes: entries that count in each row of `cdfs`, integers (K,); None: all of them.
     offsets: the smallest symbol of each table, integers (K,); None: 0.
+    symbol_precision: accepted for callers of torch-ans, and ignored.
     freq_precision: bits of the probabilities.
     bypass_coding: the last symbol of each table is an escape: any integer can be coded.
-    bypass_precision: bits of a digit behind the escape.
-    symbol_precision: accepted for callers of torch-ans, and ignored."""
+    bypass_precision: bits of a digit behind the escape."""
 
 _PUSH = f"""Appends symbols to a stream, in place.
 
@@ -45,6 +45,7 @@ Args:
     indexes: which table each symbol uses: integers that broadcast to (B, N) and are read as they
         are, expanded or not. None: the only table.
 {_TABLES}
+    used_bytes: accepted for callers of torch-ans, and ignored.
     check: on a CUDA device, wait and raise what went wrong (and let rows grow for escapes), rather
         than leave that to `rans_check_stream`. On the CPU this is always done.
 
@@ -63,9 +64,9 @@ Args:
     indexes: which table each symbol uses, integers (B, N), any strides. None: the only table; then
         `out` or `num_symbols` says what N is.
 {_TABLES}
-    inverse_cdf_precision: only where the name says `invcdf`: the lookup has
-        `2**inverse_cdf_precision` buckets a table; "auto" for what is fastest, 0 for a plain
-        search. The symbols do not depend on it.
+    inverse_cdf_precision: where the name says `invcdf` the lookup has
+        `2**inverse_cdf_precision` buckets a table; "auto" or -1 for what is fastest, 0 for a plain
+        search. The symbols do not depend on it. Ignored elsewhere.
     out: integers (B, N) that get the symbols; a symbol that does not fit its dtype is an error.
     num_symbols: N, where there are no indexes.
     check: on a CUDA device, wait and raise what went wrong, rather than leave that to

@@ -64,6 +64,7 @@ class _Case:
             cdf[None].to(device),
             torch.tensor([257], **options).to(device),
             torch.zeros(1, **options).to(device),
+            8,  # symbol_precision, which is ignored
             precision,
             False,  # no bypass
         )

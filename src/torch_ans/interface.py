@@ -29,17 +29,18 @@ class TorchANSInterface(StreamInterface):
     Args:
         impl: a family, `rans64`, `rans32` or `rans32_16`, or a full name such as `rans64_i4`,
             `rans32_16_alias` or `rans32_i8_invcdf`.
+        bypass_coding: the last entry of each table is an escape for all other integers.
+        bypass_precision: bits of a digit behind the escape.
+        num_parallel_states: rows.
+        num_interleaves: lanes: 1, 2, 4, 8, 16 or 32.
+        num_bytes_code_length: bytes of a row's length: 1, 2, 4 or 8.
+        inverse_cdf_precision: log2 of the buckets in the decoder's lookup; None or "auto" for what
+            is fastest. It changes no byte.
+        alias_sampling: the alias method's order of slots.
+        incremental_compile: accepted for callers of torch-ans, and ignored: nothing is compiled.
         freq_precision: bits of the probabilities; the family's maximum where it is more.
         device: where to decode, None (the CPU), "cpu" or a CUDA device, if no tensor tells: symbols
             and indexes are coded on the device where they are.
-        num_interleaves: lanes: 1, 2, 4, 8, 16 or 32.
-        num_parallel_states: rows.
-        bypass_coding: the last entry of each table is an escape for all other integers.
-        bypass_precision: bits of a digit behind the escape.
-        alias_sampling: the alias method's order of slots.
-        inverse_cdf_precision: log2 of the buckets in the decoder's lookup; None or "auto" for what
-            is fastest. It changes no byte.
-        num_bytes_code_length: bytes of a row's length: 1, 2, 4 or 8.
         dtype: dtype of decoded symbols.
         symbol_precision: accepted for callers of torch-ans, and ignored: any alphabet will do.
         mode: "encdec", "encoder" or "decoder"; accepted likewise: both directions always work.

@@ -99,18 +99,19 @@ def _make_push(family: str, lanes: int, alias: bool, default_precision: int) -> 
     def push(
         stream: torch.Tensor,
         symbols: torch.Tensor,
-        indexes: Optional[torch.Tensor],
-        cdfs: _Tables,
+        indexes: Optional[torch.Tensor] = None,
+        cdfs: Optional[_Tables] = None,
         cdfs_sizes: Optional[torch.Tensor] = None,
         offsets: Optional[torch.Tensor] = None,
+        symbol_precision: int = 8,
         freq_precision: int = default_precision,
         bypass_coding: bool = True,
         bypass_precision: int = 4,
+        used_bytes: int = -1,
         *,
-        symbol_precision: Optional[int] = None,
         check: bool = False,
     ) -> None:
-        del symbol_precision  # for torch-ans' callers: any alphabet will do
+        del symbol_precision, used_bytes  # for torch-ans' callers
         rows = (cdfs, cdfs_sizes, offsets)
         tables = resolve_tables(family, rows, freq_precision, bypass_coding, alias)
         _native.check_integers(symbols, "symbols", cuda=True)
@@ -149,20 +150,21 @@ def _make_pop(family: str, lanes: int, alias: bool, default_precision: int) -> _
 
     def pop(
         stream: torch.Tensor,
-        indexes: Optional[torch.Tensor],
-        cdfs: _Tables,
+        indexes: Optional[torch.Tensor] = None,
+        cdfs: Optional[_Tables] = None,
         cdfs_sizes: Optional[torch.Tensor] = None,
         offsets: Optional[torch.Tensor] = None,
+        symbol_precision: int = 8,
         freq_precision: int = default_precision,
         bypass_coding: bool = True,
         bypass_precision: int = 4,
+        inverse_cdf_precision: Union[int, str, None] = -1,
         *,
-        symbol_precision: Optional[int] = None,
         out: Optional[torch.Tensor] = None,
         num_symbols: Optional[int] = None,
         check: bool = False,
     ) -> torch.Tensor:
-        del symbol_precision
+        del symbol_precision, inverse_cdf_precision
         rows = (cdfs, cdfs_sizes, offsets)
         tables = resolve_tables(family, rows, freq_precision, bypass_coding, alias)
         return _pop((codec, tables, bypass_precision), stream, indexes, out, num_symbols, check)
@@ -175,24 +177,25 @@ def _make_invcdf_pop(family: str, lanes: int, default_precision: int) -> _Functi
 
     def invcdf_pop(
         stream: torch.Tensor,
-        indexes: Optional[torch.Tensor],
-        cdfs: _Tables,
+        indexes: Optional[torch.Tensor] = None,
+        cdfs: Optional[_Tables] = None,
         cdfs_sizes: Optional[torch.Tensor] = None,
         offsets: Optional[torch.Tensor] = None,
+        symbol_precision: int = 8,
         freq_precision: int = default_precision,
         bypass_coding: bool = True,
         bypass_precision: int = 4,
+        inverse_cdf_precision: Union[int, str, None] = -1,
         *,
-        symbol_precision: Optional[int] = None,
-        inverse_cdf_precision: Union[int, str, None] = "auto",
         out: Optional[torch.Tensor] = None,
         num_symbols: Optional[int] = None,
         check: bool = False,
     ) -> torch.Tensor:
         del symbol_precision
         rows = (cdfs, cdfs_sizes, offsets)
+        lookup = None if inverse_cdf_precision == -1 else inverse_cdf_precision
         tables = resolve_tables(
-            family, rows, freq_precision, bypass_coding, inverse_cdf_precision=inverse_cdf_precision
+            family, rows, freq_precision, bypass_coding, inverse_cdf_precision=lookup
         )
         return _pop((codec, tables, bypass_precision), stream, indexes, out, num_symbols, check)
 

@@ -25,14 +25,14 @@ _MAX_PRECISION = 16
 
 
 @_native.fork_safe
-def rans_pmf_to_quantized_cdf(pmf: torch.Tensor, precision: int = 16) -> torch.Tensor:
+def rans_pmf_to_quantized_cdf(pmfs: torch.Tensor, precision: int = 16) -> torch.Tensor:
     """Quantises probabilities so that each symbol keeps a count of at least 1.
 
     One rounding (`round(p * 2**precision)`), the rest integer arithmetic: the same rows everywhere,
     and the same as those of CompressAI's `pmf_to_quantized_cdf`.
 
     Args:
-        pmf: probabilities, floats of shape (..., length), taken as float32; or counts, integers,
+        pmfs: probabilities, floats of shape (..., length), taken as float32; or counts, integers,
             taken as they are. They need not sum to 1.
         precision: bits of the result, 1 to 16; at most `2**precision` symbols fit.
 
@@ -40,24 +40,24 @@ def rans_pmf_to_quantized_cdf(pmf: torch.Tensor, precision: int = 16) -> torch.T
         Int32 (..., length + 1): from 0 to `2**precision`, strictly increasing.
 
     Raises:
-        TypeError: `pmf` is no tensor of numbers.
+        TypeError: `pmfs` is no tensor of numbers.
         ValueError: a row is negative, not finite, sums to zero, or has too many symbols.
 
     Example:
         >>> rans_pmf_to_quantized_cdf(torch.tensor([0.5, 0.25, 0.25]), precision=4)
         tensor([ 0,  8, 12, 16], dtype=torch.int32)
     """
-    tensor = _native.check_tensor(pmf, "pmf", cuda=True)
+    tensor = _native.check_tensor(pmfs, "pmfs", cuda=True)
     if not 1 <= precision <= _MAX_PRECISION:
         raise ValueError(f"precision must be in 1..{_MAX_PRECISION}, got {precision}")
     if tensor.dim() < 1 or tensor.shape[-1] < 1:
-        raise ValueError(f"pmf must have shape (..., length), got {tuple(tensor.shape)}")
+        raise ValueError(f"pmfs must have shape (..., length), got {tuple(tensor.shape)}")
     length = tensor.shape[-1]
     rows = tensor.numel() // length
     if tensor.is_floating_point():
         flat = tensor.detach().reshape(rows, length).to(torch.float32).contiguous()
     else:
-        integers = _native.check_integers(tensor, "pmf", cuda=True)
+        integers = _native.check_integers(tensor, "pmfs", cuda=True)
         flat = integers.reshape(rows, length).to(torch.int64)
     quantize = _native_cuda.quantize_pmf if tensor.is_cuda else _native.quantize_pmf
     cdf = quantize(flat.contiguous(), None, precision)
@@ -158,7 +158,7 @@ def quantize_frequencies(
 def rans_alias_build_table(
     cdfs: torch.Tensor,
     cdfs_sizes: Optional[torch.Tensor] = None,
-    symbol_precision: Optional[int] = None,
+    symbol_precision: int = 8,
     freq_precision: int = 16,
 ) -> Tuple[torch.Tensor, torch.Tensor]:
     """Appends to each CDF row what the alias method needs, for torch-ans' callers.
