@@ -19,6 +19,7 @@ from .errors import CorruptStreamError, TableMismatchError, TorchANSError
 from .interface import TorchANSInterface
 from .lowlevel import *  # noqa: F403
 from .quantize import inverse_quantized_cdf, pmf_to_quantized_cdf_batched
+from .report import SizeReport
 from .tables import CodingTables
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "CorruptStreamError",
     "PackedHeader",
     "Salvaged",
+    "SizeReport",
     "TableMismatchError",
     "TorchANSError",
     "TorchANSInterface",

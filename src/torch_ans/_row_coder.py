@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 
-from . import _native, _stream
+from . import _core, _native, _stream
 from ._arguments import check_bypass_precision, check_size, index_tensor, new_output
 from ._layout import split_rows
 from ._native import Coding, Data, Stream
@@ -132,6 +132,23 @@ class RowCoder:
     def pack(self, stream: torch.Tensor) -> bytes:
         """The rows' bytes joined."""
         return _stream.pack(_stream.check_stream(stream), self._framing)
+
+    @property
+    def codec(self) -> _core.Codec:
+        """The native coder."""
+        return self._codec
+
+    def measure(self, data: Data) -> Tuple[int, List[int]]:
+        """Bytes of all lengths of `data`, and the bytes of each row."""
+        sizes = [size for _, size in segment_spans(data, self._length_bytes, self._num_rows)]
+        for row, size in enumerate(sizes):
+            if size < self._codec.header_bytes:
+                raise CorruptStreamError(
+                    f"row {row} has {size} bytes, fewer than its states: "
+                    f"{self._codec.header_bytes}",
+                    [row],
+                )
+        return len(data) - sum(sizes), sizes
 
     def unpack(self, data: Data, device: Optional[torch.device] = None) -> torch.Tensor:
         """A stream of the rows that `data` holds."""

@@ -7,12 +7,13 @@ from typing import List, Optional, Tuple, Union
 import torch
 
 from ._arguments import check_dtype
-from ._native import check_tensor
+from ._native import Data, check_tensor
 from ._options import check_device, check_mode, check_rows, clamp_freq_precision
 from ._row_coder import Job, RowCoder, make_job, make_output
 from .byte_strings import check_length_bytes
-from .estimate import estimate_bits
+from .estimate import estimate_bits, split_bits
 from .quantize import quantize_frequencies
+from .report import SizeReport
 from .tables import CodingTables, lookup_precision
 from .variant import resolve_variant
 
@@ -127,6 +128,39 @@ class StreamInterface:
         """
         job = make_job(symbols, indexes, self.tables)
         return estimate_bits(job.tables, job.symbols, job.indexes, self.bypass_precision)
+
+    def report(
+        self, encoded: Data, indexes: MaybeTensor = None, *, symbols: MaybeTensor = None
+    ) -> SizeReport:
+        """What the size of encoded bytes is made of, and why it exceeds the estimate.
+
+        Args:
+            encoded: what `encode_with_indexes` or `encode_symbols` returned.
+            indexes: the table of each symbol; None where there is one table.
+            symbols: what was encoded; None: it is decoded, where there are indexes. With neither,
+                the report has the bytes alone.
+
+        Raises:
+            CorruptStreamError: bytes that were not coded by this interface.
+            IndexError, RuntimeError, TypeError, ValueError: as `estimate_bits`.
+        """
+        lengths, row_bytes = self._coder.measure(encoded)
+        rows, codec = len(row_bytes), self._coder.codec
+        states = rows * codec.header_bytes
+        spare = codec.lower_bound.bit_length() - 1
+        parts = (rows, codec.lanes, lengths, states, sum(row_bytes) - states, spare)
+        if symbols is None and indexes is not None:
+            symbols = make_output(indexes, None, None, torch.int64)
+            self._coder.decode_bytes(self.tables, encoded, indexes, symbols)
+        if symbols is None:
+            return SizeReport(*parts)
+        job = make_job(symbols, indexes, self.tables)
+        table_bits, bypass_bits = split_bits(
+            job.tables, job.symbols, job.indexes, self.bypass_precision
+        )
+        escapes = int((bypass_bits > 0).sum())
+        costs = (float(table_bits.sum()), float(bypass_bits.sum()))
+        return SizeReport(*parts, symbols.numel(), escapes, *costs)
 
     # --- stream tensors ---------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import Optional, Tuple
 
 import torch
 
@@ -10,7 +10,7 @@ from . import _core, _native
 from ._status import raise_for_status
 from .tables import CodingTables
 
-__all__ = ["estimate_bits"]
+__all__ = ["estimate_bits", "split_bits"]
 
 
 @_native.fork_safe
@@ -36,6 +36,17 @@ def estimate_bits(
         IndexError: an index names no table.
         ValueError: a symbol is outside its table, without bypass.
     """
+    table_bits, bypass_bits = split_bits(tables, symbols, indexes, bypass_precision)
+    return table_bits + bypass_bits
+
+
+def split_bits(
+    tables: CodingTables,
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
+    bypass_precision: int,
+) -> Tuple[torch.Tensor, torch.Tensor]:
+    """The two parts of `estimate_bits`: of the symbol or the escape itself, and of its digits."""
     device = symbols.device
     _native.check_devices(symbols, "symbols", {"indexes": indexes})
     table = torch.zeros((), dtype=torch.int64, device=device)
@@ -54,12 +65,13 @@ def estimate_bits(
     flat = tables.cdfs.to(device).reshape(-1)
     freq = (flat[start + 1] - flat[start]).to(torch.float64)
     bits = tables.freq_precision - torch.log2(freq)
+    digits = torch.zeros_like(bits)
     escaped = ~inside
     if bool(escaped.any()):
         above = value[escaped] - last.expand(value.shape)[escaped]
         raw = torch.where(value[escaped] < 0, -2 * value[escaped] - 1, 2 * above)
-        bits[escaped] += _digit_bits(raw, bypass_precision)
-    return bits
+        digits[escaped] = _digit_bits(raw, bypass_precision)
+    return bits, digits
 
 
 def _digit_bits(raw: torch.Tensor, bypass_precision: int) -> torch.Tensor:
