@@ -267,7 +267,7 @@ class WarpDecoder {
     const TablesView& view = task_.tables;
     const std::uint32_t slot = slot_of(x_, view.freq_precision);
     if (view.buckets != nullptr) {
-      match = InverseCdf::resolve(tables_.item(info.bucket + (slot >> info.shift)), info, slot);
+      match = InverseCdf::resolve(tables_.item(info.bucket + (slot >> info.shift)), slot);
       const bool unresolved = active && match.rank >= match.freq;
       if (!any(unresolved)) return false;
       if (unresolved && named) match = InverseCdf::find_slowly(view, info, slot);

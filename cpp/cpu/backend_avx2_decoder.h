@@ -64,14 +64,12 @@ TORCH_ANS_FN VectorMatch find_fast(const TablesView& tables, const TableColumns&
   const __m256i high = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0xdd));
   const __m256i low_half = _mm256_set1_epi32(0xffff);
   const __m256i ones = _mm256_set1_epi32(-1);
-  const __m256i in_bucket = _mm256_andnot_si256(_mm256_sllv_epi32(ones, table.shift), slot);
-  const __m256i cut = _mm256_and_si256(low, low_half);
-  const __m256i before = _mm256_srli_epi32(low, 16);
-  const __m256i is_a = _mm256_cmpgt_epi32(cut, in_bucket);
+  const __m256i freq_a = _mm256_srli_epi32(low, 16);
+  const __m256i rank_a = _mm256_sub_epi32(slot, _mm256_and_si256(low, low_half));
+  const __m256i is_a = _mm256_cmpgt_epi32(freq_a, rank_a);
   return {_mm256_add_epi32(_mm256_srli_epi32(high, 16), _mm256_sub_epi32(is_a, ones)),
-          _mm256_blendv_epi8(_mm256_and_si256(high, low_half), _mm256_add_epi32(before, cut), is_a),
-          _mm256_blendv_epi8(_mm256_sub_epi32(in_bucket, cut), _mm256_add_epi32(in_bucket, before),
-                             is_a)};
+          _mm256_blendv_epi8(_mm256_and_si256(high, low_half), freq_a, is_a),
+          _mm256_blendv_epi8(_mm256_sub_epi32(rank_a, freq_a), rank_a, is_a)};
 }
 
 /// Looks the lanes in `unresolved` up one by one. Whether one is a table's last symbol.
@@ -106,11 +104,11 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
   static bool accepts(const CodingTask& task) { return !task.tables.has_full_freq; }
 
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
-                           const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
-                           bool& escaped) {
+                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
+                           int begin, int end, bool& escaped) {
     return indexes == nullptr
-               ? decode<true>(tables, states, ins, indexes, symbols, begin, end, escaped)
-               : decode<false>(tables, states, ins, indexes, symbols, begin, end, escaped);
+               ? decode<true>(tables, states, ins, nullptr, symbols[0], begin, end, escaped)
+               : decode<false>(tables, states, ins, indexes[0], symbols[0], begin, end, escaped);
   }
 
  private:

@@ -15,6 +15,7 @@ struct ScalarTile {
   static constexpr int kTileSymbols = 256;
   static constexpr int kTileStride = kTileSymbols + 16;
   static constexpr int kStoreSlack = 8;
+  static constexpr bool kInPlace = false;
 };
 
 /// Encoders, by what they know of a symbol. Lanes beyond `kMaxUnrolled` are looped over: their
@@ -165,11 +166,12 @@ struct ScalarDecoder : ScalarTile {
   }
 
   static int decode_groups(const TablesView& tables_view, State* states, const std::uint8_t** ins,
-                           const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
-                           bool& escaped) {
+                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
+                           int begin, int end, bool& escaped) {
     return indexes == nullptr
-               ? decode<true>(tables_view, states, ins, indexes, symbols, begin, end, escaped)
-               : decode<false>(tables_view, states, ins, indexes, symbols, begin, end, escaped);
+               ? decode<true>(tables_view, states, ins, nullptr, symbols[0], begin, end, escaped)
+               : decode<false>(tables_view, states, ins, indexes[0], symbols[0], begin, end,
+                               escaped);
   }
 
  private:

@@ -1,13 +1,16 @@
 /// Pop with sixteen states a vector, lanes and groups in their natural order.
 #pragma once
 
+#include <type_traits>
+
 #include "backend_scalar.h"
+#include "torch_ans/inverse_cdf.h"
 #include "vectors_avx512.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// Sixteen matches; `unresolved` marks those that `InverseCdf::find_slowly` has to answer.
+/// Sixteen matches; `unresolved` marks those that the bucket could not tell.
 struct Matches {
   Vec symbol;
   Vec freq;
@@ -15,45 +18,65 @@ struct Matches {
   __mmask16 unresolved;
 };
 
-/// `InverseCdf::find_fast` of sixteen slots; `bucket_shifts` as in TablesView.
+/// Sixteen slots, by the buckets of LogGrid (inverse_cdf.h); `bucket_shifts` as in TablesView.
 TORCH_ANS_FN Matches find_16(const TablesView& tables, Vec slots, Vec bucket_shifts) {
   const Vec low16 = splat(0xffff);
-  const Vec shift = _mm512_and_si512(bucket_shifts, splat(31));
-  const Vec number =
-      _mm512_add_epi32(_mm512_srli_epi32(bucket_shifts, 5), _mm512_srlv_epi32(slots, shift));
-  const Vec first = _mm512_i32gather_epi64(_mm512_castsi512_si256(number), tables.buckets, 8);
+  const Vec full = splat((1u << tables.freq_precision) - 1);
+  const __mmask16 upper = _mm512_cmpgt_epu32_mask(slots, _mm512_srli_epi32(full, 1));
+  const Vec distance = _mm512_mask_xor_epi32(slots, upper, slots, full);
+  const Vec first_value = splat(1u << LogGrid::kFirstOctave);
+  const Vec bits = _mm512_castps_si512(_mm512_cvtepi32_ps(_mm512_add_epi32(distance, first_value)));
+  const Vec from_first =
+      _mm512_sub_epi32(bits, _mm512_castps_si512(_mm512_cvtepi32_ps(first_value)));
+  const Vec number = _mm512_srlv_epi32(from_first, _mm512_and_si512(bucket_shifts, splat(31)));
+  const Vec step = _mm512_mask_xor_epi32(number, upper, number, splat(0xffffffffu));
+  const Vec place = _mm512_add_epi32(_mm512_srli_epi32(bucket_shifts, 5), step);
+  const Vec first = _mm512_i32gather_epi64(_mm512_castsi512_si256(place), tables.log_buckets, 8);
   const Vec second =
-      _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(number, 1), tables.buckets, 8);
+      _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(place, 1), tables.log_buckets, 8);
   const Vec even = _mm512_slli_epi32(iota(), 1);
   const Vec low = _mm512_permutex2var_epi32(first, even, second);
   const Vec high = _mm512_permutex2var_epi32(first, _mm512_add_epi32(even, splat(1)), second);
-  const Vec in_bucket = _mm512_andnot_si512(_mm512_sllv_epi32(splat(0xffffffffu), shift), slots);
-  const Vec cut = _mm512_and_si512(low, low16);
-  const Vec before = _mm512_srli_epi32(low, 16);
-  const __mmask16 is_b = _mm512_cmpge_epu32_mask(in_bucket, cut);
+  const Vec freq_a = _mm512_srli_epi32(low, 16);
+  const Vec rank_a = _mm512_sub_epi32(slots, _mm512_and_si512(low, low16));
+  const __mmask16 is_b = _mm512_cmpge_epu32_mask(rank_a, freq_a);
   Matches matches;
-  matches.rank = _mm512_mask_sub_epi32(_mm512_add_epi32(in_bucket, before), is_b, in_bucket, cut);
-  matches.freq = _mm512_mask_and_epi32(_mm512_add_epi32(before, cut), is_b, high, low16);
+  matches.rank = _mm512_mask_sub_epi32(rank_a, is_b, rank_a, freq_a);
+  matches.freq = _mm512_mask_and_epi32(freq_a, is_b, high, low16);
   const Vec symbol_a = _mm512_srli_epi32(high, 16);
   matches.symbol = _mm512_mask_add_epi32(symbol_a, is_b, symbol_a, splat(1));
   matches.unresolved = _mm512_cmpge_epu32_mask(matches.rank, matches.freq);
   return matches;
 }
 
+/// Sixteen slots that tell all by themselves.
+TORCH_ANS_FN Matches find_packed(const TablesView& tables, Vec slots) {
+  const Vec found = _mm512_i32gather_epi32(slots, tables.packed_slots, 4);
+  const Vec low12 = splat((1u << kPackedSlotPrecision) - 1);
+  return {_mm512_srli_epi32(found, 24),
+          _mm512_and_si512(_mm512_srli_epi32(found, kPackedSlotPrecision), low12),
+          _mm512_and_si512(found, low12), 0};
+}
+
 /// Answers the unresolved slots one by one. `index(e)` is the table of element e. Returns whether
 /// one of them is a sentinel.
 template <typename Index>
-TORCH_ANS_NOINLINE bool resolve(const TablesView& tables, const Index& index,
-                                std::uint32_t unresolved, const std::uint32_t* slots,
-                                std::uint32_t* symbol, std::uint32_t* freq, std::uint32_t* rank) {
+TORCH_ANS_FN bool resolve(const TablesView& tables, const Index& index, Vec slots,
+                          Matches& matches) {
+  alignas(64) std::uint32_t slot[kVecSize];
+  _mm512_store_si512(slot, slots);
   bool sentinel = false;
-  for (; unresolved != 0; unresolved &= unresolved - 1) {
-    const int e = static_cast<int>(_tzcnt_u32(unresolved));
+  for (std::uint32_t left = matches.unresolved; left != 0; left = _blsr_u32(left)) {
+    const auto e = static_cast<int>(_tzcnt_u32(left));
     const TableInfo& info = tables.info[index(e)];
-    const Match match = InverseCdf::find_slowly(tables, info, slots[e]);
-    symbol[e] = match.symbol;
-    freq[e] = match.freq;
-    rank[e] = match.rank;
+    const Match match = InverseCdf::find_slowly(tables, info, slot[e]);
+    const auto one = static_cast<__mmask16>(_blsi_u32(left));
+    const auto put = [one](Vec& v, std::uint32_t value) {
+      v = _mm512_mask_mov_epi32(v, one, splat(value));
+    };
+    put(matches.symbol, match.symbol);
+    put(matches.freq, match.freq);
+    put(matches.rank, match.rank);
     sentinel |= match.symbol == info.last;
   }
   return sentinel && tables.bypass_coding;
@@ -79,8 +102,17 @@ class GatherCursor {
     for (int e = 0; e < kVecSize; e += kBlock) in[e / kBlock] = base_ + offsets[e];
   }
 
-  /// The four bytes below what each element has to read, where elements of `one` (and of `two`
-  /// once more) read a word each, lower lanes nearer to the end. Moves the rows on.
+  /// What `DecoderStates::refill` takes, where elements of `one` (and of `two` once more) read a
+  /// word each, lower lanes nearer to the end. Moves the rows on.
+  template <int kCount>
+  TORCH_ANS_FN void read(const __mmask16* one, const __mmask16* two, Vec* words) {
+    static_assert(kCount == 1, "rows are no longer than a vector");
+    const Vec bytes = read(one[0], two[0]);
+    words[0] = Traits::kWordBits == 16 ? _mm512_srli_epi32(bytes, 16) : bytes;
+  }
+
+ private:
+  /// The four bytes below what each element has to read.
   TORCH_ANS_FN Vec read(__mmask16 one, __mmask16 two) {
     constexpr int kBytes = static_cast<int>(sizeof(typename Traits::Word));
     if constexpr (kBlock == 1) {
@@ -105,7 +137,6 @@ class GatherCursor {
     return bytes;
   }
 
- private:
   TORCH_ANS_FN Vec below(Vec offset) const {
     return _mm512_i32gather_epi32(_mm512_sub_epi32(offset, splat(4)), base_, 1);
   }
@@ -125,15 +156,33 @@ class GatherCursor {
   Vec offset_;
 };
 
-/// The same for a vector whose elements are lanes of one row: one load, spread by expansion.
+/// The same for vectors whose elements are lanes of one row: one load, spread by expansion.
 template <typename Traits>
 class ExpandCursor {
  public:
-  TORCH_ANS_FN explicit ExpandCursor(const std::uint8_t* in) : in_(in) {}
-
+  TORCH_ANS_FN void load(const std::uint8_t* in) { in_ = in; }
   TORCH_ANS_FN const std::uint8_t* in() const { return in_; }
 
-  /// As GatherCursor::read, the word in the upper bits of each element.
+  /// As GatherCursor::read, for kCount vectors of the row, lower lanes first.
+  template <int kCount>
+  TORCH_ANS_FN void read(const __mmask16* one, const __mmask16* two, Vec* words) {
+    if constexpr (Traits::kWordBits == 16 && kCount == 2) {
+      const __mmask32 both = _mm512_kunpackw(one[1], one[0]);
+      const Vec turn = _mm512_sub_epi16(
+          _mm512_set1_epi32(0x001e001f),
+          _mm512_slli_epi32(_mm512_or_si512(iota(), _mm512_slli_epi32(iota(), 16)), 1));
+      const Vec turned = _mm512_permutexvar_epi16(turn, _mm512_loadu_si512(in_ - 64));
+      in_ -= 2 * _mm_popcnt_u32(both);
+      const Vec spread = _mm512_maskz_expand_epi16(both, turned);
+      words[0] = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(spread));
+      words[1] = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(spread, 1));
+    } else {
+      TORCH_ANS_UNROLL
+      for (int i = 0; i < kCount; ++i) words[i] = read(one[i], two[i]);
+    }
+  }
+
+ private:
   TORCH_ANS_FN Vec read(__mmask16 one, __mmask16 two) {
     if constexpr (Traits::kWordBits == 32) {
       const Vec words = _mm512_permutexvar_epi32(_mm512_sub_epi32(splat(15), iota()),
@@ -145,7 +194,7 @@ class ExpandCursor {
       const __m256i words = _mm256_permutexvar_epi16(
           order, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in_ - 32)));
       in_ -= 2 * _mm_popcnt_u32(one);
-      return _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_expand_epi16(one, words)), 16);
+      return _mm512_cvtepu16_epi32(_mm256_maskz_expand_epi16(one, words));
     } else {
       const __m128i turn = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
       const auto* end = reinterpret_cast<const __m128i*>(in_);
@@ -160,11 +209,10 @@ class ExpandCursor {
     }
   }
 
- private:
   const std::uint8_t* in_;
 };
 
-/// D(x) of sixteen states, but for the words they lack.
+/// D(x) of sixteen states.
 template <typename Traits>
 class DecoderStates {
   static constexpr bool kWide = sizeof(typename Traits::State) == 8;
@@ -182,29 +230,35 @@ class DecoderStates {
     return _mm512_and_si512(low, splat((1u << precision) - 1u));
   }
 
-  template <typename Cursor>
-  TORCH_ANS_FN void get(const Matches& matches, int precision, Cursor& cursor) {
+  /// All but the words that the states then lack: a first (`one`), and a second one (`two`).
+  TORCH_ANS_FN void advance(const Matches& matches, int precision, __mmask16& one, __mmask16& two) {
     const __m128i shift = _mm_cvtsi32_si128(precision);
     if constexpr (kWide) {
-      const __mmask16 need =
-          join_masks(advance_half<0>(matches, shift), advance_half<1>(matches, shift));
-      const Vec words = cursor.read(need, 0);
-      refill_half<0>(words, static_cast<__mmask8>(need));
-      refill_half<1>(words, static_cast<__mmask8>(need >> 8));
+      one = join_masks(advance_half<0>(matches, shift), advance_half<1>(matches, shift));
     } else {
       Vec& x = x_[0];
       x = _mm512_add_epi32(_mm512_mullo_epi32(matches.freq, _mm512_srl_epi32(x, shift)),
                            matches.rank);
-      const __mmask16 one = _mm512_cmplt_epu32_mask(x, splat(Traits::kLowerBound));
-      if constexpr (Traits::kMaxWords == 1) {
-        const Vec words = _mm512_srli_epi32(cursor.read(one, 0), 16);
-        x = _mm512_mask_or_epi32(x, one, _mm512_slli_epi32(x, 16), words);
-      } else {
-        const __mmask16 two = _mm512_mask_cmplt_epu32_mask(one, x, splat(Traits::kLowerBound >> 8));
-        const Vec bytes = cursor.read(one, two);
-        x = _mm512_mask_or_epi32(x, one, _mm512_slli_epi32(x, 8), _mm512_srli_epi32(bytes, 24));
-        const Vec second = _mm512_and_si512(_mm512_srli_epi32(bytes, 16), splat(0xff));
-        x = _mm512_mask_or_epi32(x, two, _mm512_slli_epi32(x, 8), second);
+      one = _mm512_cmplt_epu32_mask(x, splat(Traits::kLowerBound));
+      if constexpr (Traits::kMaxWords == 2) {
+        two = _mm512_mask_cmplt_epu32_mask(one, x, splat(Traits::kLowerBound >> 8));
+      }
+    }
+  }
+
+  /// The word of each element, or its two bytes in the upper half, the first one uppermost.
+  TORCH_ANS_FN void refill(Vec words, __mmask16 one, __mmask16 two) {
+    if constexpr (kWide) {
+      refill_half<0>(words, static_cast<__mmask8>(one));
+      refill_half<1>(words, static_cast<__mmask8>(one >> 8));
+    } else {
+      constexpr int kBits = Traits::kWordBits;
+      Vec& x = x_[0];
+      const Vec first = kBits == 8 ? _mm512_srli_epi32(words, 24) : words;
+      x = _mm512_mask_or_epi32(x, one, _mm512_slli_epi32(x, kBits), first);
+      if constexpr (Traits::kMaxWords == 2) {
+        const Vec second = _mm512_and_si512(_mm512_srli_epi32(words, 16), splat(0xff));
+        x = _mm512_mask_or_epi32(x, two, _mm512_slli_epi32(x, kBits), second);
       }
     }
   }
@@ -240,6 +294,7 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
  public:
   using State = typename Traits::State;
   static constexpr int kRows = Shape::kRows;
+  static constexpr bool kInPlace = true;
 
   static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
                                  std::uint32_t slot) {
@@ -247,10 +302,13 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
   }
 
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** in,
-                           const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
-                           bool& escaped) {
+                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
+                           int begin, int end, bool& escaped) {
     const Job job{tables, states, in, indexes, symbols};
-    if (indexes == nullptr) return decode<TableCount::kOne>(job, begin, end, escaped);
+    if (tables.packed_slots != nullptr) {
+      return decode<TableCount::kOne, true>(job, begin, end, escaped);
+    }
+    if (tables.num_tables == 1) return decode<TableCount::kOne>(job, begin, end, escaped);
     if (tables.num_tables <= kFewTables) {
       return decode<TableCount::kFew>(job, begin, end, escaped);
     }
@@ -262,45 +320,59 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     const TablesView& tables;
     State* states;
     const std::uint8_t** in;
-    const std::int32_t* indexes;
-    std::int32_t* symbols;
+    const std::int32_t* const* indexes;
+    std::int32_t* const* symbols;
   };
+
+  using Cursor =
+      std::conditional_t<kBlock == kVecSize, ExpandCursor<Traits>, GatherCursor<Traits, kBlock>>;
+  static constexpr int kCursors = kVectors / kRowVectors;
 
   /// All that changes from step to step.
   struct Working {
     DecoderStates<Traits> x[kVectors];
-    GatherCursor<Traits, kBlock> gather[kVectors];  // kBlock < 16
-    const std::uint8_t* in[kRows];                  // kBlock == 16
+    Cursor cursor[kCursors];
     Vec symbols[kVectors][kChunk];
   };
 
-  template <TableCount kCount>
+  template <TableCount kCount, bool kPacked = false>
   static int decode(const Job& job, int begin, int end, bool& escaped) {
     const TablesView tables = job.tables;
     Working w;
-    for (int v = 0; v < kVectors; ++v) {
-      w.x[v].load(job.states + v * kVecSize);
-      if constexpr (kBlock < kVecSize) {
-        w.gather[v].load(job.in[0], job.in + Shape::row(v, 0));
-      }
-    }
-    for (int r = 0; r < kRows; ++r) w.in[r] = job.in[r];
+    TORCH_ANS_UNROLL
+    for (int v = 0; v < kVectors; ++v) w.x[v].load(job.states + v * kVecSize);
+    TORCH_ANS_UNROLL
+    for (int c = 0; c < kCursors; ++c) load_cursor(w.cursor[c], job.in, c);
     int group = begin;
     while (group < end && !escaped) {
-      group += decode_chunk<kCount>(tables, job, w, group, smaller(kChunk, end - group), escaped);
+      group += decode_chunk<kCount, kPacked>(tables, job, w, group, smaller(kChunk, end - group),
+                                             escaped);
     }
-    for (int v = 0; v < kVectors; ++v) {
-      w.x[v].store(job.states + v * kVecSize);
-      if constexpr (kBlock < kVecSize) w.gather[v].store(job.in + Shape::row(v, 0));
-    }
-    if constexpr (kBlock == kVecSize) {
-      for (int r = 0; r < kRows; ++r) job.in[r] = w.in[r];
-    }
+    TORCH_ANS_UNROLL
+    for (int v = 0; v < kVectors; ++v) w.x[v].store(job.states + v * kVecSize);
+    TORCH_ANS_UNROLL
+    for (int c = 0; c < kCursors; ++c) store_cursor(w.cursor[c], job.in, c);
     return group;
   }
 
+  static TORCH_ANS_FN void load_cursor(Cursor& cursor, const std::uint8_t** in, int c) {
+    if constexpr (kBlock == kVecSize) {
+      cursor.load(in[c]);
+    } else {
+      cursor.load(in[0], in + c * kChunk);
+    }
+  }
+
+  static TORCH_ANS_FN void store_cursor(const Cursor& cursor, const std::uint8_t** in, int c) {
+    if constexpr (kBlock == kVecSize) {
+      in[c] = cursor.in();
+    } else {
+      cursor.store(in + c * kChunk);
+    }
+  }
+
   /// Gets up to `groups` <= kChunk groups from `group` on; returns how many.
-  template <TableCount kCount>
+  template <TableCount kCount, bool kPacked>
   static TORCH_ANS_FN int decode_chunk(const TablesView& tables, const Job& job, Working& w,
                                        int group, int groups, bool& escaped) {
     Vec bucket_shifts[kVectors][kChunk];
@@ -308,8 +380,8 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     for (int v = 0; v < kVectors; ++v) {
       TORCH_ANS_UNROLL
       for (int block = 0; block < kChunk; ++block) {
-        bucket_shifts[v][block] =
-            pick<kCount>(tables.bucket_shifts, row_indexes<kCount>(tables, job, v, block, group));
+        bucket_shifts[v][block] = pick<kCount>(tables.log_bucket_shifts,
+                                               row_indexes<kCount>(job, v, block, group, groups));
       }
       if constexpr (kCount != TableCount::kOne) transpose_blocks<kBlock>(bucket_shifts[v]);
     }
@@ -319,80 +391,73 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     for (; step < kChunk; ++step) {
       if (step >= groups || sentinel) break;
       TORCH_ANS_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        sentinel |= decode_step(tables, job, w, v, step, group + step, bucket_shifts[v][step]);
+      for (int c = 0; c < kCursors; ++c) {
+        sentinel |= decode_step<kPacked>(tables, job, w, c, step, group + step, bucket_shifts);
       }
     }
     escaped = sentinel;
-    store_symbols<kCount>(tables, job, w, group);
+    store_symbols<kCount>(tables, job, w, group, step);
     return step;
   }
 
-  /// Sixteen indexes of a row. Past what was asked for they may be anything.
+  /// The first elements of a chunk that belong to `groups` groups.
+  static TORCH_ANS_FN __mmask16 elements_of(int groups) {
+    return static_cast<__mmask16>((1u << (groups * kBlock)) - 1u);
+  }
+
+  /// The indexes of a chunk of a row.
   template <TableCount kCount>
-  static TORCH_ANS_FN Vec row_indexes(const TablesView& tables, const Job& job, int v, int block,
-                                      int group) {
-    if constexpr (kCount == TableCount::kOne) {
-      return _mm512_setzero_si512();
-    } else {
-      const Vec indexes = _mm512_loadu_si512(job.indexes + Shape::element(v, block, group));
-      return kCount == TableCount::kFew ? indexes
-                                        : _mm512_min_epu32(indexes, splat(tables.num_tables - 1));
-    }
+  static TORCH_ANS_FN Vec row_indexes(const Job& job, int v, int block, int group, int groups) {
+    if constexpr (kCount == TableCount::kOne) return _mm512_setzero_si512();
+    const std::int32_t* row = job.indexes[Shape::row(v, block)] + Shape::in_row(v, group);
+    return _mm512_maskz_loadu_epi32(elements_of(groups), row);
   }
 
-  /// One group of the rows of vector v. Returns whether it holds a sentinel.
-  static TORCH_ANS_FN bool decode_step(const TablesView& tables, const Job& job, Working& w, int v,
-                                       int step, int group, Vec bucket_shifts) {
-    const Vec slots = w.x[v].slots(tables.freq_precision);
-    Matches matches = find_16(tables, slots, bucket_shifts);
+  /// One group of the rows of cursor c. Returns whether it holds a sentinel.
+  template <bool kPacked>
+  static TORCH_ANS_FN bool decode_step(const TablesView& tables, const Job& job, Working& w, int c,
+                                       int step, int group, const Vec (*bucket_shifts)[kChunk]) {
     bool sentinel = false;
-    if (unlikely(matches.unresolved != 0)) {
-      sentinel = resolve_all(tables, job, v, group, slots, matches);
+    __mmask16 one[kRowVectors] = {};
+    __mmask16 two[kRowVectors] = {};
+    Vec words[kRowVectors];
+    TORCH_ANS_UNROLL
+    for (int i = 0; i < kRowVectors; ++i) {
+      const int v = c * kRowVectors + i;
+      const Vec slots = w.x[v].slots(tables.freq_precision);
+      Matches matches =
+          kPacked ? find_packed(tables, slots) : find_16(tables, slots, bucket_shifts[v][step]);
+      if (unlikely(matches.unresolved != 0)) {
+        const std::int32_t* const* indexes = job.indexes;
+        const auto index = [=](int e) {
+          return indexes == nullptr
+                     ? 0
+                     : indexes[Shape::row(v, e / kBlock)][Shape::in_row(v, group) + e % kBlock];
+        };
+        sentinel |= resolve(tables, index, slots, matches);
+      }
+      w.symbols[v][step] = matches.symbol;
+      w.x[v].advance(matches, tables.freq_precision, one[i], two[i]);
     }
-    if constexpr (kBlock < kVecSize) {
-      w.x[v].get(matches, tables.freq_precision, w.gather[v]);
-    } else {
-      ExpandCursor<Traits> cursor(w.in[Shape::row(v, 0)]);
-      w.x[v].get(matches, tables.freq_precision, cursor);
-      w.in[Shape::row(v, 0)] = cursor.in();
-    }
-    w.symbols[v][step] = matches.symbol;
+    w.cursor[c].template read<kRowVectors>(one, two, words);
+    TORCH_ANS_UNROLL
+    for (int i = 0; i < kRowVectors; ++i) w.x[c * kRowVectors + i].refill(words[i], one[i], two[i]);
     return sentinel;
   }
 
-  static TORCH_ANS_FN bool resolve_all(const TablesView& tables, const Job& job, int v, int group,
-                                       Vec slots, Matches& matches) {
-    alignas(64) std::uint32_t slot[kVecSize], symbol[kVecSize], freq[kVecSize], rank[kVecSize];
-    _mm512_store_si512(slot, slots);
-    _mm512_store_si512(symbol, matches.symbol);
-    _mm512_store_si512(freq, matches.freq);
-    _mm512_store_si512(rank, matches.rank);
-    const auto index = [&](int e) {
-      return job.indexes == nullptr
-                 ? 0
-                 : job.indexes[Shape::element(v, e / kBlock, group) + e % kBlock];
-    };
-    const bool sentinel = resolve(tables, index, matches.unresolved, slot, symbol, freq, rank);
-    matches.symbol = _mm512_load_si512(symbol);
-    matches.freq = _mm512_load_si512(freq);
-    matches.rank = _mm512_load_si512(rank);
-    return sentinel;
-  }
-
-  /// Symbols past those decoded are stored too, and overwritten later.
   template <TableCount kCount>
   static TORCH_ANS_FN void store_symbols(const TablesView& tables, const Job& job, Working& w,
-                                         int group) {
+                                         int group, int groups) {
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       transpose_blocks<kBlock>(w.symbols[v]);
       TORCH_ANS_UNROLL
       for (int block = 0; block < kChunk; ++block) {
         const Vec offsets =
-            pick<kCount>(tables.offsets, row_indexes<kCount>(tables, job, v, block, group));
-        _mm512_storeu_si512(job.symbols + Shape::element(v, block, group),
-                            _mm512_add_epi32(w.symbols[v][block], offsets));
+            pick<kCount>(tables.offsets, row_indexes<kCount>(job, v, block, group, groups));
+        _mm512_mask_storeu_epi32(job.symbols[Shape::row(v, block)] + Shape::in_row(v, group),
+                                 elements_of(groups),
+                                 _mm512_add_epi32(w.symbols[v][block], offsets));
       }
     }
   }

@@ -25,7 +25,8 @@ KernelChoice encoder() {
 constexpr std::int64_t kMaxRowBytes = (std::int64_t{1} << 31) / 64;
 
 bool accepts_decode(const CodingTask& task) {
-  return task.row_bytes < kMaxRowBytes && !task.tables.has_full_freq;
+  return task.row_bytes < kMaxRowBytes && task.tables.log_buckets != nullptr &&
+         !task.tables.has_full_freq;
 }
 
 template <typename Traits, int kLanes, int kVectors>
@@ -45,10 +46,11 @@ void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
   prepend(put, encoder<Traits, kLanes, kLeast>());
-  prepend(put, encoder<Traits, kLanes, 2 * kLeast>());
+  if (kLanes < kVecSize) prepend(put, encoder<Traits, kLanes, 2>());
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
   prepend(get, decoder<Traits, kLanes, kLeast>());
   prepend(get, decoder<Traits, kLanes, 2 * kLeast>());
+  if constexpr (kLanes >= kVecSize) prepend(get, decoder<Traits, kLanes, 4 * kLeast>());
 }
 
 template <typename Traits>

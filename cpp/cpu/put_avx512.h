@@ -2,11 +2,17 @@
 ///
 /// The quotient comes from a floating-point reciprocal that is never above 1 / freq: rounded
 /// toward zero all the way it is x / freq or one less, which one look at the remainder tells.
-/// - 32-bit states: x / freq < 2^(31 - P), and the reciprocal, the conversion of x and the product
-///   lose at most 2^-23 each: together less than one if 3 * 2^(8 - P) <= 1, that is from P = 10 on.
-/// - 64-bit states: x / freq < 2^(63 - P). A double holds 53 bits, so that 1.5 * 2^(12 - P) <= 1 is
-///   enough: from P = 13 on. With one Newton step the reciprocal is 2^-48 + 2^-52 off at most:
-///   2^(63 - P) * (2^-48 + 1.5 * 2^-51) <= 1 from P = 16 on; below that it takes two steps.
+/// - The reciprocal is the CPU's guess, 2^-14 off at most, after Newton's steps, each of which
+///   squares what is missing. They come from below, and here round down. A step could end above
+///   1 / freq by the rounding of `miss` alone, less than 2^-38 for a float and 2^-81 for a double
+///   after two steps (relative to 1 / freq, and less what the step leaves missing); but the next
+///   number above 1 / freq is at least 2^-40 (2^-69) away for a freq of 16 bits, and a `miss` whose
+///   rounding comes near that leaves more than that missing.
+/// - 32-bit states: x / freq < 2^(31 - P). One step leaves 2^-28 missing, and rounding it, the
+///   conversion of x and the product lose 2^-23 each: together less than one if
+///   3.04 * 2^(8 - P) <= 1, that is from P = 10 on.
+/// - 64-bit states: x / freq < 2^(63 - P). Two steps leave 2^-56 missing, the roundings lose 2^-52
+///   each: 3.07 * 2^(11 - P) <= 1 from P = 13 on.
 #pragma once
 
 #include "torch_ans/rans.h"
@@ -58,8 +64,8 @@ struct PutLanes {
     const Slots<kTop> slots(tables, id);
     const Vec freq = slots.freq;
     const auto precision = static_cast<std::uint32_t>(tables.freq_precision);
-    const __m512 reciprocal =
-        _mm512_div_round_ps(_mm512_set1_ps(1.0f), _mm512_cvtepi32_ps(freq), kTowardZero);
+    const __m512 divisor = _mm512_cvtepi32_ps(freq);
+    const __m512 reciprocal = refine(_mm512_rcp14_ps(divisor), divisor);
     const Vec limit = _mm512_sllv_epi32(freq, splat(31 - precision));
     leaves[0] = _mm512_cmpge_epu32_mask(x, limit);
     if constexpr (kWordMasks == 2) {
@@ -80,6 +86,11 @@ struct PutLanes {
   }
 
  private:
+  static TORCH_ANS_FN __m512 refine(__m512 guess, __m512 divisor) {
+    const __m512 miss = _mm512_fnmadd_ps(divisor, guess, _mm512_set1_ps(1.0f));
+    return _mm512_fmadd_round_ps(guess, miss, guess, kTowardZero);
+  }
+
   /// Less than 2 freq: 16 bits of it tell all where freq is at most 2^15.
   TORCH_ANS_FN Vec remainder(Vec quotient, Vec freq) const {
     if constexpr (kTop) {
@@ -116,29 +127,23 @@ struct PutLanes<Rans64, kTop> {
     const Slots<kTop> slots(tables, id);
     const Vec limit_shift = _mm512_set1_epi64(63 - tables.freq_precision);
     const Vec precision = _mm512_set1_epi64(tables.freq_precision);
-    const __m512 guess = _mm512_div_ps(_mm512_set1_ps(1.0f), _mm512_cvtepi32_ps(slots.freq));
-    const __m256 guess_high = _mm512_extractf32x8_ps(guess, 1);
     const __mmask8 low =
-        put_half(x[0], widen<0>(slots.freq), widen<0>(slots.start),
-                 _mm512_cvtps_pd(_mm512_castps512_ps256(guess)), limit_shift, precision);
-    const __mmask8 high = put_half(x[1], widen<1>(slots.freq), widen<1>(slots.start),
-                                   _mm512_cvtps_pd(guess_high), limit_shift, precision);
+        put_half(x[0], widen<0>(slots.freq), widen<0>(slots.start), limit_shift, precision);
+    const __mmask8 high =
+        put_half(x[1], widen<1>(slots.freq), widen<1>(slots.start), limit_shift, precision);
     leaves[0] = join_masks(low, high);
   }
 
  private:
-  /// Newton's steps come from below, and here round down. 1 - freq * guess is exact: what is left
-  /// of the product fits a double.
-  static TORCH_ANS_FN __m512d refine(__m512d guess, __m512d freq) {
-    const __m512d miss = _mm512_fnmadd_pd(freq, guess, _mm512_set1_pd(1.0));
+  static TORCH_ANS_FN __m512d refine(__m512d guess, __m512d divisor) {
+    const __m512d miss = _mm512_fnmadd_pd(divisor, guess, _mm512_set1_pd(1.0));
     return _mm512_fmadd_round_pd(guess, miss, guess, kTowardZero);
   }
 
-  static TORCH_ANS_FN __mmask8 put_half(Vec& x, Vec freq, Vec start, __m512d guess, Vec limit_shift,
+  static TORCH_ANS_FN __mmask8 put_half(Vec& x, Vec freq, Vec start, Vec limit_shift,
                                         Vec precision) {
     const __m512d divisor = _mm512_cvtepi64_pd(freq);
-    __m512d reciprocal = refine(guess, divisor);
-    if constexpr (!kTop) reciprocal = refine(reciprocal, divisor);
+    const __m512d reciprocal = refine(refine(_mm512_rcp14_pd(divisor), divisor), divisor);
     const __mmask8 leaves = _mm512_cmpge_epu64_mask(x, _mm512_sllv_epi64(freq, limit_shift));
     x = _mm512_mask_srli_epi64(x, leaves, x, 32);
     const __m512d dividend = _mm512_cvt_roundepi64_pd(x, kTowardZero);

@@ -21,11 +21,13 @@ inline namespace TORCH_ANS_ISA {
 /// Backend requires:
 ///   kRows                  rows advanced together
 ///   kTileSymbols, kTileStride  as for RowEncoder
+///   kInPlace               whether rows of int32 may be read and written where they are;
+///                          otherwise row r is always found kTileStride elements behind row r - 1
 ///   int decode_groups(tables, states, in, indexes, symbols, begin, end, escaped)
-///       gets groups begin .. end - 1 of every row (element row * kTileStride + group * kLanes +
-///       lane), lanes first to last; returns where it stopped: at `end`, or, with `escaped` set,
-///       behind the first group that holds a sentinel under bypass. indexes may be null.
-///       Reads at most kLanes * kMaxWords words a group below in[row].
+///       gets groups begin .. end - 1 of every row (element group * kLanes + lane of symbols[row]
+///       and indexes[row]), lanes first to last; returns where it stopped: at `end`, or, with
+///       `escaped` set, behind the first group that holds a sentinel under bypass. indexes may be
+///       null. Reads at most kLanes * kMaxWords words a group below in[row].
 ///   Match find(tables, info, slot)
 template <typename Traits_, int kLanes_, typename Backend>
 class RowDecoder {
@@ -110,7 +112,7 @@ class RowDecoder {
   bool load_indexes(std::int64_t first, int count) {
     if (task_.indexes.data == nullptr) return true;
     for (int r = 0; r < kRows; ++r) {
-      std::int32_t* tile = indexes_ + r * kTileStride;
+      std::int32_t* tile = index_tile_ + r * kTileStride;
       const std::int64_t next = first + count;
       const std::int64_t ahead =
           smaller<std::int64_t>(kTileSymbols, symbols_in_row(task_, first_row_) - next);
@@ -119,9 +121,11 @@ class RowDecoder {
       if (!all_name_tables(loaded, count, task_.tables.num_tables)) {
         return reject(r, first, loaded);
       }
-      if (loaded != tile) {
+      if (!Backend::kInPlace && loaded != tile) {
         std::memcpy(tile, loaded, static_cast<std::size_t>(count) * sizeof(*tile));
+        loaded = tile;
       }
+      indexes_[r] = loaded;
     }
     return true;
   }
@@ -134,9 +138,21 @@ class RowDecoder {
     return false;
   }
 
-  const std::int32_t* indexes() const { return task_.indexes.data == nullptr ? nullptr : indexes_; }
+  const std::int32_t* const* indexes() const {
+    return task_.indexes.data == nullptr ? nullptr : indexes_;
+  }
+
+  /// Says where the symbols of a tile go.
+  void place_symbols(std::int64_t first, int count) {
+    for (int r = 0; r < kRows; ++r) {
+      std::int32_t* place =
+          Backend::kInPlace ? find_in_place(task_.symbols, first_row_ + r, first, count) : nullptr;
+      symbols_[r] = place != nullptr ? place : symbol_tile_ + r * kTileStride;
+    }
+  }
 
   void decode_tile(std::int64_t first, int groups) {
+    place_symbols(first, groups * kLanes);
     for (int begin = 0; begin < groups;) {
       bool escaped = false;
       const int end = begin + smaller(groups - begin, readable_groups());
@@ -177,6 +193,7 @@ class RowDecoder {
   /// One incomplete group of `count` symbols from `first` on.
   bool decode_part(std::int64_t first, int count) {
     if (!load_indexes(first, count)) return false;
+    place_symbols(first, count);
     const int lane0 = static_cast<int>(first % kLanes);
     for (int r = 0; r < kRows; ++r) {
       for (int k = 0; k < count; ++k) decode_one(r, first, k, lane0 + k);
@@ -189,15 +206,15 @@ class RowDecoder {
     return true;
   }
 
-  const TableInfo& info_at(int element) const {
-    return task_.tables.info[indexes() == nullptr ? 0 : indexes_[element]];
+  const TableInfo& info_at(int r, int t) const {
+    return task_.tables.info[indexes() == nullptr ? 0 : indexes_[r][t]];
   }
 
   void decode_model_groups(std::int64_t first, int begin, int end) {
     std::int64_t elements[kRows];
     bool broken[kRows] = {};
     for (int r = 0; r < kRows; ++r) elements[r] = element_of(task_, first_row_ + r, first);
-    Backend::decode_groups(task_, elements, states_, in_, symbols_, begin, end, broken);
+    Backend::decode_groups(task_, elements, states_, in_, symbols_[0], begin, end, broken);
     for (int r = 0; r < kRows; ++r) {
       if (broken[r]) results_[r].status = Status::kCorrupt;
     }
@@ -208,15 +225,15 @@ class RowDecoder {
     State& x = states_[r * kLanes + lane];
     if constexpr (kFromModel) {
       const std::int64_t element = element_of(task_, first_row_ + r, first + t);
-      if (!Backend::decode_one(task_, element, x, in_[r], symbols_[r * kTileStride + t])) {
+      if (!Backend::decode_one(task_, element, x, in_[r], symbols_[r][t])) {
         results_[r].status = Status::kCorrupt;
       }
       return;
     } else {
-      const TableInfo& info = info_at(r * kTileStride + t);
+      const TableInfo& info = info_at(r, t);
       const Match match = Backend::find(task_.tables, info, slot_of(x, precision));
       x = get<Traits>(x, match.freq, match.rank, precision, in_[r]);
-      symbols_[r * kTileStride + t] = static_cast<std::int32_t>(match.symbol) + info.offset;
+      symbols_[r][t] = static_cast<std::int32_t>(match.symbol) + info.offset;
     }
   }
 
@@ -224,9 +241,8 @@ class RowDecoder {
   void decode_escapes(int r, std::int64_t first, int begin, int count) {
     const int lane0 = static_cast<int>((first + begin) % kLanes);
     for (int k = 0; k < count; ++k) {
-      const int element = r * kTileStride + begin + k;
-      const TableInfo& info = info_at(element);
-      if (symbols_[element] == static_cast<std::int32_t>(info.last) + info.offset) {
+      const TableInfo& info = info_at(r, begin + k);
+      if (symbols_[r][begin + k] == static_cast<std::int32_t>(info.last) + info.offset) {
         decode_escape(r, info, begin + k, lane0 + k);
       }
     }
@@ -242,13 +258,14 @@ class RowDecoder {
     in_[r] = reader.cursor();
     if (reader.broken()) results_[r].status = Status::kCorrupt;
     escapes_[num_escapes_++] = {r, t, symbol};
-    symbols_[r * kTileStride + t] = 0;  // fits every type
+    symbols_[r][t] = 0;  // fits every type
   }
 
   void store_rows(std::int64_t first, int count) {
     for (int r = 0; r < kRows; ++r) {
-      if (!store_tile(task_.symbols, first_row_ + r, first, count, symbols_ + r * kTileStride,
-                      task_.symbols_fit)) {
+      const std::int32_t* tile = symbol_tile_ + r * kTileStride;
+      if (symbols_[r] == tile &&
+          !store_tile(task_.symbols, first_row_ + r, first, count, tile, task_.symbols_fit)) {
         results_[r].status = Status::kCorrupt;
       }
     }
@@ -275,8 +292,10 @@ class RowDecoder {
   const std::uint8_t* in_[kRows];
   const std::uint8_t* base_[kRows];
   alignas(64) State states_[kRows * kLanes];
-  alignas(64) std::int32_t indexes_[kRows * kTileStride];
-  alignas(64) std::int32_t symbols_[kRows * kTileStride];
+  const std::int32_t* indexes_[kRows];  ///< of the tile at hand, by row
+  std::int32_t* symbols_[kRows];
+  alignas(64) std::int32_t index_tile_[kRows * kTileStride];
+  alignas(64) std::int32_t symbol_tile_[kRows * kTileStride];
   Escape escapes_[kRows * kTileSymbols];
 };
 

@@ -62,14 +62,20 @@ TORCH_ANS_FN void for_each_run(const IntArray& array, std::int64_t row, std::int
   }
 }
 
+/// Elements [first, first + count) of a row in the array itself, if they are int32 side by side.
+inline std::int32_t* find_in_place(const IntArray& array, std::int64_t row, std::int64_t first,
+                                   int count) {
+  const bool fits =
+      array.type == IntType::kInt32 && array.inner_stride == 1 && first + count <= array.inner_size;
+  return fits ? static_cast<std::int32_t*>(array.data) + row * array.row_stride + first : nullptr;
+}
+
 /// Elements [first, first + count) of a row as int32: the array itself where it can be read in
 /// place, else `tile`.
 inline const std::int32_t* load_tile(const IntArray& array, std::int64_t row, std::int64_t first,
                                      int count, std::int32_t* tile) {
-  if (array.type == IntType::kInt32 && array.inner_stride == 1 &&
-      first + count <= array.inner_size) {
-    return static_cast<const std::int32_t*>(array.data) + row * array.row_stride + first;
-  }
+  const std::int32_t* place = find_in_place(array, row, first, count);
+  if (place != nullptr) return place;
   with_type(array.type, [&](auto sample) {
     using T = decltype(sample);
     const T* data = static_cast<const T*>(array.data);

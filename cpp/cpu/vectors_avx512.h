@@ -147,14 +147,17 @@ struct VectorShape {
   static constexpr int kRowVectors = kLanes > kVecSize ? kLanes / kVecSize : 1;
   static constexpr int kRows = kVectors * kChunk / kRowVectors;
   static_assert(kVectors % kRowVectors == 0, "rows are whole");
-  static constexpr int kTileSymbols = kRows >= 32 ? 128 : (kRows >= 16 ? 256 : 512);
+  static constexpr int kTileSymbols = kRows >= 32 ? 256 : 512;
   /// Vectors are read and written whole at both ends of what is asked for.
   static constexpr int kTileStride = kTileSymbols + 48;
 
-  /// Row of a block, and where in a tile the symbols of vector v begin in `group`.
+  /// Row of a block, where in a row the symbols of vector v begin in `group`, and where in a tile.
   static constexpr int row(int v, int block) { return v / kRowVectors * kChunk + block; }
+  static constexpr int in_row(int v, int group) {
+    return group * kLanes + v % kRowVectors * kVecSize;
+  }
   static constexpr int element(int v, int block, int group) {
-    return row(v, block) * kTileStride + group * kLanes + v % kRowVectors * kVecSize;
+    return row(v, block) * kTileStride + in_row(v, group);
   }
 };
 

@@ -53,16 +53,14 @@ struct InverseCdf {
     const Bucket* table = opaque(tables.buckets + info.bucket);
     const auto* bucket = reinterpret_cast<const std::uint8_t*>(table + (slot >> info.shift));
     return choose<Count>(load<std::uint16_t>(bucket), load<std::uint16_t>(bucket + 2),
-                         load<std::uint16_t>(bucket + 4), load<std::uint16_t>(bucket + 6),
-                         slot & ((std::uint32_t{1} << info.shift) - 1));
+                         load<std::uint16_t>(bucket + 4), load<std::uint16_t>(bucket + 6), slot);
   }
 
   /// The same for a bucket that is there already.
-  static TORCH_ANS_FN Match resolve(Bucket bucket, const TableInfo& info, std::uint32_t slot) {
+  static TORCH_ANS_FN Match resolve(Bucket bucket, std::uint32_t slot) {
     const auto low = static_cast<std::uint32_t>(bucket);
     const auto high = static_cast<std::uint32_t>(bucket >> 32);
-    return choose<std::uint32_t>(low & 0xffffu, low >> 16, high & 0xffffu, high >> 16,
-                                 slot & ((std::uint32_t{1} << info.shift) - 1));
+    return choose<std::uint32_t>(low & 0xffffu, low >> 16, high & 0xffffu, high >> 16, slot);
   }
 
   /// The symbol alone, for buckets that hold more than two, or one that needs care.
@@ -91,12 +89,12 @@ struct InverseCdf {
 
  private:
   template <typename Count>
-  static TORCH_ANS_FN BasicMatch<Count> choose(std::uint32_t cut, std::uint32_t before,
+  static TORCH_ANS_FN BasicMatch<Count> choose(std::uint32_t start_a, std::uint32_t freq_a,
                                                std::uint32_t freq_b, std::uint32_t symbol_a,
-                                               std::uint32_t in_bucket) {
-    BasicMatch<Count> match{symbol_a, freq_b, in_bucket - cut};
-    select_pair_below<Count>(in_bucket, cut, before + cut, before + in_bucket, match.freq,
-                             match.rank, match.symbol);
+                                               std::uint32_t slot) {
+    const std::uint32_t rank = slot - start_a;
+    BasicMatch<Count> match{symbol_a, freq_b, rank - freq_a};
+    select_pair_below<Count>(rank, freq_a, freq_a, rank, match.freq, match.rank, match.symbol);
     return match;
   }
 };

@@ -49,6 +49,7 @@ class CodingTables {
       build_aliases();
     } else if (options_.inverse_cdf_precision != TablesOptions::kNone) {
       build_buckets();
+      build_packed_slots();
     }
     build_columns();
   }
@@ -60,9 +61,10 @@ class CodingTables {
   const TablesOptions& options() const { return options_; }
 
   std::size_t bytes() const {
-    return info_.size() * sizeof(TableInfo) + cdf_.size() * 6 + buckets_.size() * 8 +
-           aliases_.size() * sizeof(AliasBucket) + alias_slots_.size() * 2 +
-           records64_.size() * sizeof(records64_[0]) + records32_.size() * sizeof(records32_[0]);
+    return info_.size() * sizeof(TableInfo) + cdf_.size() * 6 + packed_slots_.size() * 4 +
+           (buckets_.size() + log_buckets_.size()) * 8 + aliases_.size() * sizeof(AliasBucket) +
+           alias_slots_.size() * 2 + records64_.size() * sizeof(records64_[0]) +
+           records32_.size() * sizeof(records32_[0]);
   }
 
   template <typename State>
@@ -76,12 +78,14 @@ class CodingTables {
     view.cdf16 = cdf16_.data();
     view.records = records<State>();
     view.buckets = buckets_.empty() ? nullptr : buckets_.data();
+    view.log_buckets = log_buckets_.empty() ? nullptr : log_buckets_.data();
+    view.packed_slots = packed_slots_.empty() ? nullptr : packed_slots_.data();
     view.aliases = aliases_.empty() ? nullptr : aliases_.data();
     view.alias_slots = alias_slots_.empty() ? nullptr : alias_slots_.data();
     view.bases = bases_.data();
     view.limits = limits_.data();
     view.offsets = offsets_.data();
-    view.bucket_shifts = bucket_shifts_.data();
+    view.log_bucket_shifts = log_bucket_shifts_.data();
     view.has_full_freq = has_full_freq_;
     return view;
   }
@@ -170,23 +174,45 @@ class CodingTables {
     return {cdf_.data() + info.base, info.last, options_.freq_precision, options_.bypass_coding};
   }
 
+  /// More buckets mean fewer searches, but more misses, which cost more where there are many
+  /// tables.
   void build_buckets() {
-    // A few tables may take more of the caches each than many. For 64 tables at 16 bits 0.02
-    // makes 2.7 times the buckets of 0.045: fewer searches, but more misses, which cost more.
     const double tolerance = info_.size() <= 4 ? 0.002 : 0.045;
     for (TableInfo& info : info_) {
       const CdfRow cdf_row = row(info);
-      const int bits = options_.inverse_cdf_precision == TablesOptions::kAuto
-                           ? choose_bucket_bits(cdf_row, tolerance)
-                           : options_.inverse_cdf_precision;
-      if (buckets_.size() + (std::size_t{1} << bits) > kMaxBuckets) {
-        buckets_.clear();  // decoders search the CDF instead
-        buckets_.shrink_to_fit();
+      const int precision = cdf_row.precision;
+      const int symbol_bits = bit_width(cdf_row.last);
+      const int most = smaller(precision, larger(13, symbol_bits + 1));
+      const int bits =
+          options_.inverse_cdf_precision == TablesOptions::kAuto
+              ? choose_grid_bits<LinearGrid>(cdf_row, smaller(most, larger(2, symbol_bits - 3)),
+                                             most, tolerance)
+              : options_.inverse_cdf_precision;
+      const LogGrid log_grid(precision, choose_grid_bits<LogGrid>(cdf_row, 0, kMostLogBits, 0.002));
+      if (larger(buckets_.size() + (std::size_t{1} << bits),
+                 log_buckets_.size() + log_grid.count()) > kMaxBuckets) {
+        buckets_ = {};  // decoders search the CDF instead
+        log_buckets_ = {};
         return;
       }
       info.bucket = static_cast<std::uint32_t>(buckets_.size());
-      info.shift = static_cast<std::uint16_t>(options_.freq_precision - bits);
-      append_buckets(cdf_row, bits, buckets_);
+      info.shift = static_cast<std::uint16_t>(precision - bits);
+      append_buckets(cdf_row, LinearGrid(precision, bits), buckets_);
+      const auto origin = static_cast<std::uint32_t>(log_buckets_.size()) + log_grid.origin();
+      log_bucket_shifts_.push_back(origin << 5 | static_cast<std::uint32_t>(log_grid.shift()));
+      append_buckets(cdf_row, log_grid, log_buckets_);
+    }
+  }
+
+  void build_packed_slots() {
+    const bool fits = info_.size() == 1 && options_.freq_precision <= kPackedSlotPrecision &&
+                      !options_.bypass_coding && info_[0].last >= 1 && info_[0].last < 256;
+    if (!fits) return;
+    for (std::uint32_t symbol = 0; symbol <= info_[0].last; ++symbol) {
+      const std::uint32_t freq = cdf_[symbol + 1] - cdf_[symbol];
+      for (std::uint32_t rank = 0; rank < freq; ++rank) {
+        packed_slots_.push_back(symbol << 24 | freq << kPackedSlotPrecision | rank);
+      }
     }
   }
 
@@ -209,12 +235,11 @@ class CodingTables {
     bases_.resize(padded);
     limits_.resize(padded);
     offsets_.resize(padded);
-    bucket_shifts_.resize(padded);
+    log_bucket_shifts_.resize(padded);
     for (std::size_t k = 0; k < info_.size(); ++k) {
       bases_[k] = info_[k].base;
       limits_[k] = info_[k].last + (options_.bypass_coding ? 0u : 1u);
       offsets_[k] = info_[k].offset;
-      bucket_shifts_[k] = info_[k].bucket << 5 | info_[k].shift;
     }
     cdf16_.reserve(cdf_.size() + 64);
     for (const std::uint32_t entry : cdf_) {
@@ -249,18 +274,21 @@ class CodingTables {
   }
 
   static constexpr std::size_t kMaxBuckets = std::size_t{1} << 26;
+  static constexpr int kMostLogBits = 10;
 
   TablesOptions options_;
   std::vector<TableInfo> info_;
   std::vector<std::uint32_t> cdf_;
   std::vector<std::uint16_t> cdf16_;
   std::vector<Bucket> buckets_;
+  std::vector<Bucket> log_buckets_;
+  std::vector<std::uint32_t> log_bucket_shifts_;
+  std::vector<PackedSlot> packed_slots_;
   std::vector<AliasBucket> aliases_;
   std::vector<std::uint16_t> alias_slots_;
   std::vector<std::uint32_t> bases_;
   std::vector<std::uint32_t> limits_;
   std::vector<std::int32_t> offsets_;
-  std::vector<std::uint32_t> bucket_shifts_;
   bool has_full_freq_ = false;
   std::int64_t min_symbol_ = 0;
   std::int64_t max_symbol_ = -1;

@@ -29,11 +29,16 @@ struct TableInfo {
 };
 
 /// A bucket of slots, resolved to up to two symbols A and B = A + 1 in one load:
-/// `cut:16 | before:16 | freq_b:16 | symbol_a:16` from the lowest bit, where A owns the slots of
-/// the bucket below `cut`, `before` more slots before the bucket, and B the next freq_b slots.
-/// Where a third symbol lives in the bucket its slots show as rank >= freq, and so do the slots
-/// of a symbol that needs care (an escape's sentinel, a freq of 2^16): that symbol's freq reads 0.
+/// `start_a:16 | freq_a:16 | freq_b:16 | symbol_a:16` from the lowest bit, where A is the symbol of
+/// the bucket's first slot. Where a third symbol lives in the bucket its slots show as
+/// rank >= freq, and so do the slots of a symbol that needs care (an escape's sentinel, a freq of
+/// 2^16): that symbol's freq reads 0.
 using Bucket = std::uint64_t;
+
+/// What a slot says by itself where all of it fits: `rank:12 | freq:12 | symbol:8`, from the lowest
+/// bit.
+using PackedSlot = std::uint32_t;
+constexpr int kPackedSlotPrecision = 12;
 
 /// Bucket `slot >> shift` of an alias table (Walker, 1974; Vose, 1991): slots below `cut` belong
 /// to the symbol of the bucket's own number, the rest to `other`. `rank = slot - *_shift`.
@@ -57,16 +62,20 @@ struct TablesView {
   const void* records;
   /// Null: the decoder searches the CDF.
   const Bucket* buckets;
+  /// The same on the grid of `LogGrid` (inverse_cdf.h), which vectors take. Null as above.
+  const Bucket* log_buckets;
+  /// One PackedSlot a slot, or null: there are more tables, symbols or slots, or escapes.
+  const PackedSlot* packed_slots;
   /// Alias tables only: `aliases + info.bucket`, `slots + (k << freq_precision)`.
   const AliasBucket* aliases;
   const std::uint16_t* alias_slots;
   /// The columns of `info` apart, padded to a multiple of 64 tables, for vector registers:
   /// base, last + (bypass ? 0 : 1) = number of symbols coded directly, offset, and
-  /// bucket << 5 | shift.
+  /// the place in log_buckets << 5 | shift.
   const std::uint32_t* bases;
   const std::uint32_t* limits;
   const std::int32_t* offsets;
-  const std::uint32_t* bucket_shifts;
+  const std::uint32_t* log_bucket_shifts;
   bool has_full_freq;  ///< a symbol owns all 2^16 slots: its freq does not fit 16 bits
 };
 
