@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import distributions, lowlevel
+from . import distributions, lowlevel, ops
 from ._core import __version__, cpu_capabilities
 from .byte_strings import merge_bytes, split_merged_bytes
 from .container import PackedHeader, Salvaged, pack, packed_header, unpack
@@ -35,6 +35,7 @@ __all__ = [
     "cpu_capabilities",
     "inverse_quantized_cdf",
     "merge_bytes",
+    "ops",
     "pack",
     "packed_header",
     "pmf_to_quantized_cdf_batched",

@@ -79,19 +79,22 @@ def push(
     symbols: torch.Tensor,
     indexes: Optional[torch.Tensor],
     check: bool,
+    grow: bool = True,
 ) -> None:
-    """Appends symbols to a stream tensor, which grows (the same object) where it must."""
+    """Appends symbols to a stream tensor, which with `grow` grows (the same object) if it must."""
     tensor = stream.memory
     _check_columns(coding, stream)
     state = _state_of(tensor)
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
-    stream = _with_room(stream, state, room)
+    if grow:
+        stream = _with_room(stream, state, room)
     _native_cuda.encode(coding, stream, split, source, index_source, state.status)
     if check:
         outcome = _native_cuda.read_status(state.status)
-        if outcome.code == _core.NO_SPACE and columns_for(outcome.needed) < MAX_COLUMNS:
+        short = outcome.code == _core.NO_SPACE and columns_for(outcome.needed) < MAX_COLUMNS
+        if short and grow:
             state.status.memory.zero_()
             stream = _grow(stream, outcome.needed)
             _native_cuda.encode(coding, stream, split, source, index_source, state.status)

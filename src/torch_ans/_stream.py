@@ -103,8 +103,9 @@ def push(
     symbols: torch.Tensor,
     indexes: Optional[torch.Tensor],
     check: bool = False,
+    grow: bool = True,
 ) -> None:
-    """Appends symbols to a stream tensor, which grows (the same object) where it must.
+    """Appends symbols to a stream tensor, which with `grow` grows (the same object) if it must.
 
     On a CUDA device what went wrong is raised here only with `check`: see `_cuda_stream`.
     """
@@ -112,12 +113,17 @@ def push(
     check_rows(stream, split)
     if _native.any_cuda(tensor, symbols, indexes):
         _native.check_devices(tensor, "stream", {"symbols": symbols, "indexes": indexes})
-        return _cuda_stream.push(coding, stream, split, symbols, indexes, check)
+        return _cuda_stream.push(coding, stream, split, symbols, indexes, check, grow)
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
-    target = _grown(stream, room)
+    target = _grown(stream, room) if grow else stream
     status = _native.encode(coding, target, split, source, index_source)
+    if status[0] == _core.NO_SPACE and not grow:
+        raise ValueError(
+            f"stream is full: preallocate more than its {stream.columns} columns (preallocate_size "
+            "of init_stream, in bytes)"
+        )
     if status[0] == _core.NO_SPACE:
         room += _native.escape_bytes(coding, split, source, index_source)
         target = _grown(stream, room)
