@@ -4,10 +4,10 @@
 # pybind11, cmake and ninja. Leaks are not looked for: Python itself keeps memory to the end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-python=$1
+bin=$(cd "$(dirname "$1")" && pwd)
+python=$bin/$(basename "$1")
 shift
 folder=build/sanitize
-bin=$(dirname "$python")
 cmake=$bin/cmake
 test -x "$cmake" || cmake=cmake
 ninja=$bin/ninja
@@ -15,8 +15,8 @@ test -x "$ninja" || ninja=ninja
 
 "$cmake" -S . -B $folder -G Ninja -DCMAKE_MAKE_PROGRAM="$(command -v "$ninja")" \
   -DCMAKE_CXX_COMPILER=g++ -DTORCH_ANS_SANITIZE=address,undefined -DTORCH_ANS_CUDA=OFF \
-  -DPython_EXECUTABLE="$(realpath -s "$python")" -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" >/dev/null
-"$cmake" --build $folder -j "$(nproc)"
+  -DPython_EXECUTABLE="$python" -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" >/dev/null
+"$cmake" --build $folder -j "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
 
 # A package of its own beside PYTHON's other packages: a .pth file that stands in a folder which
 # another .pth names is not read, so an editable installation there does not come first.

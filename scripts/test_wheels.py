@@ -34,6 +34,8 @@ def interpreter(wheel: Path) -> Optional[str]:
     for folder in sorted((root / "versions").glob(f"{version}.*"), reverse=True):
         if (folder / "bin" / "python").exists():
             return str(folder / "bin" / "python")
+    if version == f"3.{sys.version_info[1]}":
+        return sys.executable
     return shutil.which(f"python{version}")
 
 

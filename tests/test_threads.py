@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from typing import Iterator, List
 
@@ -189,3 +190,28 @@ if __name__ == "__main__":
 
 def test_dataloader_workers_code() -> None:
     assert run_child(LOADER, timeout=200) == "done\n"
+
+
+POOLS = """
+import os
+import torch
+import torch_ans
+from helpers import encode, make_symbols, make_tables
+
+tables = make_tables(0, [5, 90, 300], 12)
+symbols, indexes = make_symbols(0, (64, 9000), tables)
+torch.set_num_threads(4)
+(torch.rand(4_000_000) * 2).sum()
+before = len(os.listdir("/proc/self/task"))
+encode("rans64", 4, tables, symbols, indexes)
+assert len(os.listdir("/proc/self/task")) == before
+with open("/proc/self/maps") as maps:
+    pools = {line.split()[-1] for line in maps if "omp" in os.path.basename(line.split()[-1])}
+print(len(pools))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+def test_the_threads_are_those_of_torch() -> None:
+    """One OpenMP runtime in the process, and no thread more than torch has started."""
+    assert run_child(POOLS) in ("0\n", "1\n")
