@@ -48,13 +48,26 @@ bool round_trip(const torch_ans::Codec& codec, const torch_ans::CodingTables& ta
   return true;
 }
 
+/// Tables whose first has two symbols at least.
+std::shared_ptr<torch_ans::CodingTables> make_tables(std::uint32_t seed, bool alias) {
+  for (;;) {
+    std::uint8_t bytes[256];
+    for (std::uint8_t& byte : bytes) {
+      seed = seed * 1664525 + 1013904223;  // Knuth
+      byte = static_cast<std::uint8_t>(seed >> 24);
+    }
+    fuzz::Input input(bytes, sizeof(bytes));
+    fuzz::TableRows rows = fuzz::TableRows::any(input, 12);
+    rows.options.alias = alias;
+    try {
+      if (rows.sizes[0] > 2) return rows.build();
+    } catch (const std::invalid_argument&) {  // a few are made wrong
+    }
+  }
+}
+
 bool share(const char* family, int lanes, bool alias, std::uint32_t seed) {
-  fuzz::Input input(reinterpret_cast<const std::uint8_t*>(&seed), sizeof(seed));
-  fuzz::TableRows rows;
-  do rows = fuzz::TableRows::any(input, 12);
-  while (rows.sizes[0] < 3);
-  rows.options.alias = alias;
-  const auto tables = rows.build();
+  const auto tables = make_tables(seed, alias);
   const torch_ans::Codec codec = torch_ans::make_codec(family, lanes);
   bool good[kThreads] = {};
   std::vector<std::thread> threads;

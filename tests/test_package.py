@@ -12,6 +12,7 @@ import sys
 from typing import List
 
 import pytest
+import torch
 
 import torch_ans
 from helpers import ROOT, run_child
@@ -77,6 +78,18 @@ def test_the_version_is_the_project_s() -> None:
         version = re.search(r'^version = "([^"]+)"', file.read(), re.M)
     assert version is not None and torch_ans.__version__ == version.group(1)
     assert torch_ans._core.__version__ == torch_ans.__version__
+
+
+def test_the_facts_of_a_bug_report() -> None:
+    command = [sys.executable, "-m", "torch_ans"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    facts = dict(line.split(":", 1) for line in done.stdout.splitlines())
+    assert facts["torch_ans"].strip() == torch_ans.__version__
+    assert torch_ans._core.cpu_capabilities()["isa"] in facts["instruction set"]
+    assert torch_ans._core.__compiler__ in facts["native module"]
+    assert "sm_" in facts["CUDA"] or "not in this build" in facts["CUDA"]
+    assert str(torch.__version__) in facts["torch"]
 
 
 def test_importing_prints_nothing_and_changes_nothing() -> None:

@@ -19,6 +19,7 @@ pybind11::dict capabilities() {
 PYBIND11_MODULE(_core, module) {
   module.doc() = "The native part of torch_ans. Use the functions of `torch_ans` instead.";
   module.attr("__version__") = TORCH_ANS_VERSION;
+  module.attr("__compiler__") = TORCH_ANS_COMPILER;
   module.def("cpu_capabilities", &torch_ans::capabilities);
   torch_ans::register_codec(module);
   torch_ans::register_tables(module);

@@ -12,6 +12,7 @@ _Spans = Sequence[Tuple[int, int]]
 _PackedFields = Tuple[str, int, int, int, bool, str, bytes, List[int]]
 
 __version__: str
+__compiler__: str
 LANES: Tuple[int, ...]
 FAMILIES: Dict[str, Family]
 
