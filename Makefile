@@ -18,7 +18,7 @@ extra = "torch_ans[$(1)]>=1.0.0.dev0"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format bench bench-full bench-checks bench-cuda sanitize-cuda core check-aarch64 sdist clean FORCE
+.PHONY: help install demo test lint format bench bench-full bench-compressai bench-checks bench-cuda sanitize-cuda core check-aarch64 sdist clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([.a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -80,6 +80,9 @@ bench: $(STAMPS)/bench ## compare with the peers from PyPI, the main rows (BENCH
 
 bench-full: $(STAMPS)/bench ## the same, every row and more turns
 	$(BIN)/python benchmarks/bench_cpu.py --full $(BENCH_ARGS)
+
+bench-compressai: $(STAMPS)/bench ## CompressAI with install() beside CompressAI as it is
+	$(BIN)/python benchmarks/bench_compressai.py $(BENCH_ARGS)
 
 bench-checks: $(STAMPS)/bench $(STAMPS)/cmake ## what the checks of input cost: a build with and one without
 	$(BIN)/python benchmarks/bench_checks.py $(BENCH_ARGS)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from typing import NoReturn
 
 import pytest
 
 from helpers import ROOT
 
-CACHE = os.path.join(ROOT, "benchmarks", ".peers")
+sys.path.append(os.path.join(ROOT, "benchmarks"))
+from packages import COMPRESSAI, install_packages
+
+__all__ = ["COMPRESSAI", "peer_packages", "peer_python"]
 
 
 def peer_packages(name: str, *requirements: str) -> str:
@@ -21,31 +22,10 @@ def peer_packages(name: str, *requirements: str) -> str:
 
     It is made once, with pip; without a network, or a wheel for this Python, the test is skipped.
     """
-    folder = os.path.join(CACHE, "%s-py%d%d" % (name, *sys.version_info[:2]))
-    stamp = os.path.join(folder, "installed.txt")
-    wanted = "\n".join(requirements)
-    if holds(stamp, wanted):
-        return folder
-    os.makedirs(CACHE, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=CACHE) as fresh:
-        command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        command += ["--no-deps", "--only-binary", ":all:", "--target", fresh, *requirements]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode != 0:
-            cannot_install(name, done.stderr)
-        with open(os.path.join(fresh, "installed.txt"), "w") as file:
-            file.write(wanted)
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(fresh, folder)
-    return folder
-
-
-def holds(path: str, text: str) -> bool:
-    """Whether there is such a file, with this text."""
-    if not os.path.exists(path):
-        return False
-    with open(path) as file:
-        return file.read() == text
+    try:
+        return str(install_packages(name, *requirements))
+    except subprocess.CalledProcessError as error:
+        cannot_install(name, error.stderr)
 
 
 def peer_python(name: str, requirement: str, torch: str) -> str:
@@ -61,9 +41,9 @@ def peer_python(name: str, requirement: str, torch: str) -> str:
     folder = packages + "-venv"
     python = os.path.join(folder, "bin", "python")
     lent = os.path.dirname(os.path.dirname(own.__file__))
-    paths = os.path.join(folder, "peer.pth")
+    stamp = os.path.join(folder, "installed.txt")
     wanted = packages + "\n" + lent + "\n"
-    if not holds(paths, wanted):
+    if not holds(stamp, wanted):
         command = [sys.executable, "-m", "venv", "--clear", "--without-pip", folder]
         subprocess.run(command, check=True)
         site = subprocess.run(
@@ -72,10 +52,18 @@ def peer_python(name: str, requirement: str, torch: str) -> str:
             capture_output=True,
             text=True,
         ).stdout.strip()
-        for path in (os.path.join(site, "peer.pth"), paths):  # the second says that it is done
+        for path in (os.path.join(site, "peer.pth"), stamp):
             with open(path, "w") as file:
                 file.write(wanted)
     return python
+
+
+def holds(path: str, text: str) -> bool:
+    """Whether there is such a file, with this text."""
+    if not os.path.exists(path):
+        return False
+    with open(path) as file:
+        return file.read() == text
 
 
 def cannot_install(name: str, output: str) -> NoReturn:

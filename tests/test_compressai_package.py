@@ -7,11 +7,11 @@ import subprocess
 import sys
 
 from helpers import HERE
-from peers import peer_packages
+from peers import COMPRESSAI, peer_packages
 
 
 def test_the_drop_in_does_what_compressai_does() -> None:
-    folder = peer_packages("compressai", "compressai==1.2.8", "scipy", "einops")
+    folder = peer_packages("compressai", *COMPRESSAI)
     paths = [HERE, folder, os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "compressai_checks.py"],

@@ -64,6 +64,8 @@ class RansEncoder:
         [2, 1, -70]
     """
 
+    _tables: Optional[CodingTables] = None  # that passed the checks
+
     def encode_with_indexes(
         self,
         symbols: Integers,
@@ -86,7 +88,11 @@ class RansEncoder:
             TypeError: something else than integers.
             ValueError: tables that are not valid, or not as many indexes as symbols.
         """
-        return encode_message(find_tables(cdfs, cdfs_sizes, offsets), symbols, indexes)
+        tables = self._tables
+        if tables is None or cdfs is not tables or cdfs_sizes is not None or offsets is not None:
+            tables = find_tables(cdfs, cdfs_sizes, offsets)
+            self._tables = tables if cdfs is tables else None
+        return encode_message(tables, symbols, indexes)
 
 
 class BufferedRansEncoder:
@@ -138,6 +144,7 @@ class RansDecoder:
 
     def __init__(self) -> None:
         self._stream: Optional[_core.MessageReader] = None
+        self._tables: Optional[CodingTables] = None  # that passed the checks
 
     def decode_with_indexes(
         self,
@@ -163,7 +170,7 @@ class RansDecoder:
             ValueError: tables that are not valid.
         """
         reader = _core.MessageReader(CODEC, (check_data(encoded, "encoded"),))
-        found: _Integers = _decode(reader, find_tables(cdfs, cdfs_sizes, offsets), indexes)
+        found: _Integers = self._decode(reader, indexes, cdfs, cdfs_sizes, offsets)
         return found
 
     def set_stream(self, encoded: Data) -> None:
@@ -184,8 +191,28 @@ class RansDecoder:
         """
         if self._stream is None:
             raise RuntimeError("there is no stream yet: call set_stream first")
-        found: _Integers = _decode(self._stream, find_tables(cdfs, cdfs_sizes, offsets), indexes)
+        found: _Integers = self._decode(self._stream, indexes, cdfs, cdfs_sizes, offsets)
         return found
+
+    def _decode(
+        self,
+        reader: _core.MessageReader,
+        indexes: Any,
+        cdfs: Cdfs,
+        cdfs_sizes: Optional[Integers],
+        offsets: Optional[Integers],
+    ) -> Any:
+        tables = self._tables
+        if tables is None or cdfs is not tables or cdfs_sizes is not None or offsets is not None:
+            tables = find_tables(cdfs, cdfs_sizes, offsets)
+            self._tables = tables if cdfs is tables else None
+        if isinstance(indexes, torch.Tensor):
+            source = check_integers(indexes, "indexes")
+            out = torch.empty(indexes.shape, dtype=torch.int32)
+            return decode_tensor(reader, tables, source, out, Split(1, out.numel(), out.numel()))
+        if isinstance(indexes, np.ndarray):
+            return decode_array(reader, tables, indexes)
+        return decode_list(reader, tables, indexes)
 
 
 def pmf_to_quantized_cdf(pmf: Any, precision: int = 16) -> Any:
@@ -217,16 +244,6 @@ def pmf_to_quantized_cdf(pmf: Any, precision: int = 16) -> Any:
         raise ValueError(f"pmf must have one dimension, got shape {array.shape}")
     cdf = rans_pmf_to_quantized_cdf(torch.from_numpy(array), precision)
     return cdf.numpy() if isinstance(pmf, np.ndarray) else cdf.tolist()
-
-
-def _decode(reader: _core.MessageReader, tables: CodingTables, indexes: Any) -> Any:
-    if isinstance(indexes, torch.Tensor):
-        source = check_integers(indexes, "indexes")
-        out = torch.empty(indexes.shape, dtype=torch.int32)
-        return decode_tensor(reader, tables, source, out, Split(1, out.numel(), out.numel()))
-    if isinstance(indexes, np.ndarray):
-        return decode_array(reader, tables, indexes)
-    return decode_list(reader, tables, indexes)
 
 
 def _copy(values: Integers, name: str) -> Integers:
