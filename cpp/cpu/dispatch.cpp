@@ -22,6 +22,11 @@ const X86Features& features() {
 
 bool has_avx2() { return features().has_avx2(); }
 bool has_avx512() { return features().has_avx512(); }
+
+void add_avx512_kernels(KernelTable& table) {
+  add_avx512_encoders(table);
+  add_avx512_decoders(table);
+}
 #endif
 
 struct Isa {
@@ -88,6 +93,11 @@ const Active& active() {
 }
 
 }  // namespace
+
+void prepend(KernelChoice* choices, KernelChoice choice) {
+  for (int i = kMaxChoices - 1; i > 0; --i) choices[i] = choices[i - 1];
+  choices[0] = choice;
+}
 
 const KernelTable& active_kernels() { return active().table; }
 

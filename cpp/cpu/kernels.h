@@ -11,11 +11,15 @@ namespace torch_ans {
 /// Each fills the entries it has and leaves the rest alone.
 void add_scalar_kernels(KernelTable& table);
 void add_avx2_kernels(KernelTable& table);
-void add_avx512_kernels(KernelTable& table);
+void add_avx512_encoders(KernelTable& table);
+void add_avx512_decoders(KernelTable& table);
 
 /// The same for the models' kernels.
 void add_scalar_model_kernels(KernelTable& table);
 void add_avx512_model_kernels(KernelTable& table);
+
+/// Puts a choice in front of a list.
+void prepend(KernelChoice* choices, KernelChoice choice);
 
 /// The kernels in use: the best that this CPU offers, or what TORCH_ANS_FORCE_ISA names.
 /// Throws std::runtime_error where that variable names something this CPU or build lacks.

@@ -23,18 +23,17 @@ bool accepts(const CodingTask& task) {
 }
 
 template <typename Traits, int kLanes, int kVectors>
-void prepend(KernelChoice* choices) {
+KernelChoice encoder() {
   using Backend = Avx512ModelEncoder<Traits, kLanes, kVectors>;
-  for (int i = kMaxChoices - 1; i > 0; --i) choices[i] = choices[i - 1];
-  choices[0] = {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, &accepts<Traits>};
+  return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, &accepts<Traits>};
 }
 
 template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kModel)];
-  prepend<Traits, kLanes, kLeast>(put);
-  prepend<Traits, kLanes, 2 * kLeast>(put);
+  prepend(put, encoder<Traits, kLanes, kLeast>());
+  if constexpr (kLanes <= kVecSize) prepend(put, encoder<Traits, kLanes, 2>());
 }
 
 template <typename Traits>

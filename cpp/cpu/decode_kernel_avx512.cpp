@@ -1,30 +1,16 @@
-/// Kernels for AVX-512 (F, BW, CD, DQ, VL, VBMI2, VPOPCNTDQ, BITALG).
+/// Decoders for AVX-512 (F, BW, CD, DQ, VL, VBMI2, VPOPCNTDQ, BITALG).
 #include "decoder_avx512.h"
-#include "encoder_avx512.h"
 #include "kernels.h"
 #include "row_decoder.h"
-#include "row_encoder.h"
 #include "torch_ans/rans.h"
 
 namespace torch_ans {
 namespace {
 
-template <typename Traits, int kRows>
-bool accepts_encode(const CodingTask& task) {
-  return task.tables.freq_precision >= least_put_precision<Traits>() && !task.tables.has_full_freq;
-}
-
-template <typename Traits, int kLanes, int kVectors>
-KernelChoice encoder() {
-  using Backend = Avx512Encoder<Traits, kLanes, kVectors>;
-  return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run,
-          &accepts_encode<Traits, Backend::kRows>};
-}
-
 /// Offsets between the rows of a vector are 32-bit numbers.
 constexpr std::int64_t kMaxRowBytes = (std::int64_t{1} << 31) / 64;
 
-bool accepts_decode(const CodingTask& task) {
+bool accepts(const CodingTask& task) {
   return task.row_bytes < kMaxRowBytes && task.tables.log_buckets != nullptr &&
          !task.tables.has_full_freq;
 }
@@ -32,21 +18,12 @@ bool accepts_decode(const CodingTask& task) {
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice decoder() {
   using Backend = Avx512Decoder<Traits, kLanes, kVectors>;
-  return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, &accepts_decode};
-}
-
-/// Puts a choice in front of a list.
-void prepend(KernelChoice* choices, KernelChoice choice) {
-  for (int i = kMaxChoices - 1; i > 0; --i) choices[i] = choices[i - 1];
-  choices[0] = choice;
+  return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, &accepts};
 }
 
 template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
-  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
-  prepend(put, encoder<Traits, kLanes, kLeast>());
-  if (kLanes < kVecSize) prepend(put, encoder<Traits, kLanes, 2>());
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
   prepend(get, decoder<Traits, kLanes, kLeast>());
   prepend(get, decoder<Traits, kLanes, 2 * kLeast>());
@@ -65,7 +42,7 @@ void add_family(CodecKernels* by_lanes) {
 
 }  // namespace
 
-void add_avx512_kernels(KernelTable& table) {
+void add_avx512_decoders(KernelTable& table) {
   add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
   add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
   add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);

@@ -1,0 +1,47 @@
+/// Encoders for AVX-512 (F, BW, CD, DQ, VL, VBMI2, VPOPCNTDQ, BITALG).
+#include "encoder_avx512.h"
+#include "kernels.h"
+#include "row_encoder.h"
+#include "torch_ans/rans.h"
+
+namespace torch_ans {
+namespace {
+
+template <typename Traits>
+bool accepts(const CodingTask& task) {
+  return task.tables.freq_precision >= least_put_precision<Traits>() && !task.tables.has_full_freq;
+}
+
+template <typename Traits, int kLanes, int kVectors>
+KernelChoice encoder() {
+  using Backend = Avx512Encoder<Traits, kLanes, kVectors>;
+  return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, &accepts<Traits>};
+}
+
+template <typename Traits, int kLanes>
+void add(CodecKernels& kernels) {
+  constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
+  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
+  prepend(put, encoder<Traits, kLanes, kLeast>());
+  if constexpr (kLanes <= kVecSize) prepend(put, encoder<Traits, kLanes, 2>());
+}
+
+template <typename Traits>
+void add_family(CodecKernels* by_lanes) {
+  add<Traits, 1>(by_lanes[0]);
+  add<Traits, 2>(by_lanes[1]);
+  add<Traits, 4>(by_lanes[2]);
+  add<Traits, 8>(by_lanes[3]);
+  add<Traits, 16>(by_lanes[4]);
+  add<Traits, 32>(by_lanes[5]);
+}
+
+}  // namespace
+
+void add_avx512_encoders(KernelTable& table) {
+  add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
+  add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
+  add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+}
+
+}  // namespace torch_ans
