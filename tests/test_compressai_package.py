@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 
-from helpers import HERE
+import pytest
+
+from helpers import HERE, ROOT
 from peers import COMPRESSAI, peer_packages
 
 
@@ -22,3 +24,15 @@ def test_the_drop_in_does_what_compressai_does() -> None:
         timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_example_runs() -> None:
+    """Where the examples' packages are installed (`make demo-compressai` runs it in CI)."""
+    pytest.importorskip("skimage")
+    peer_packages("compressai", *COMPRESSAI)
+    script = os.path.join(ROOT, "examples", "compressai_hyperprior.py")
+    done = subprocess.run(
+        [sys.executable, script, "--steps", "1"], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "after install()" in done.stdout
