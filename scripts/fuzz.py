@@ -23,8 +23,9 @@ from typing import Iterator, List, Optional, Tuple
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPORA = ROOT / "fuzz" / "corpus"
-HARNESSES = {"decode": 96, "encode": 96, "container": 512, "tables": 256}  # longest input
-PER_ISA = ("decode", "encode")  # these reach tens of thousands of branches
+HARNESSES = {"decode": 96, "encode": 96, "models": 96, "container": 512, "tables": 256}
+"""The longest input of each."""
+PER_ISA = ("decode", "encode", "models")  # these reach tens of thousands of branches
 MOST_COMMITTED = 300  # inputs a harness: the rest is found again in seconds
 ISAS = ("avx512", "avx2", "scalar")
 
