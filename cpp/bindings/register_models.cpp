@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "bytes_view.h"
+#include "cpu/arithmetic.h"
 #include "cpu/codec.h"
 #include "register.h"
 
@@ -78,6 +80,30 @@ CodingTask make_task(const Codec& codec, const Model& model, std::uintptr_t stre
   return task;
 }
 
+void bind_arithmetic(py::module_& module) {
+  module.def(
+      "encode_arithmetic",
+      [](const Model& model, const IntArray& symbols, std::int64_t count) {
+        std::vector<std::uint8_t> bytes;
+        std::int64_t bad;
+        {
+          const py::gil_scoped_release release;
+          bad = encode_arithmetic(model, symbols, count, bytes);
+        }
+        return py::make_tuple(bad,
+                              py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+      },
+      py::arg("model"), py::arg("symbols"), py::arg("count"));
+  module.def(
+      "decode_arithmetic",
+      [](const Model& model, const py::buffer& data, const IntArray& out, std::int64_t count) {
+        const BytesView bytes(data);
+        const py::gil_scoped_release release;
+        return decode_arithmetic(model, bytes.data(), bytes.size(), out, count);
+      },
+      py::arg("model"), py::arg("data"), py::arg("out"), py::arg("count"));
+}
+
 }  // namespace
 
 void register_models(py::module_& module) {
@@ -122,6 +148,7 @@ void register_models(py::module_& module) {
       py::arg("codec"), py::arg("model"), py::arg("stream"), py::arg("rows"), py::arg("columns"),
       py::arg("out"), py::arg("row_length"), py::arg("total"), py::arg("threads"),
       py::arg("require_end"));
+  bind_arithmetic(module);
 }
 
 }  // namespace torch_ans

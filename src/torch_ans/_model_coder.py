@@ -83,7 +83,9 @@ def describe_values(
     return tuple(described)
 
 
-def encode_bytes(coder: Coder, distributions: Distributions, symbols: torch.Tensor) -> bytes:
+def encode_bytes(
+    coder: Coder, distributions: Distributions, symbols: torch.Tensor, name: str = "symbols"
+) -> bytes:
     """Codes symbols into fresh rows and joins their bytes.
 
     Raises:
@@ -100,15 +102,15 @@ def encode_bytes(coder: Coder, distributions: Distributions, symbols: torch.Tens
     _native.reset(codec, stream)
     code, row, position = _native_models.encode(codec, model, stream, split, source)
     if code == _core.BAD_SYMBOL:
-        _raise_bad_symbol(model, symbols, row * split.row_length + position)
+        _raise_bad_symbol(model, name, symbols, row * split.row_length + position)
     if code != _core.OK:
         raise ValueError("a row would pass 2 GiB, the most that its length can say; use more rows")
     return _native.pack(stream, _LENGTH_BYTES, True)
 
 
-def _raise_bad_symbol(model: Model, symbols: torch.Tensor, position: int) -> None:
+def _raise_bad_symbol(model: Model, name: str, symbols: torch.Tensor, position: int) -> None:
     low, count = model.native.low, model.native.num_symbols
-    element = describe_element("symbols", symbols, position)
+    element = describe_element(name, symbols, position)
     raise ValueError(
         f"{element}, but its distribution codes {low} to {low + count - 1}, and only symbols whose "
         "probability is not 0"

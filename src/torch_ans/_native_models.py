@@ -8,9 +8,17 @@ import torch
 
 from . import _core, _native
 from ._layout import Split
-from ._native import Operand, Stream
+from ._native import Data, Operand, Stream
 
-__all__ = ["REAL_NAMES", "Model", "decode", "encode", "make_model"]
+__all__ = [
+    "REAL_NAMES",
+    "Model",
+    "decode",
+    "decode_arithmetic",
+    "encode",
+    "encode_arithmetic",
+    "make_model",
+]
 
 REAL_NAMES: Dict[torch.dtype, str] = {
     getattr(torch, name): name
@@ -96,3 +104,13 @@ def decode(
         1 if split.rows == 1 else _native.thread_count(),
         require_end,
     )
+
+
+def encode_arithmetic(model: Model, symbols: Operand, count: int) -> Tuple[int, bytes]:
+    """Torchac's bytes, and the first symbol that cannot be coded or -1."""
+    return _core.encode_arithmetic(model.native, symbols[0], count)
+
+
+def decode_arithmetic(model: Model, data: Data, out: Operand, count: int) -> int:
+    """Decodes torchac's bytes; the first symbol whose CDF has nothing for them, or -1."""
+    return _core.decode_arithmetic(model.native, data, out[0], count)
