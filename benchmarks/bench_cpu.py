@@ -208,11 +208,30 @@ def other_comparisons(full: bool) -> List[Comparison]:
         found.append(
             Comparison(f"W5 {length} symbols a call", f"W5-{length}", entries, False, aims)
         )
-    for levels in (25, 64) if full else ():  # encode_with_freqs builds a million tables
-        entries = both({"api": "freqs", "variant": "rans64"}, "encode_with_freqs")
+    return found + distribution_comparisons(full)
+
+
+def distribution_comparisons(full: bool) -> List[Comparison]:
+    found = []
+    for levels in (25, 64, 256):
+        entries = [Entry(OURS, "encode_float_cdf", {"api": "cdfs", "format": "torch_ans"})]
         entries += [Entry(TORCHAC, "float CDFs", {})]
         entries += [Entry(CONSTRICTION, "Categorical(perfect=False)", {})]
-        found.append(Comparison(f"W3 {levels} levels", f"W3-{levels}", entries))
+        if full and levels < 256:
+            options = {"api": "freqs", "variant": "rans64"}
+            entries += [Entry(TORCH_ANS, "encode_with_freqs", options)]
+        aims = {TORCHAC: (10.0, 10.0), CONSTRICTION: (2.0, 2.0)}
+        found.append(Comparison(f"W3 {levels} levels", f"W3-{levels}", entries, False, aims))
+        entries = [Entry(OURS, 'format="torchac"', {"api": "cdfs", "format": "torchac"})]
+        entries += [Entry(TORCHAC, "float CDFs", {})]
+        aims = {TORCHAC: (1.0, 1.0)}
+        found.append(
+            Comparison(f"W3 {levels} levels, torchac's bytes", f"W3-{levels}", entries, True, aims)
+        )
+    entries = [Entry(OURS, "encode_gaussian", {"api": "gaussians"})]
+    entries += [Entry(CONSTRICTION, "AnsCoder, QuantizedGaussian", {})]
+    aims = {CONSTRICTION: (10.0, 10.0)}
+    found.append(Comparison("W2, a Gaussian for each symbol", "W2", entries, False, aims))
     return found
 
 

@@ -2,7 +2,8 @@
 
 Options: variant ("rans64_i4", "rans32_16", "tans32", ...), lookup ("search", "alias", "invcdf"),
 rows, precision, bypass, threads; api "raw" (push and pop on a stream tensor), "bytes"
-(TorchANSInterface) or "freqs" (a distribution per symbol); dtype of the symbols and indexes;
+(TorchANSInterface), "freqs" (a distribution per symbol), "cdfs" (the same, float CDFs, with a
+format) or "gaussians"; dtype of the symbols and indexes;
 reuse_output (pop into the same buffer again); no_indexes.
 """
 
@@ -170,8 +171,51 @@ class Freqs(MessageCoder):
         return self.coder.decode_with_freqs(coded, *self.distributions)
 
 
+class Cdfs(MessageCoder):
+    """A float CDF for each symbol, in rANS bytes or torchac's."""
+
+    def __init__(self, arrays: Arrays, options: Dict[str, Any]) -> None:
+        super().__init__(arrays)
+        from torch_ans.compat import torchac
+
+        torch.set_num_threads(options.get("threads", 1))
+        self.coder, self.format = torchac, options["format"]
+        self.cdf, self.values = torch.from_numpy(arrays["cdf"]), torch.from_numpy(arrays["symbols"])
+
+    def encode_message(self, k: int) -> bytes:
+        return bytes(self.coder.encode_float_cdf(self.cdf, self.values, format=self.format))
+
+    def decode_message(self, k: int, coded: bytes) -> torch.Tensor:
+        decoded: torch.Tensor = self.coder.decode_float_cdf(self.cdf, coded, format=self.format)
+        return decoded
+
+
+class Gaussians(MessageCoder):
+    """A Gaussian for each symbol, on the alphabet that constriction is given."""
+
+    def __init__(self, arrays: Arrays, options: Dict[str, Any]) -> None:
+        super().__init__(arrays)
+        import torch_ans
+
+        torch.set_num_threads(options.get("threads", 1))
+        self.coder, self.values = torch_ans, torch.from_numpy(arrays["symbols"])
+        bound = int(-arrays["offsets"].min()) * 2
+        scales = torch.from_numpy(arrays["scales"]).float()
+        self.distributions = (torch.zeros_like(scales), scales, -bound, bound)
+
+    def encode_message(self, k: int) -> bytes:
+        coded: bytes = self.coder.encode_gaussian(self.values, *self.distributions)
+        return coded
+
+    def decode_message(self, k: int, coded: bytes) -> torch.Tensor:
+        decoded: torch.Tensor = self.coder.decode_gaussian(coded, *self.distributions)
+        return decoded
+
+
 def make(arrays: Arrays, options: Dict[str, Any]) -> Any:
-    return {"raw": Raw, "bytes": Bytes, "freqs": Freqs}[options["api"]](arrays, options)
+    apis: Dict[str, Any] = {"raw": Raw, "bytes": Bytes, "freqs": Freqs}
+    apis.update(cdfs=Cdfs, gaussians=Gaussians)
+    return apis[options["api"]](arrays, options)
 
 
 def describe() -> Dict[str, Any]:

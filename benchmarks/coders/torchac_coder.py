@@ -1,14 +1,20 @@
-"""torchac: one float CDF per symbol (W3). Its extension is compiled when it is first imported."""
+"""torchac: one float CDF per symbol (W3).
+
+Its extension is compiled when it is first imported, as it comes without optimisation: here with it.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any, Dict
 
 import numpy as np
 import torch
-import torchac
 
 from coders.messages import MessageCoder
+
+os.environ["CXX"] = "c++ -O3"
+import torchac
 
 
 class Coder(MessageCoder):

@@ -8,6 +8,7 @@
 #include "cpu/arithmetic.h"
 #include "cpu/codec.h"
 #include "register.h"
+#include "torch_ans/parametric.h"
 
 namespace py = pybind11;
 
@@ -23,7 +24,11 @@ Value by_name(const std::pair<const char*, Value> (&values)[kCount], const std::
   throw std::invalid_argument(std::string(what) + " is unknown: " + name);
 }
 
-constexpr std::pair<const char*, ModelKind> kKinds[] = {{"cdf", ModelKind::kCdf}};
+constexpr std::pair<const char*, ModelKind> kKinds[] = {
+    {"cdf", ModelKind::kCdf},           {"pmf", ModelKind::kPmf},
+    {"gaussian", ModelKind::kGaussian}, {"laplace", ModelKind::kLaplace},
+    {"logistic", ModelKind::kLogistic}, {"logistic_mixture", ModelKind::kLogisticMixture},
+};
 
 constexpr std::pair<const char*, RealType> kTypes[] = {
     {"float32", RealType::kFloat32}, {"float64", RealType::kFloat64},
@@ -35,7 +40,7 @@ constexpr std::pair<const char*, RealType> kTypes[] = {
 Model make_model(const std::string& kind, const std::string& dtype,
                  const std::vector<std::uintptr_t>& values,
                  const std::vector<std::int64_t>& strides, std::int32_t low,
-                 std::uint32_t num_symbols, int freq_precision, bool leaks) {
+                 std::uint32_t num_symbols, int freq_precision, bool leaks, int components) {
   if (values.size() != strides.size() || values.size() > kModelValues) {
     throw std::invalid_argument("a model has up to 3 values, each with a stride");
   }
@@ -43,6 +48,9 @@ Model make_model(const std::string& kind, const std::string& dtype,
       num_symbols > std::uint32_t{1} << freq_precision) {
     throw std::invalid_argument("a model of freq_precision " + std::to_string(freq_precision) +
                                 " cannot have " + std::to_string(num_symbols) + " symbols");
+  }
+  if (components < 1 || components > kMostComponents) {
+    throw std::invalid_argument("a mixture has 1 to 32 components");
   }
   Model model{};
   model.kind = by_name(kKinds, kind, "kind");
@@ -55,6 +63,7 @@ Model make_model(const std::string& kind, const std::string& dtype,
   model.num_symbols = num_symbols;
   model.freq_precision = freq_precision;
   model.leaks = leaks;
+  model.components = components;
   return model;
 }
 
@@ -110,7 +119,7 @@ void register_models(py::module_& module) {
   py::class_<Model>(module, "Model")
       .def(py::init(&make_model), py::arg("kind"), py::arg("dtype"), py::arg("values"),
            py::arg("strides"), py::arg("low"), py::arg("num_symbols"), py::arg("freq_precision"),
-           py::arg("leaks"))
+           py::arg("leaks"), py::arg("components"))
       .def_readonly("low", &Model::low)
       .def_readonly("num_symbols", &Model::num_symbols)
       .def_readonly("freq_precision", &Model::freq_precision);

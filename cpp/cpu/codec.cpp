@@ -154,6 +154,9 @@ void find_functions(CodingTask& task) {
   if (task.model == nullptr) return;
   const Model& model = *task.model;
   task.functions = &active_models()[static_cast<int>(model.kind)][static_cast<int>(model.type)];
+  if (task.functions->find_slots == nullptr) {
+    throw std::invalid_argument("there is no such model with values of this type");
+  }
   task.tables.freq_precision = model.freq_precision;
 }
 

@@ -106,6 +106,68 @@ class CdfModel {
   std::int64_t stride_;
 };
 
+/// Probabilities, which are summed up to the symbol: S of them, as fractions of 1.
+template <typename Real>
+class PmfModel {
+ public:
+  template <int kCount>
+  struct Block {
+    const Real* row[kCount];
+  };
+
+  TORCH_ANS_FN explicit PmfModel(const Model& model)
+      : limits(model),
+        rows_(static_cast<const Real*>(model.values[0])),
+        stride_(model.strides[0]) {}
+
+  template <int kCount>
+  TORCH_ANS_FN void load(const std::int64_t* element, Block<kCount>& block) const {
+    for (int k = 0; k < kCount; ++k) block.row[k] = rows_ + element[k] * stride_;
+  }
+
+  TORCH_ANS_FN void prefetch(std::int64_t element, std::uint32_t i) const {
+    torch_ans::prefetch(rows_ + element * stride_ + i);
+  }
+
+  template <int kCount>
+  TORCH_ANS_FN void edges(const Block<kCount>& block, const std::uint32_t* i,
+                          std::uint32_t* out) const {
+    for (int k = 0; k < kCount; ++k) {
+      std::uint64_t sum = 0;
+      const std::uint32_t count = smaller(i[k], limits.num_symbols);
+      for (std::uint32_t j = 0; j < count; ++j) sum += to_fixed(block.row[k][j]);
+      out[k] = edge(i[k], sum);
+    }
+  }
+
+  template <int kCount>
+  TORCH_ANS_FN void find(const Block<kCount>& block, const std::uint32_t* slots,
+                         std::uint32_t* symbol) const {
+    for (int k = 0; k < kCount; ++k) {
+      std::uint64_t sum = 0;
+      std::uint32_t i = 0;
+      while (i + 1 < limits.num_symbols) {
+        sum += to_fixed(block.row[k][i]);
+        if (edge(i + 1, sum) > slots[k]) break;
+        ++i;
+      }
+      symbol[k] = i;
+    }
+  }
+
+  const Edges limits;
+
+ private:
+  /// Sums above 1 count as 1.
+  TORCH_ANS_FN std::uint32_t edge(std::uint32_t i, std::uint64_t sum) const {
+    const auto fixed = smaller(sum, static_cast<std::uint64_t>(kFixedOne));
+    return limits.inner(i, static_cast<std::uint32_t>(fixed));
+  }
+
+  const Real* rows_;
+  std::int64_t stride_;
+};
+
 /// Both edges of a block's symbols.
 template <int kCount, typename Policy, typename Block>
 TORCH_ANS_FN void find_edges(const Policy& policy, const Block& block, const std::uint32_t* symbol,
@@ -225,17 +287,6 @@ bool find_symbols(const Model& model, const Elements& elements, const std::uint3
 template <typename Policy>
 constexpr ModelFunctions functions_of() {
   return {&find_slots<Policy>, &find_symbols<Policy>};
-}
-
-inline void add_models(ModelTable& table) {
-  ModelFunctions* cdf = table[static_cast<int>(ModelKind::kCdf)];
-  cdf[static_cast<int>(RealType::kFloat32)] = functions_of<CdfModel<float>>();
-  cdf[static_cast<int>(RealType::kFloat64)] = functions_of<CdfModel<double>>();
-  cdf[static_cast<int>(RealType::kFloat16)] = functions_of<CdfModel<Float16>>();
-  cdf[static_cast<int>(RealType::kBFloat16)] = functions_of<CdfModel<BFloat16>>();
-  cdf[static_cast<int>(RealType::kInt16)] = functions_of<CdfModel<std::int16_t>>();
-  cdf[static_cast<int>(RealType::kInt32)] = functions_of<CdfModel<std::int32_t>>();
-  cdf[static_cast<int>(RealType::kInt64)] = functions_of<CdfModel<std::int64_t>>();
 }
 
 }  // namespace TORCH_ANS_ISA

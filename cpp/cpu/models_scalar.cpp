@@ -1,5 +1,5 @@
 /// The models, compiled for this instruction set.
-#include "models.h"
+#include "all_models.h"
 
 namespace torch_ans {
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import distributions, lowlevel, ops
+from . import distributions, lowlevel, ops, parametric
 from ._core import __version__, cpu_capabilities
 from .byte_strings import merge_bytes, split_merged_bytes
 from .container import PackedHeader, Salvaged, pack, packed_header, unpack
@@ -18,6 +18,7 @@ from .distributions import *  # noqa: F403
 from .errors import CorruptStreamError, TableMismatchError, TorchANSError
 from .interface import TorchANSInterface
 from .lowlevel import *  # noqa: F403
+from .parametric import *  # noqa: F403
 from .quantize import inverse_quantized_cdf, pmf_to_quantized_cdf_batched
 from .report import SizeReport
 from .tables import CodingTables
@@ -43,6 +44,7 @@ __all__ = [
     "unpack",
     *distributions.__all__,
     *lowlevel.__all__,
+    *parametric.__all__,
 ]
 
 if TYPE_CHECKING:

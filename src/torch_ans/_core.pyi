@@ -223,6 +223,7 @@ class Model:
         num_symbols: int,
         freq_precision: int,
         leaks: bool,
+        components: int,
     ) -> None: ...
     @property
     def low(self) -> int: ...

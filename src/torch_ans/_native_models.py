@@ -41,6 +41,7 @@ def make_model(
     num_symbols: int,
     freq_precision: int,
     leaks: bool = True,
+    components: int = 1,
 ) -> Model:
     """A model of contiguous tensors of one dtype.
 
@@ -52,6 +53,7 @@ def make_model(
         num_symbols: symbols of each distribution.
         freq_precision: bits of the probabilities.
         leaks: every symbol keeps a slot.
+        components: of a mixture.
     """
     native = _core.Model(
         kind,
@@ -62,6 +64,7 @@ def make_model(
         num_symbols,
         freq_precision,
         leaks,
+        components,
     )
     return Model(native, tuple(tensor for tensor, _ in values))
 

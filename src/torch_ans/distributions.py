@@ -6,6 +6,9 @@ that, inside the coder, and build nothing. They take what a network puts out.
 | functions | a distribution is given by |
 |---|---|
 | `encode_cdf`, `decode_cdf` | its CDF at the edges of the symbols |
+| `encode_pmf`, `decode_pmf` | the probabilities of the symbols |
+
+(`torch_ans.parametric` has Gaussians and other families.)
 
 Bytes do not depend on the machine, its instruction set, the number of threads or the device:
 what decides is integer arithmetic after one exact conversion of each float.
@@ -22,7 +25,7 @@ encoding and decoding.
 
 from __future__ import annotations
 
-from typing import Optional, Sequence, Tuple
+from typing import Dict, Optional, Sequence, Tuple
 
 import torch
 
@@ -39,7 +42,7 @@ from ._model_coder import (
 from ._native import Data
 from ._native_models import REAL_NAMES, make_model
 
-__all__ = ["decode_cdf", "encode_cdf"]
+__all__ = ["decode_cdf", "decode_pmf", "encode_cdf", "encode_pmf"]
 
 _MaybeTensor = Optional[torch.Tensor]
 
@@ -82,9 +85,9 @@ def encode_cdf(
         >>> decode_cdf(data, cdf)
         tensor([1, 2], dtype=torch.int32)
     """
-    _check_symbols(symbols)
+    check_symbols(symbols)
     found = _cdf_distributions(cdf, low, freq_precision, symbols.shape)
-    return _encode(symbols, found, (impl, num_parallel_states, freq_precision))
+    return encode(symbols, found, (impl, num_parallel_states, freq_precision))
 
 
 def decode_cdf(
@@ -118,22 +121,78 @@ def decode_cdf(
         TypeError: an argument has the wrong type.
         ValueError: a shape does not fit.
     """
-    shape = _shape_of(out, [cdf], 1)
+    shape = shape_of(out, {"cdf": cdf}, 1)
     found = _cdf_distributions(cdf, low, freq_precision, shape)
-    return _decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
+    return decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
+
+
+def encode_pmf(
+    symbols: torch.Tensor,
+    pmf: torch.Tensor,
+    *,
+    low: int = 0,
+    freq_precision: int = 16,
+    impl: str = "auto",
+    num_parallel_states: Optional[int] = None,
+) -> bytes:
+    """Codes each symbol with probabilities of its own, which are summed up to the symbol.
+
+    Each probability is rounded down to a multiple of 2**-30, then they are summed exactly:
+    `C(i) = i + floor((2**P - S) * (p(0) + .. + p(i - 1)))`.
+
+    Args:
+        symbols: integers of any shape.
+        pmf: float32, float64, float16 or bfloat16 of shape (..., S), where (...) is the symbols'
+            shape or broadcasts to it. They should sum to 1: of what is above it nothing is seen,
+            and what is missing goes to the last symbol.
+        low: as in `encode_cdf`, like the next three.
+        freq_precision: bits of the probabilities.
+        impl: the coder.
+        num_parallel_states: rows.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a shape does not fit, or a symbol is outside its distribution.
+
+    Example:
+        >>> import torch
+        >>> pmf = torch.softmax(torch.tensor([[1.0, 2.0, 0.5], [0.1, 0.0, 3.0]]), -1)
+        >>> decode_pmf(encode_pmf(torch.tensor([1, 2]), pmf), pmf)
+        tensor([1, 2], dtype=torch.int32)
+    """
+    check_symbols(symbols)
+    found = _pmf_distributions(pmf, low, freq_precision, symbols.shape)
+    return encode(symbols, found, (impl, num_parallel_states, freq_precision))
+
+
+def decode_pmf(
+    data: Data,
+    pmf: torch.Tensor,
+    *,
+    low: int = 0,
+    freq_precision: int = 16,
+    impl: str = "auto",
+    num_parallel_states: Optional[int] = None,
+    out: _MaybeTensor = None,
+    dtype: torch.dtype = torch.int32,
+) -> torch.Tensor:
+    """The inverse of `encode_pmf`; see `decode_cdf`."""
+    shape = shape_of(out, {"pmf": pmf}, 1)
+    found = _pmf_distributions(pmf, low, freq_precision, shape)
+    return decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
 
 
 _Options = Tuple[str, Optional[int], int]
 """impl, num_parallel_states, freq_precision"""
 
 
-def _encode(symbols: torch.Tensor, distributions: Distributions, options: _Options) -> bytes:
+def encode(symbols: torch.Tensor, distributions: Distributions, options: _Options) -> bytes:
     impl, rows, precision = options
     coder = Coder.choose(impl, rows, symbols.numel(), precision)
     return encode_bytes(coder, distributions, symbols.cpu())
 
 
-def _decode(
+def decode(
     data: Data,
     distributions: Distributions,
     options: _Options,
@@ -148,20 +207,31 @@ def _decode(
 def _cdf_distributions(
     cdf: torch.Tensor, low: int, freq_precision: int, shape: torch.Size
 ) -> Distributions:
-    _check_values({"cdf": cdf}, 1, shape, integers=True)
+    check_values({"cdf": cdf}, 1, shape, integers=True)
     num_symbols = cdf.shape[-1] - 1
-    _check_alphabet(num_symbols, freq_precision, "cdf must have 2 to {} entries for each symbol", 1)
+    check_alphabet(num_symbols, freq_precision, "cdf must have 2 to {} entries for each symbol", 1)
     values = describe_values([cdf], 1, shape)
     model = make_model("cdf", values, check_low(low), num_symbols, freq_precision)
     return Distributions(model, shape, cdf.device)
 
 
-def _check_symbols(symbols: torch.Tensor) -> None:
+def _pmf_distributions(
+    pmf: torch.Tensor, low: int, freq_precision: int, shape: torch.Size
+) -> Distributions:
+    check_values({"pmf": pmf}, 1, shape)
+    num_symbols = pmf.shape[-1]
+    check_alphabet(num_symbols, freq_precision, "pmf must have 1 to {} entries for each symbol", 0)
+    values = describe_values([pmf], 1, shape)
+    model = make_model("pmf", values, check_low(low), num_symbols, freq_precision)
+    return Distributions(model, shape, pmf.device)
+
+
+def check_symbols(symbols: torch.Tensor) -> None:
     _native.check_integers(symbols, "symbols", cuda=True)
 
 
-def _check_values(
-    values: dict[str, torch.Tensor], trailing: int, shape: torch.Size, integers: bool = False
+def check_values(
+    values: Dict[str, torch.Tensor], trailing: int, shape: torch.Size, integers: bool = False
 ) -> None:
     """Checks dtypes, and that shapes without `trailing` dimensions broadcast to `shape`."""
     names = [name for name in REAL_NAMES.values() if integers or "float" in name]
@@ -188,19 +258,22 @@ def _broadcasts(shape: Sequence[int], target: Sequence[int]) -> bool:
     return all(size in (1, wanted) for size, wanted in pairs)
 
 
-def _shape_of(out: _MaybeTensor, values: Sequence[torch.Tensor], trailing: int) -> torch.Size:
+def shape_of(out: _MaybeTensor, values: Dict[str, torch.Tensor], trailing: int) -> torch.Size:
     """The shape of the symbols to decode: that of `out`, or what the values broadcast to."""
     if out is not None:
         return _native.check_tensor(out, "out", cuda=True).shape
     shapes = []
-    for value in values:
-        tensor = _native.check_tensor(value, "a distribution", cuda=True)
+    for name, value in values.items():
+        tensor = _native.check_tensor(value, name, cuda=True)
         shapes.append(tensor.shape[: max(tensor.dim() - trailing, 0)])
-    shape: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+    try:
+        shape: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise ValueError(f"{', '.join(values)} do not broadcast: {error}") from None
     return shape
 
 
-def _check_alphabet(num_symbols: int, freq_precision: int, text: str, extra: int) -> None:
+def check_alphabet(num_symbols: int, freq_precision: int, text: str, extra: int) -> None:
     bits = check_size(freq_precision, "freq_precision")
     if not 1 <= bits <= 16:
         raise ValueError(f"freq_precision must be in 1..16, got {bits}")

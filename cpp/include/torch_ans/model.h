@@ -11,9 +11,14 @@
 namespace torch_ans {
 
 enum class ModelKind : std::uint8_t {
-  kCdf,  ///< values[0]: F at the S + 1 edges, or C itself where they are integers
+  kCdf,              ///< values[0]: F at the S + 1 edges, or C itself where they are integers
+  kPmf,              ///< values[0]: the S differences of F
+  kGaussian,         ///< values: mean, standard deviation
+  kLaplace,          ///< values: mean, scale
+  kLogistic,         ///< values: mean, scale
+  kLogisticMixture,  ///< values: means, scales and weights of `components` logistics
 };
-constexpr int kModelKinds = 1;
+constexpr int kModelKinds = 6;
 
 enum class RealType : std::uint8_t {
   kFloat32,
@@ -34,6 +39,7 @@ struct Model {
   RealType type;                     ///< of all values
   const void* values[kModelValues];  ///< what describes symbol e starts at e * strides[]
   std::int64_t strides[kModelValues];
+  std::int32_t components;    ///< of a mixture
   std::int32_t low;           ///< the smallest symbol
   std::uint32_t num_symbols;  ///< S: from 1 to 2^P
   std::int32_t freq_precision;
