@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "torch_ans/config.h"
-#include "torch_ans/lookup.h"
 #include "torch_ans/views.h"
 
 namespace torch_ans {
@@ -89,13 +88,30 @@ class LogGrid {
   std::uint32_t half_;
 };
 
+/// The symbols of slots that mostly ascend.
+class SymbolWalk {
+ public:
+  explicit SymbolWalk(const CdfRow& row) : cdf_(row.cdf) {}
+
+  std::uint32_t at(std::uint32_t slot) {
+    if (slot < cdf_[symbol_]) symbol_ = 0;
+    while (cdf_[symbol_ + 1] <= slot) ++symbol_;
+    return symbol_;
+  }
+
+ private:
+  const std::uint32_t* cdf_;
+  std::uint32_t symbol_ = 0;
+};
+
 /// Of the 2^precision slots, how many lie past the second symbol of their bucket.
 template <typename Grid>
 std::uint32_t unresolved_slots(const CdfRow& row, const Grid& grid) {
+  SymbolWalk walk(row);
   std::uint32_t unresolved = 0;
   for (std::uint32_t bucket = 0; bucket < grid.count(); ++bucket) {
     const SlotRange range = grid.slots(bucket);
-    const std::uint32_t third = search_cdf(row.cdf, 0, row.last, range.low) + 2;
+    const std::uint32_t third = walk.at(range.low) + 2;
     if (third <= row.last && row.cdf[third] < range.past) unresolved += range.past - row.cdf[third];
   }
   return unresolved;
@@ -123,9 +139,9 @@ inline Bucket make_bucket(const CdfRow& row, std::uint32_t symbol) {
 
 template <typename Grid>
 void append_buckets(const CdfRow& row, const Grid& grid, std::vector<Bucket>& buckets) {
+  SymbolWalk walk(row);
   for (std::uint32_t bucket = 0; bucket < grid.count(); ++bucket) {
-    const std::uint32_t symbol = search_cdf(row.cdf, 0, row.last, grid.slots(bucket).low);
-    buckets.push_back(make_bucket(row, symbol));
+    buckets.push_back(make_bucket(row, walk.at(grid.slots(bucket).low)));
   }
 }
 
