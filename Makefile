@@ -135,7 +135,7 @@ sanitize: $(STAMPS)/cmake $(STAMPS)/test ## the tests under ASan and UBSan (TEST
 wheels: ## manylinux wheels for pyenv's CPythons, checked (WHEEL_PYTHONS chooses)
 	$(PYTHON) scripts/build_wheels.py $(WHEEL_PYTHONS)
 
-test-wheels: ## test each of them in a clean environment (WHEEL_ARGS="--torch 1.13.1")
+test-wheels: ## test each of them in a clean environment (WHEEL_ARGS="--torch 1.12.1")
 	$(PYTHON) scripts/test_wheels.py $(WHEEL_ARGS)
 
 sanitize-cuda: $(STAMPS)/test ## run the GPU tests under compute-sanitizer

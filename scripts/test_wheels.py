@@ -3,9 +3,10 @@
     python scripts/test_wheels.py [--torch VERSION] [-k EXPRESSION] [WHEEL ...]
 
 The environment has no compiler in PATH, and torch from any index that pip knows: with ``--torch``
-that release (an old one from PyPI comes without the CUDA libraries that it names, as nothing here
-needs them), else the one of constraints.txt. A Python that no such torch exists for is named and
-left out. The tests run from a copy, so that nothing but the wheel can be imported.
+that release (without what it depends on: 1.12 has its CUDA libraries in its wheel, later ones do
+not load without the packages that have them), else the one of constraints.txt. A Python that no
+such torch exists for is named and left out. The tests run from a copy, so that nothing but the
+wheel can be imported.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def decode_bytes(
     result = new_output(out, shape, check_dtype(dtype), device)
     if result.device != device:
         raise ValueError(f"out must be on the device of the distributions, {device}")
-    target = result if result.is_cpu else _native.allocate(shape, result.dtype)
+    target = result if result.device.type == "cpu" else _native.allocate(shape, result.dtype)
     codec, rows = coder
     spans = segment_spans(data, _LENGTH_BYTES, rows)
     split = split_rows(target.numel(), rows)

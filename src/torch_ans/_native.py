@@ -153,7 +153,7 @@ def check_tensor(value: object, name: str, cuda: bool = False) -> torch.Tensor:
     """
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
-    if not value.is_cpu:
+    if value.device.type != "cpu":  # is_cpu came with torch 1.13
         _check_device(value, name, cuda)
     if value.layout is not torch.strided:
         raise ValueError(f"{name} must be a dense tensor, got layout {value.layout}")
