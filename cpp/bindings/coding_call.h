@@ -39,8 +39,10 @@ inline CodingTask make_task(const CodingCall& call, const IntArray& symbols,
                                 std::to_string(call.tables.num_tables()));
   }
   CodingTask task{};
-  task.tables = call.codec.state_bytes == 8 ? call.tables.view<std::uint64_t>()
-                                            : call.tables.view<std::uint32_t>();
+  task.tables = is_tans(call.codec.family)    ? call.tables.tans_view()
+                : call.codec.state_bytes == 8 ? call.tables.view<std::uint64_t>()
+                                              : call.tables.view<std::uint32_t>();
+  task.word_bytes = call.codec.word_bytes;
   task.symbols = symbols;
   task.indexes = indexes == nullptr ? IntArray{} : *indexes;
   task.rows = call.rows;

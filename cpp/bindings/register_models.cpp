@@ -78,6 +78,9 @@ CodingTask make_task(const Codec& codec, const Model& model, std::uintptr_t stre
                                 std::to_string(codec.max_freq_precision) +
                                 " for this family, got " + std::to_string(model.freq_precision));
   }
+  if (is_tans(codec.family)) {
+    throw std::invalid_argument("tANS codes with tables, not with a distribution for each symbol");
+  }
   CodingTask task{};
   task.model = &model;
   task.stream = pointer<std::uint8_t>(stream);

@@ -141,6 +141,35 @@ void bind_prepared(py::module_& module) {
       py::arg("freq_precision"), py::arg("table_precision"), py::arg("out"), py::arg("out_width"));
 }
 
+/// As `tans_build_tables` in quantize.py documents it.
+void write_tans_tables(const CdfRows& rows, int table_log, std::int32_t* target,
+                       std::int64_t target_width) {
+  TablesOptions options;
+  options.freq_precision = table_log;
+  options.bypass_coding = false;
+  options.inverse_cdf_precision = TablesOptions::kNone;
+  const CodingTables tables = build(rows, options);
+  const TablesView view = tables.tans_view();
+  const std::int64_t size = std::int64_t{1} << table_log;
+  for (std::int64_t k = 0; k < rows.num_tables; ++k) {
+    std::int32_t* out = std::copy(view.tans_next + k * size, view.tans_next + (k + 1) * size,
+                                  target + k * target_width);
+    for (std::int64_t u = 0; u < size; ++u) {
+      const std::uint32_t entry = view.tans_slots[k * size + u];
+      const std::uint32_t bits = tans_bits(entry, table_log);
+      const auto state = static_cast<std::int32_t>((entry >> 16) << bits) - (1 << table_log);
+      out[u] = static_cast<std::int32_t>(bits << 16) | state;
+      out[size + u] = static_cast<std::int32_t>(entry & 0xffff);
+    }
+    out += 2 * size;
+    const TableInfo& info = view.info[k];
+    for (std::uint32_t id = info.base; id <= info.base + info.last; ++id) {
+      *out++ = static_cast<std::int32_t>(view.tans_symbols[id].bits);
+      *out++ = view.tans_symbols[id].state - static_cast<std::int32_t>(k * size);
+    }
+  }
+}
+
 }  // namespace
 
 void register_tables(py::module_& module) {
@@ -192,6 +221,17 @@ void register_tables(py::module_& module) {
       py::arg("pmf"), py::arg("dtype"), py::arg("rows"), py::arg("length"), py::arg("lengths"),
       py::arg("freq_precision"), py::arg("out"));
   bind_prepared(module);
+  module.def(
+      "build_tans_tables",
+      [](std::uintptr_t cdfs, std::int64_t num_tables, std::int64_t width, std::uintptr_t sizes,
+         int table_log, std::uintptr_t out, std::int64_t out_width) {
+        const py::gil_scoped_release release;
+        write_tans_tables(
+            {pointer<std::int32_t>(cdfs), num_tables, width, pointer<std::int32_t>(sizes)},
+            table_log, pointer<std::int32_t>(out), out_width);
+      },
+      py::arg("cdfs"), py::arg("num_tables"), py::arg("width"), py::arg("cdfs_sizes"),
+      py::arg("table_log"), py::arg("out"), py::arg("out_width"));
 }
 
 }  // namespace torch_ans

@@ -11,6 +11,7 @@
 #include "tiles.h"
 #include "torch_ans/bypass.h"
 #include "torch_ans/stream_layout.h"
+#include "torch_ans/tans.h"
 
 namespace torch_ans {
 namespace {
@@ -23,6 +24,10 @@ FamilyInfo describe(const char* name, Family family) {
           static_cast<int>(sizeof(typename Traits::Word)),
           Traits::kLowerBound,
           Traits::kMaxFreqPrecision};
+}
+
+FamilyInfo describe_tans(const char* name, Family family, int word_bytes, int max_precision) {
+  return {name, family, 4, word_bytes, 0, max_precision};
 }
 
 constexpr int kLanes[kLaneCounts] = {1, 2, 4, 8, 16, 32};
@@ -179,6 +184,9 @@ const std::vector<FamilyInfo>& families() {
       describe<Rans64>("rans64", Family::kRans64),
       describe<Rans32>("rans32", Family::kRans32),
       describe<Rans32x16>("rans32_16", Family::kRans32x16),
+      describe_tans("tans32", Family::kTans32, 2, kTansMaxFreqPrecision),
+      describe_tans("tans16", Family::kTans16, 1, kTansMaxFreqPrecision),
+      describe_tans("tans8", Family::kTans8, 1, 7),
   };
   return infos;
 }
@@ -210,6 +218,7 @@ void init_stream(const Codec& codec, std::uint8_t* stream, std::int64_t rows,
   for (std::int64_t row = 0; row < rows; ++row) {
     std::uint8_t* start = stream + row * row_bytes;
     store(start, static_cast<std::int32_t>(codec.header_bytes()));
+    std::memset(start + kLengthBytes, 0, static_cast<std::size_t>(codec.header_bytes()));
     for (int lane = 0; lane < codec.lanes; ++lane) {
       std::memcpy(start + kLengthBytes + static_cast<std::size_t>(lane) * state_bytes,
                   &codec.lower_bound, state_bytes);
@@ -220,9 +229,10 @@ void init_stream(const Codec& codec, std::uint8_t* stream, std::int64_t rows,
 Outcome encode(const Codec& codec, CodingTask task, int threads) {
   if (rows_too_narrow(codec, task)) return all_rows_corrupt(task.rows);
   find_functions(task);
+  const bool prepared = task.tables.records != nullptr || is_tans(codec.family);
   const EncodeModel model = task.model != nullptr            ? EncodeModel::kModel
                             : task.tables.aliases != nullptr ? EncodeModel::kAlias
-                            : task.tables.records != nullptr ? EncodeModel::kRecords
+                            : prepared                       ? EncodeModel::kRecords
                                                              : EncodeModel::kDivision;
   Run run(codec, task);
   run.execute(kernels_of(codec).encode[static_cast<int>(model)], threads);
@@ -238,9 +248,10 @@ Outcome encode(const Codec& codec, CodingTask task, int threads) {
 Outcome decode(const Codec& codec, CodingTask task, int threads) {
   if (rows_too_narrow(codec, task)) return all_rows_corrupt(task.rows);
   find_functions(task);
+  const bool prepared = task.tables.buckets != nullptr || is_tans(codec.family);
   const Lookup lookup = task.model != nullptr            ? Lookup::kModel
                         : task.tables.aliases != nullptr ? Lookup::kAlias
-                        : task.tables.buckets != nullptr ? Lookup::kInverseCdf
+                        : prepared                       ? Lookup::kInverseCdf
                                                          : Lookup::kBinarySearch;
   const auto [lowest, highest] = range_of(task.symbols.type);
   task.symbols_fit = true;

@@ -19,7 +19,8 @@ struct Codec {
   std::uint64_t lower_bound;
   int max_freq_precision;
 
-  int header_bytes() const { return lanes * state_bytes; }
+  /// A row of tANS also has the bits that fill no word, and their number.
+  int header_bytes() const { return lanes * state_bytes + (is_tans(family) ? 8 : 0); }
   int lanes_log2() const;
 };
 
@@ -46,7 +47,8 @@ struct Outcome {
   std::vector<std::int64_t> broken_rows;
 };
 
-/// Fresh rows: every state at the lower bound, no words. What lies behind is left as it is.
+/// Fresh rows: every state at the lower bound (tANS: 0, whatever the tables), no words. What lies
+/// behind is left as it is.
 void init_stream(const Codec& codec, std::uint8_t* stream, std::int64_t rows,
                  std::int64_t row_bytes);
 

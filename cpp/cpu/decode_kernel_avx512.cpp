@@ -18,7 +18,7 @@ bool accepts(const CodingTask& task) {
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice decoder() {
   using Backend = Avx512Decoder<Traits, kLanes, kVectors>;
-  return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, &accepts};
+  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &accepts};
 }
 
 template <typename Traits, int kLanes>

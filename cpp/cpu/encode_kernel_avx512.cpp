@@ -15,7 +15,7 @@ bool accepts(const CodingTask& task) {
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice encoder() {
   using Backend = Avx512Encoder<Traits, kLanes, kVectors>;
-  return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, &accepts<Traits>};
+  return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, &accepts<Traits>};
 }
 
 template <typename Traits, int kLanes>

@@ -14,12 +14,12 @@ namespace {
 
 template <typename Traits, int kLanes, typename Backend>
 constexpr KernelChoice encoder(bool (*accepts)(const CodingTask&)) {
-  return {Backend::kRows, &RowEncoder<Traits, kLanes, Backend>::run, accepts};
+  return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, accepts};
 }
 
 template <typename Traits, int kLanes, typename Backend>
 constexpr KernelChoice decoder(bool (*accepts)(const CodingTask&)) {
-  return {Backend::kRows, &RowDecoder<Traits, kLanes, Backend>::run, accepts};
+  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, accepts};
 }
 
 /// Appends the vector kernels for kRows rows.
@@ -70,6 +70,7 @@ void add_avx2_kernels(KernelTable& table) {
   fill_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
   fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
   fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+  add_avx2_tans_kernels(table);
 }
 
 }  // namespace torch_ans

@@ -13,13 +13,13 @@ constexpr int lockstep_rows(int lanes) { return lanes >= 4 ? 1 : 4 / lanes; }
 
 template <typename Traits, int kLanes, int kRows, typename Put>
 constexpr KernelChoice encoder() {
-  using Encoder = RowEncoder<Traits, kLanes, ScalarEncoder<Traits, kLanes, kRows, Put>>;
+  using Encoder = RowEncoder<RansRow<Traits, kLanes>, ScalarEncoder<Traits, kLanes, kRows, Put>>;
   return {kRows, &Encoder::run, &accepts_all};
 }
 
 template <typename Traits, int kLanes, int kRows, typename Find>
 constexpr KernelChoice decoder() {
-  using Decoder = RowDecoder<Traits, kLanes, ScalarDecoder<Traits, kLanes, kRows, Find>>;
+  using Decoder = RowDecoder<RansRow<Traits, kLanes>, ScalarDecoder<Traits, kLanes, kRows, Find>>;
   return {kRows, &Decoder::run, &accepts_all};
 }
 
@@ -60,6 +60,7 @@ void add_scalar_kernels(KernelTable& table) {
   fill_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
   fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
   fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+  add_scalar_tans_kernels(table);
 }
 
 }  // namespace torch_ans

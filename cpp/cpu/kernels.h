@@ -18,6 +18,10 @@ void add_avx512_decoders(KernelTable& table);
 void add_scalar_model_kernels(KernelTable& table);
 void add_avx512_model_kernels(KernelTable& table);
 
+/// The share of tANS in each, compiled apart.
+void add_scalar_tans_kernels(KernelTable& table);
+void add_avx2_tans_kernels(KernelTable& table);
+
 /// Puts a choice in front of a list.
 void prepend(KernelChoice* choices, KernelChoice choice);
 

@@ -10,8 +10,8 @@ namespace {
 
 template <typename Traits, int kLanes, int kRows>
 void append(KernelChoice*& put, KernelChoice*& get) {
-  using Encoder = RowEncoder<Traits, kLanes, ModelEncoder<Traits, kLanes, kRows>>;
-  using Decoder = RowDecoder<Traits, kLanes, ModelDecoder<Traits, kLanes, kRows>>;
+  using Encoder = RowEncoder<RansRow<Traits, kLanes>, ModelEncoder<Traits, kLanes, kRows>>;
+  using Decoder = RowDecoder<RansRow<Traits, kLanes>, ModelDecoder<Traits, kLanes, kRows>>;
   *put++ = {kRows, &Encoder::run, &accepts_all};
   *get++ = {kRows, &Decoder::run, &accepts_all};
 }

@@ -9,11 +9,9 @@
 /// next to it are still decoded.
 #pragma once
 
-#include "task.h"
+#include "rans_row.h"
 #include "tiles.h"
-#include "torch_ans/bypass.h"
 #include "torch_ans/lookup.h"
-#include "torch_ans/stream_layout.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -27,22 +25,19 @@ inline namespace TORCH_ANS_ISA {
 ///       gets groups begin .. end - 1 of every row (element group * kLanes + lane of symbols[row]
 ///       and indexes[row]), lanes first to last; returns where it stopped: at `end`, or, with
 ///       `escaped` set, behind the first group that holds a sentinel under bypass. indexes may be
-///       null. Reads at most kLanes * kMaxWords words a group below in[row].
-///   Match find(tables, info, slot)
-template <typename Traits_, int kLanes_, typename Backend>
+///       null. Takes at most Row::kGroupBytes bytes a group from below in[row].
+///       tANS: `escaped` means that it stopped before the group of the sentinel.
+///   Match find(tables, info, slot)  rANS only
+template <typename Row, typename Backend>
 class RowDecoder {
  public:
-  using Traits = Traits_;
-  using State = typename Traits::State;
-  static constexpr int kLanes = kLanes_;
+  using State = typename Row::State;
+  static constexpr int kLanes = Row::kLanes;
   static constexpr int kRows = Backend::kRows;
-  static constexpr int kHeader = header_bytes<Traits>(kLanes);
-  static constexpr int kGroupBytes =
-      kLanes * Traits::kMaxWords * static_cast<int>(sizeof(typename Traits::Word));
+  static constexpr int kHeader = Row::kHeader;
   static constexpr int kTileSymbols = Backend::kTileSymbols;
   static constexpr int kTileStride = Backend::kTileStride;
   static constexpr bool kFromModel = kCodesModels<Backend>;
-  static_assert(kHeader >= kGroupBytes, "a header holds the words of a group");
 
   static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
     RowDecoder decoder(task, first_row, results);
@@ -62,32 +57,29 @@ class RowDecoder {
       const std::uint8_t* row = task_.stream + (first_row_ + r) * task_.row_bytes;
       results_[r] = {Status::kOk, 0, nullptr};
       base_[r] = row + kLengthBytes + kHeader;
-      State* states = states_ + r * kLanes;
-      if (is_well_formed<Traits, kLanes>(row, task_.row_bytes)) {
+      if (Row::load(task_, row, row_states(r))) {
         in_[r] = row + kLengthBytes + load<std::int32_t>(row);
-        std::memcpy(states, row + kLengthBytes, kHeader);
       } else {
         results_[r].status = Status::kCorrupt;
         in_[r] = base_[r];
-        for (int lane = 0; lane < kLanes; ++lane) states[lane] = Traits::kLowerBound;
+        Row::clear(task_, row_states(r));
       }
     }
   }
 
   void finish_rows() {
     for (int r = 0; r < kRows; ++r) {
-      const State* states = states_ + r * kLanes;
-      if (task_.require_end) {
-        bool at_end = in_[r] == base_[r];
-        for (int lane = 0; lane < kLanes; ++lane) {
-          at_end &= states[lane] == Traits::kLowerBound;
-        }
-        if (!at_end) results_[r].status = Status::kCorrupt;
+      State* states = row_states(r);
+      if (task_.require_end && (in_[r] != base_[r] || !Row::is_clear(task_, states))) {
+        results_[r].status = Status::kCorrupt;
       }
+      Row::settle(task_, base_[r], states, in_[r]);
       results_[r].end = const_cast<std::uint8_t*>(in_[r]);
       std::memcpy(task_.headers + (first_row_ + r) * kHeader, states, kHeader);
     }
   }
+
+  State* row_states(int r) { return states_ + r * Row::kStates; }
 
   /// False: an index is out of range.
   bool decode_all() {
@@ -163,30 +155,31 @@ class RowDecoder {
         begin = Backend::decode_groups(task_.tables, states_, in_, indexes(), symbols_, begin, end,
                                        escaped);
       }
-      clamp_cursors();
-      if (escaped) {
-        for (int r = 0; r < kRows; ++r) {
+      for (int r = 0; r < kRows; ++r) {
+        clamp_cursor(r);
+        if (!escaped) continue;
+        if (Row::kDigitsFirst) {
           decode_escapes(r, first, (begin - 1) * kLanes, kLanes);
+        } else {
+          decode_carefully(r, first, begin * kLanes, kLanes);
         }
       }
+      if (escaped && !Row::kDigitsFirst) ++begin;
     }
   }
 
-  /// At least 1: every header holds the words of a group.
   int readable_groups() const {
     if constexpr (!kChecked) return kTileSymbols;
     std::int64_t bytes = in_[0] - base_[0];
     for (int r = 1; r < kRows; ++r) bytes = smaller<std::int64_t>(bytes, in_[r] - base_[r]);
-    return static_cast<int>(smaller<std::int64_t>(kTileSymbols, (bytes + kHeader) / kGroupBytes));
+    return static_cast<int>(smaller<std::int64_t>(kTileSymbols, Row::readable_groups(bytes)));
   }
 
-  void clamp_cursors() {
+  void clamp_cursor(int r) {
     if constexpr (!kChecked) return;
-    for (int r = 0; r < kRows; ++r) {
-      if (in_[r] < base_[r]) {
-        in_[r] = base_[r];
-        results_[r].status = Status::kCorrupt;
-      }
+    if (in_[r] < base_[r]) {
+      in_[r] = base_[r];
+      results_[r].status = Status::kCorrupt;
     }
   }
 
@@ -194,20 +187,27 @@ class RowDecoder {
   bool decode_part(std::int64_t first, int count) {
     if (!load_indexes(first, count)) return false;
     place_symbols(first, count);
-    const int lane0 = static_cast<int>(first % kLanes);
-    for (int r = 0; r < kRows; ++r) {
-      for (int k = 0; k < count; ++k) decode_one(r, first, k, lane0 + k);
-    }
-    clamp_cursors();
-    for (int r = 0; r < kRows; ++r) {
-      if (task_.tables.bypass_coding) decode_escapes(r, first, 0, count);
-    }
+    for (int r = 0; r < kRows; ++r) decode_carefully(r, first, 0, count);
     store_rows(first, count);
     return true;
   }
 
-  const TableInfo& info_at(int r, int t) const {
-    return task_.tables.info[indexes() == nullptr ? 0 : indexes_[r][t]];
+  /// A group, or part of one, of one row: `count` symbols from tile position `begin` on.
+  void decode_carefully(int r, std::int64_t first, int begin, int count) {
+    const int lane0 = static_cast<int>((first + begin) % kLanes);
+    for (int k = 0; k < count; ++k) {
+      decode_one(r, first, begin + k, lane0 + k);
+      if (!Row::kDigitsFirst) {
+        clamp_cursor(r);
+        decode_escapes(r, first, begin + k, 1);
+      }
+    }
+    clamp_cursor(r);
+    if (Row::kDigitsFirst) decode_escapes(r, first, begin, count);
+  }
+
+  std::uint32_t index_at(int r, int t) const {
+    return indexes() == nullptr ? 0 : static_cast<std::uint32_t>(indexes_[r][t]);
   }
 
   void decode_model_groups(std::int64_t first, int begin, int end) {
@@ -221,27 +221,27 @@ class RowDecoder {
   }
 
   void decode_one(int r, std::int64_t first, int t, int lane) {
-    const int precision = task_.tables.freq_precision;
-    State& x = states_[r * kLanes + lane];
+    State* states = row_states(r);
+    std::int32_t& symbol = symbols_[r][t];
     if constexpr (kFromModel) {
       const std::int64_t element = element_of(task_, first_row_ + r, first + t);
-      if (!Backend::decode_one(task_, element, x, in_[r], symbols_[r][t])) {
+      if (!Backend::decode_one(task_, element, states[lane], in_[r], symbol)) {
         results_[r].status = Status::kCorrupt;
       }
-      return;
     } else {
-      const TableInfo& info = info_at(r, t);
-      const Match match = Backend::find(task_.tables, info, slot_of(x, precision));
-      x = get<Traits>(x, match.freq, match.rank, precision, in_[r]);
-      symbols_[r][t] = static_cast<std::int32_t>(match.symbol) + info.offset;
+      const std::uint32_t index = index_at(r, t);
+      const std::uint32_t found =
+          Row::template get<Backend>(task_.tables, index, states, lane, in_[r], base_[r]);
+      symbol = static_cast<std::int32_t>(found) + task_.tables.info[index].offset;
     }
   }
 
   /// Reads the digits of the sentinels among `count` symbols of one group, first lane first.
   void decode_escapes(int r, std::int64_t first, int begin, int count) {
+    if (!task_.tables.bypass_coding) return;
     const int lane0 = static_cast<int>((first + begin) % kLanes);
     for (int k = 0; k < count; ++k) {
-      const TableInfo& info = info_at(r, begin + k);
+      const TableInfo& info = task_.tables.info[index_at(r, begin + k)];
       if (symbols_[r][begin + k] == static_cast<std::int32_t>(info.last) + info.offset) {
         decode_escape(r, info, begin + k, lane0 + k);
       }
@@ -249,14 +249,14 @@ class RowDecoder {
   }
 
   void decode_escape(int r, const TableInfo& info, int t, int lane) {
-    EscapeReader<Traits> reader(states_[r * kLanes + lane], in_[r], base_[r],
-                                task_.bypass_precision);
-    const auto v = static_cast<std::uint64_t>(unzigzag(reader.read_raw(), info.last));
+    bool broken = false;
+    const std::uint64_t raw = Row::get_escape(row_states(r), lane, task_.bypass_precision, in_[r],
+                                              base_[r], broken);
+    if (broken) results_[r].status = Status::kCorrupt;
+    clamp_cursor(r);
+    const auto v = static_cast<std::uint64_t>(unzigzag(raw, info.last));
     const auto symbol = static_cast<std::int64_t>(
         v + static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset)));
-    states_[r * kLanes + lane] = reader.state();
-    in_[r] = reader.cursor();
-    if (reader.broken()) results_[r].status = Status::kCorrupt;
     escapes_[num_escapes_++] = {r, t, symbol};
     symbols_[r][t] = 0;  // fits every type
   }
@@ -291,7 +291,7 @@ class RowDecoder {
   int num_escapes_ = 0;
   const std::uint8_t* in_[kRows];
   const std::uint8_t* base_[kRows];
-  alignas(64) State states_[kRows * kLanes];
+  alignas(64) State states_[kRows * Row::kStates];
   const std::int32_t* indexes_[kRows];  ///< of the tile at hand, by row
   std::int32_t* symbols_[kRows];
   alignas(64) std::int32_t index_tile_[kRows * kTileStride];

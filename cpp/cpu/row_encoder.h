@@ -4,10 +4,8 @@
 /// the tail of a row, escapes, checks and errors.
 #pragma once
 
-#include "task.h"
+#include "rans_row.h"
 #include "tiles.h"
-#include "torch_ans/bypass.h"
-#include "torch_ans/stream_layout.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -18,21 +16,19 @@ inline namespace TORCH_ANS_ISA {
 ///                                  of a tile to the next
 ///   kStoreSlack                    bytes it may store past what it reports as written
 ///   IdFlags make_ids(...)          as in tiles.h
-///   State put_id(tables, x, id, out)
+///   State put_id(tables, x, id, out)  rANS only
 ///   void encode_groups(tables, states, out, ids, begin, end)
 ///       puts groups end - 1 .. begin of every row (ids[row * kTileStride + group * kLanes +
-///       lane]), lanes last to first; `states` is (kRows, kLanes); writes at most kLanes *
-///       kMaxWords words a group and kStoreSlack bytes more at out[row].
-template <typename Traits_, int kLanes_, typename Backend>
+///       lane]), lanes last to first; `states` is (kRows, Row::kStates); writes at most
+///       Row::kGroupBytes bytes a group and kStoreSlack bytes more at out[row].
+template <typename Row, typename Backend>
 class RowEncoder {
  public:
-  using Traits = Traits_;
-  using State = typename Traits::State;
-  static constexpr int kLanes = kLanes_;
+  using State = typename Row::State;
+  static constexpr int kLanes = Row::kLanes;
   static constexpr int kRows = Backend::kRows;
-  static constexpr int kHeader = header_bytes<Traits>(kLanes);
-  static constexpr int kGroupBytes =
-      kLanes * Traits::kMaxWords * static_cast<int>(sizeof(typename Traits::Word));
+  static constexpr int kHeader = Row::kHeader;
+  static constexpr int kGroupBytes = Row::kGroupBytes;
   static constexpr int kTileSymbols = Backend::kTileSymbols;
   static constexpr int kTileStride = Backend::kTileStride;
   static constexpr int kTileGroups = kTileSymbols / kLanes;
@@ -65,23 +61,27 @@ class RowEncoder {
     for (int r = 0; r < kRows; ++r) {
       const std::uint8_t* row = row_start(r);
       results_[r] = {Status::kOk, 0, nullptr};
-      if (!is_well_formed<Traits, kLanes>(row, task_.row_bytes)) {
+      if (!Row::load(task_, row, row_states(r))) {
         results_[r].status = Status::kCorrupt;
         well_formed = false;
         continue;
       }
       out_[r] = row_start(r) + kLengthBytes + load<std::int32_t>(row);
-      std::memcpy(states_ + r * kLanes, row + kLengthBytes, kHeader);
     }
     return well_formed;
   }
 
   void finish_rows() {
     for (int r = 0; r < kRows; ++r) {
-      results_[r].end = out_[r];
-      std::memcpy(task_.headers + (first_row_ + r) * kHeader, states_ + r * kLanes, kHeader);
+      if (out_[r] == nullptr) continue;
+      const std::uint8_t* end = out_[r];
+      Row::settle(task_, row_start(r) + kLengthBytes + kHeader, row_states(r), end);
+      results_[r].end = const_cast<std::uint8_t*>(end);
+      std::memcpy(task_.headers + (first_row_ + r) * kHeader, row_states(r), kHeader);
     }
   }
+
+  State* row_states(int r) { return states_ + r * Row::kStates; }
 
   /// False: some row has failed.
   bool encode_all() {
@@ -220,31 +220,34 @@ class RowEncoder {
   }
 
   /// A group, or part of one: `count` symbols from tile position `begin` of the tile that
-  /// starts at symbol `first`. All its escapes' digits go first.
+  /// starts at symbol `first`.
   bool encode_carefully(std::int64_t first, int begin, int count) {
     for (int r = 0; r < kRows; ++r) {
       const std::uint32_t* ids = ids_ + r * kTileStride + begin;
       const int lane0 = static_cast<int>((first + begin) % kLanes);
-      State* states = states_ + r * kLanes + lane0;
-      if (task_.tables.bypass_coding) {
+      State* states = row_states(r);
+      if (Row::kDigitsFirst) {
         for (int k = count - 1; k >= 0; --k) {
-          if (is_sentinel(ids[k]) && !encode_escape(r, first + begin + k, states[k])) {
-            return false;
-          }
+          if (!encode_escape(r, ids[k], first + begin + k, states, lane0 + k)) return false;
         }
       }
-      if (room(r) < kGroupBytes + Backend::kStoreSlack) {
-        results_[r].status = Status::kNoSpace;
-        return false;
-      }
       for (int k = count - 1; k >= 0; --k) {
-        states[k] = put_id(states[k], ids[k], out_[r]);
+        if (!Row::kDigitsFirst && !encode_escape(r, ids[k], first + begin + k, states, lane0 + k)) {
+          return false;
+        }
+        if (room(r) < kGroupBytes + Backend::kStoreSlack) {
+          results_[r].status = Status::kNoSpace;
+          return false;
+        }
+        Row::template put<Backend>(task_.tables, states, lane0 + k, ids[k], out_[r]);
       }
     }
     return true;
   }
 
-  bool encode_escape(int r, std::int64_t position, State& state) {
+  /// The digits behind a sentinel; nothing for other symbols.
+  bool encode_escape(int r, std::uint32_t id, std::int64_t position, State* states, int lane) {
+    if (!task_.tables.bypass_coding || !is_sentinel(id)) return true;
     if (room(r) < kMaxEscapeBytes) {
       results_[r].status = Status::kNoSpace;
       return false;
@@ -255,13 +258,9 @@ class RowEncoder {
     const TableInfo& info = task_.tables.info[index];
     const auto v = static_cast<std::uint64_t>(load_element(task_.symbols, row, position)) -
                    static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset));
-    state = put_escape<Traits>(state, zigzag(static_cast<std::int64_t>(v), info.last),
-                               task_.bypass_precision, out_[r]);
+    Row::put_escape(states, lane, zigzag(static_cast<std::int64_t>(v), info.last),
+                    task_.bypass_precision, out_[r]);
     return true;
-  }
-
-  State put_id(State x, std::uint32_t id, std::uint8_t*& out) const {
-    return Backend::put_id(task_.tables, x, id, out);
   }
 
   struct NoPairs {};
@@ -275,7 +274,7 @@ class RowEncoder {
   RowResult* const results_;
   bool outside_ = false;  ///< the tile holds symbols outside their tables
   std::uint8_t* out_[kRows] = {};
-  alignas(64) State states_[kRows * kLanes] = {};
+  alignas(64) State states_[kRows * Row::kStates] = {};
   alignas(64) std::uint32_t ids_[kRows * kTileStride];
   alignas(64) std::int32_t symbols_tile_[kTileSymbols];
   alignas(64) std::int32_t indexes_tile_[kTileSymbols];

@@ -26,6 +26,7 @@ struct CodingTask {
   std::int64_t row_length;
   std::int64_t total;
   std::int32_t bypass_precision;
+  std::int32_t word_bytes;
   bool require_end;       ///< pop: a row that holds more than was asked for is broken
   bool symbols_fit;       ///< pop: every symbol of every table fits `symbols`
   std::uint8_t* headers;  ///< out: the rows' states, packed as in the stream
@@ -53,8 +54,11 @@ enum class Lookup { kInverseCdf, kBinarySearch, kAlias, kModel };
 constexpr int kModels = 4;
 constexpr int kMaxChoices = 8;
 
-enum class Family { kRans64, kRans32, kRans32x16 };
-constexpr int kFamilies = 3;
+enum class Family { kRans64, kRans32, kRans32x16, kTans32, kTans16, kTans8 };
+constexpr int kFamilies = 6;
+
+constexpr bool is_tans(Family family) { return family >= Family::kTans32; }
+
 constexpr int kLaneCounts = 6;  ///< 1, 2, 4, 8, 16, 32
 
 /// The kernels of one family and lane count, widest first; one for a single row accepts all.

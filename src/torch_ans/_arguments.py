@@ -12,6 +12,11 @@ from ._table_cache import cached_tables
 from .tables import CodingTables
 
 
+def is_tans(family: str) -> bool:
+    """Whether a family codes by tables (tANS): it has one lookup and no alias method."""
+    return family.startswith("tans")
+
+
 def check_size(value: object, name: str) -> int:
     """A size as an int.
 
@@ -140,6 +145,7 @@ def resolve_tables(
             bypass_coding,
             alias,
             inverse_cdf_precision,
+            tans=is_tans(family),
         )
     if cdfs_sizes is not None or offsets is not None:
         raise ValueError("cdfs_sizes and offsets must be None where cdfs are CodingTables")

@@ -196,6 +196,15 @@ def build_inverse_cdf(
     out: int,
     out_width: int,
 ) -> None: ...
+def build_tans_tables(
+    cdfs: int,
+    num_tables: int,
+    width: int,
+    cdfs_sizes: int,
+    table_log: int,
+    out: int,
+    out_width: int,
+) -> None: ...
 def pack_stream(
     stream: int, rows: int, columns: int, length_bytes: int, bare_last: bool
 ) -> bytes: ...

@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 import torch
 
 from . import _core, _native, _native_models, _stream
-from ._arguments import check_dtype, check_freq_precision, new_output
+from ._arguments import check_dtype, check_freq_precision, is_tans, new_output
 from ._layout import Split, split_rows
 from ._native import Data, Stream
 from ._native_models import Model
@@ -45,8 +45,10 @@ class Coder(NamedTuple):
             given = most_rows if given is None else given
         else:
             variant = parse_variant(impl)
-            if variant.alias or variant.invcdf:
-                raise ValueError(f"impl must be a family with lanes, such as rans64_i4, got {impl}")
+            if variant.alias or variant.invcdf or is_tans(variant.family):
+                raise ValueError(
+                    f"impl must be a family of rANS with lanes, such as rans64_i4, got {impl}"
+                )
             family, lanes = variant.family, variant.lanes or 1
         check_freq_precision(family, freq_precision)
         return cls(_native.get_codec(family, lanes), given or 1)

@@ -382,3 +382,12 @@ def inverse_cdfs(
     source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
     _core.build_inverse_cdf(*source, table_precision, out.data_ptr(), out.shape[1])
     return out
+
+
+def tans_tables(cdfs: torch.Tensor, cdfs_sizes: torch.Tensor, table_log: int) -> torch.Tensor:
+    """Int32 (K, 3 * 2**table_log + 2 * width) of contiguous int32 (K, width) and (K,)."""
+    num_tables, width = cdfs.shape
+    out = allocate((num_tables, 3 * (1 << table_log) + 2 * width)).zero_()
+    source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), table_log)
+    _core.build_tans_tables(*source, out.data_ptr(), out.shape[1])
+    return out

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from . import _core
+from ._arguments import is_tans
 from ._native import Coding, Data, Operand, Stream, cuda_engine
 
 if TYPE_CHECKING:
@@ -134,10 +135,19 @@ def new_status(rows: int, device: torch.device) -> RowStatus:
 
 def reset(codec: _core.Codec, stream: Stream) -> None:
     """Makes every row of `stream` empty: a length word and the lanes' first states."""
+    _check_family(codec)
     device = stream.memory.device
     with guard(device):
         engine().init_stream(
             codec, stream.memory.data_ptr(), stream.rows, stream.columns, *queue(device)
+        )
+
+
+def _check_family(codec: _core.Codec) -> None:
+    if is_tans(codec.family):
+        raise ValueError(
+            f"{codec.family} codes on the CPU only, got a CUDA device: pass symbols.cpu(), or use "
+            "a family of rANS"
         )
 
 
@@ -178,6 +188,7 @@ def _arguments(
     status: RowStatus,
 ) -> Tuple[Any, ...]:
     codec, tables, bypass_precision = coding
+    _check_family(codec)
     device = stream.memory.device
     image = table_image(tables, codec.state_bytes, device)
     headers = torch.empty(max(split.rows * codec.header_bytes, 1), dtype=torch.uint8, device=device)

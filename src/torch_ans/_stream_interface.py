@@ -6,7 +6,7 @@ from typing import List, Optional, Tuple, Union
 
 import torch
 
-from ._arguments import check_dtype
+from ._arguments import check_dtype, is_tans
 from ._native import Data, check_tensor
 from ._options import check_device, check_mode, check_rows, clamp_freq_precision
 from ._row_coder import Job, RowCoder, make_job, make_output
@@ -48,6 +48,7 @@ class StreamInterface:
         variant = resolve_variant(impl, num_interleaves, alias_sampling, inverse_cdf_precision)
         family, self.num_interleaves, self.alias_sampling = variant
         self.impl = impl
+        self._is_tans = is_tans(family)
         self.freq_precision = clamp_freq_precision(family, freq_precision)
         self.device = check_device(device)
         self.num_parallel_states = check_rows(num_parallel_states)
@@ -277,7 +278,7 @@ class StreamInterface:
             self.freq_precision,
             self.bypass_coding,
             alias=self.alias_sampling,
-            inverse_cdf_precision=self.inverse_cdf_precision,
+            inverse_cdf_precision=0 if self._is_tans else self.inverse_cdf_precision,
         )
 
     def _tables_from(

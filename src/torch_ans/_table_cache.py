@@ -8,6 +8,7 @@ from typing import Dict, Hashable, List, NamedTuple, Optional, Tuple, Union
 
 import torch
 
+from .quantize import tans_cdfs
 from .tables import CodingTables
 
 __all__ = ["cached_tables"]
@@ -19,8 +20,11 @@ def cached_tables(
     bypass_coding: bool,
     alias: bool = False,
     inverse_cdf_precision: Union[int, str, None] = None,
+    tans: bool = False,
 ) -> CodingTables:
     """`CodingTables` of (cdfs, cdfs_sizes, offsets), from the cache if none of them changed.
+
+    With `tans`, `cdfs` may also be what `tans_build_tables` made of them.
 
     A tensor is the same if it is the same object with the same memory, shape and version counter.
     (The version counter does not see writes through a NumPy array that shares the memory.)
@@ -31,11 +35,15 @@ def cached_tables(
     except (AttributeError, RuntimeError):  # no tensor, or an inference tensor without a version
         identity = ()
     present = (tensors[1] is None, tensors[2] is None)
-    key = (identity, present, freq_precision, bypass_coding, alias, inverse_cdf_precision)
+    key = (identity, present, freq_precision, bypass_coding, alias, inverse_cdf_precision, tans)
     tables = _cache.find(key) if identity else None
     if tables is None:
+        if tans:
+            inverse_cdf_precision = 0
+        cdfs = tans_cdfs(tensors[0], tensors[1], freq_precision) if tans else tensors[0]
         tables = CodingTables(
-            *tensors,
+            cdfs,
+            *tensors[1:],
             freq_precision,
             bypass_coding,
             alias=alias,

@@ -27,8 +27,8 @@ class TorchANSInterface(StreamInterface):
     (`cache=True`) or its stream (`set_stream`).
 
     Args:
-        impl: a family, `rans64`, `rans32` or `rans32_16`, or a full name such as `rans64_i4`,
-            `rans32_16_alias` or `rans32_i8_invcdf`.
+        impl: a family, `rans64`, `rans32`, `rans32_16`, `tans32`, `tans16` or `tans8`, or a full
+            name such as `rans64_i4`, `rans32_16_alias`, `rans32_i8_invcdf` or `tans32_i4`.
         bypass_coding: the last entry of each table is an escape for all other integers.
         bypass_precision: bits of a digit behind the escape.
         num_parallel_states: rows.

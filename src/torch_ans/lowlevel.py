@@ -1,11 +1,14 @@
 """The low-level functions: every coder by its name, on stream tensors.
 
 A stream is an int32 tensor of shape (B, columns): B independent rows, the first column of each the
-number of bytes that follow it. For each family (`rans64`, `rans32`, `rans32_16`) and number of
-lanes (suffix `_i2` to `_i32`, none for one lane) there are
+number of bytes that follow it. For each family (`rans64`, `rans32`, `rans32_16`, `tans32`,
+`tans16`, `tans8`) and number of lanes (suffix `_i2` to `_i32`, none for one lane) there are
 
 * `{family}_init_stream(size, num_interleaves=1, preallocate_size=0)`
 * `{family}{_iN}_push(...)` and `{family}{_iN}_pop(...)`
+
+and for the families of rANS, since the table of tANS is its lookup,
+
 * `{family}_alias{_iN}_push(...)` and `{family}_alias{_iN}_pop(...)`, slots in alias order
 * `{family}{_iN}_invcdf_pop(...)`, which chooses the size of the decoder's lookup
 
@@ -34,6 +37,7 @@ from ._arguments import (
     check_bypass_precision,
     check_size,
     index_tensor,
+    is_tans,
     new_output,
     pop_shape,
     resolve_tables,
@@ -46,6 +50,7 @@ from .quantize import (
     rans_alias_build_table,
     rans_build_inverse_cdf,
     rans_pmf_to_quantized_cdf,
+    tans_build_tables,
 )
 from .tables import CodingTables
 
@@ -211,6 +216,8 @@ def _make_functions() -> Dict[str, _Function]:
             suffix = "" if lanes == 1 else f"_i{lanes}"
             made[f"{family}{suffix}_push"] = _make_push(family, lanes, False, precision)
             made[f"{family}{suffix}_pop"] = _make_pop(family, lanes, False, precision)
+            if is_tans(family):
+                continue
             made[f"{family}_alias{suffix}_push"] = _make_push(family, lanes, True, precision)
             made[f"{family}_alias{suffix}_pop"] = _make_pop(family, lanes, True, precision)
             made[f"{family}{suffix}_invcdf_pop"] = _make_invcdf_pop(family, lanes, precision)
@@ -231,5 +238,6 @@ __all__ = [
     "rans_check_stream",
     "rans_pmf_to_quantized_cdf",
     "rans_stream_to_byte_strings",
+    "tans_build_tables",
     *_FUNCTIONS,
 ]

@@ -16,12 +16,15 @@ __all__ = [
     "rans_alias_build_table",
     "rans_build_inverse_cdf",
     "rans_pmf_to_quantized_cdf",
+    "tans_build_tables",
+    "tans_cdfs",
 ]
 
 TAIL_MASS = 1e-10
 """The probability that torch-ans gives to the escape before quantisation."""
 
 _MAX_PRECISION = 16
+_MAX_TABLE_LOG = 15
 
 
 @_native.fork_safe
@@ -235,3 +238,65 @@ def inverse_quantized_cdf(
     """
     table = rans_build_inverse_cdf(quantized_cdf, freq_precision, table_precision)
     return table[..., quantized_cdf.shape[-1] :].to(quantized_cdf.dtype)
+
+
+@_native.fork_safe
+def tans_build_tables(
+    cdfs: torch.Tensor, cdfs_sizes: Optional[torch.Tensor], table_log: int
+) -> torch.Tensor:
+    """The tables of tANS, in torch-ans' layout, which `{family}_push` and `_pop` take as `cdfs`.
+
+    They take the CDFs themselves just as well, and keep what they build of them. Symbols are spread
+    over the slots as in Finite State Entropy (Collet, 2013), after Duda, "Asymmetric numeral
+    systems" (2013).
+
+    Args:
+        cdfs: quantised CDFs, integers (K, width) or (width,), up to `2**table_log`.
+        cdfs_sizes: entries that count in each row, integers (K,); None: all.
+        table_log: log2 of the slots N of a table, 1 to 15: the freq_precision.
+
+    Returns:
+        Int32 (K, 3 N + 2 width). A row holds, for each symbol's slots in turn, the state that
+        names the slot; for each slot `bits << 16 | state`: how many bits a decoder reads and adds
+        to which state (less N); the symbol of each slot; and for each symbol two numbers for the
+        encoder, `(x + first) >> 16` being the bits that leave state x and `(x >> bits) + second`
+        the entry of the next state. Zeros follow.
+
+    Raises:
+        TypeError: an argument is no integer tensor.
+        ValueError: a row is not a CDF, or `table_log` is out of range.
+
+    Example:
+        >>> tans_build_tables(torch.tensor([[0, 1, 2, 4]]), None, 2)[0, 8:12]
+        tensor([0, 1, 2, 2], dtype=torch.int32)
+    """
+    rows = cdf_rows(cdfs)
+    sizes = per_table(cdfs_sizes, "cdfs_sizes", rows.shape[0], rows.shape[1])
+    if not 1 <= table_log <= _MAX_TABLE_LOG:
+        raise ValueError(f"table_log must be in 1..{_MAX_TABLE_LOG}, got {table_log}")
+    return _native.tans_tables(rows, sizes, table_log).to(cdfs.device)
+
+
+def tans_cdfs(
+    cdfs: torch.Tensor, cdfs_sizes: Optional[torch.Tensor], freq_precision: int
+) -> torch.Tensor:
+    """`cdfs`, or the CDFs that `tans_build_tables` was given, where these are its tables.
+
+    Raises:
+        ValueError: they look like its tables, but are not.
+    """
+    slots = 1 << freq_precision
+    width = (cdfs.shape[-1] - 3 * slots) // 2 if cdfs.dim() == 2 else 0
+    if width < 2 or not cdfs.shape[0] or int(cdfs[0, 0]) == 0:
+        return cdfs
+    names = cdfs[:, 2 * slots : 3 * slots].to(torch.int64).clamp(0, width - 2)
+    counts = torch.zeros((cdfs.shape[0], width), dtype=torch.int64, device=cdfs.device)
+    counts[:, 1:].scatter_add_(1, names, torch.ones_like(names))
+    rows = counts.cumsum(1).to(torch.int32)
+    sizes = None if cdfs_sizes is None else cdfs_sizes.to(cdfs.device)
+    if not torch.equal(tans_build_tables(rows, sizes, freq_precision), cdfs):
+        raise ValueError(
+            f"cdfs must be CDFs or what tans_build_tables makes of them for freq_precision "
+            f"{freq_precision} and the same cdfs_sizes"
+        )
+    return rows

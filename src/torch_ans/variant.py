@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple, NoReturn, Optional, Tuple, Union
 
 from . import _core
+from ._arguments import is_tans
 
 __all__ = ["Variant", "parse_variant", "resolve_variant"]
 
@@ -52,6 +53,8 @@ def parse_variant(impl: object) -> Variant:
             _unknown(impl)
     if "alias" in parts and "invcdf" in parts:
         _unknown(impl)
+    if is_tans(family) and len(parts) > (lanes is not None):
+        _unknown(impl)
     return Variant(_ALIASES.get(family, family), lanes, "alias" in parts, "invcdf" in parts)
 
 
@@ -77,6 +80,11 @@ def resolve_variant(
     if lanes not in _core.LANES:
         raise ValueError(f"num_interleaves must be one of {_core.LANES}, got {num_interleaves!r}")
     alias = variant.alias or alias_sampling
+    if is_tans(variant.family) and (alias or inverse_cdf_precision is not None):
+        raise ValueError(
+            f"the table of {variant.family} is its lookup: alias_sampling must be False and "
+            "inverse_cdf_precision None"
+        )
     if alias and (variant.invcdf or inverse_cdf_precision is not None):
         raise ValueError(
             "alias sampling has a lookup of its own: choose either alias (alias_sampling) or an "
@@ -89,6 +97,6 @@ def _unknown(impl: str) -> NoReturn:
     lanes = ", ".join(f"_i{lanes}" for lanes in _core.LANES if lanes > 1)
     raise ValueError(
         f"unknown impl {impl!r}; expected a family ({', '.join(_core.FAMILIES)}), optionally with "
-        f"lanes ({lanes}; none for 1) and one of the lookups _alias, _invcdf: for example "
-        "'rans64_i4' or 'rans32_16_i8_invcdf'"
+        f"lanes ({lanes}; none for 1) and, for rans, one of the lookups _alias, _invcdf: for "
+        "example 'rans64_i4' or 'rans32_16_i8_invcdf'"
     )

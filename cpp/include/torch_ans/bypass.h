@@ -40,21 +40,51 @@ TORCH_ANS_FN int escape_bits(std::uint64_t raw, int bypass_precision) {
   return (digits + 1 + digits / max_digit) * bypass_precision;
 }
 
-/// Puts the digits of `raw`. Writes at most kMaxEscapeBytes at `out`.
-template <typename Traits>
-TORCH_ANS_FN typename Traits::State put_escape(typename Traits::State x, std::uint64_t raw,
-                                               int bypass_precision, std::uint8_t*& out) {
+/// Calls `put_digit(digit)` for the digits of `raw` and of their number, as an encoder puts them.
+template <typename PutDigit>
+TORCH_ANS_FN void put_digits(std::uint64_t raw, int bypass_precision, const PutDigit& put_digit) {
   const auto max_digit = (std::uint32_t{1} << bypass_precision) - 1;
   const int digits = digits_of(raw, bypass_precision);
   for (int j = digits - 1; j >= 0; --j) {
-    const auto digit = static_cast<std::uint32_t>(raw >> (j * bypass_precision)) & max_digit;
-    x = put_bits<Traits>(x, digit, bypass_precision, out);
+    put_digit(static_cast<std::uint32_t>(raw >> (j * bypass_precision)) & max_digit);
   }
   const auto count = static_cast<std::uint32_t>(digits);
-  x = put_bits<Traits>(x, count % max_digit, bypass_precision, out);
-  for (std::uint32_t full = count / max_digit; full > 0; --full) {
-    x = put_bits<Traits>(x, max_digit, bypass_precision, out);
+  put_digit(count % max_digit);
+  for (std::uint32_t full = count / max_digit; full > 0; --full) put_digit(max_digit);
+}
+
+/// The inverse: calls `read_digit()`. Sets `broken` where the digits name no 64-bit value.
+template <typename ReadDigit>
+TORCH_ANS_FN std::uint64_t read_digits(int bypass_precision, bool& broken,
+                                       const ReadDigit& read_digit) {
+  const auto max_digit = (std::uint32_t{1} << bypass_precision) - 1;
+  const int most_digits = (64 + bypass_precision - 1) / bypass_precision;
+  int digits = 0;
+  std::uint32_t digit;
+  do {
+    digit = read_digit();
+    digits += static_cast<int>(digit);
+  } while (digit == max_digit && digits <= most_digits);
+  if (digits > most_digits) {
+    broken = true;
+    return 0;
   }
+  std::uint64_t raw = 0;
+  for (int j = 0; j < digits; ++j) {
+    const std::uint64_t value = read_digit();
+    const int shift = j * bypass_precision;
+    broken |= shift + bit_width(value) > 64;
+    raw |= value << shift;
+  }
+  return raw;
+}
+
+/// Puts the digits of `raw` onto a state of rANS. Writes at most kMaxEscapeBytes at `out`.
+template <typename Traits>
+TORCH_ANS_FN typename Traits::State put_escape(typename Traits::State x, std::uint64_t raw,
+                                               int bypass_precision, std::uint8_t*& out) {
+  put_digits(raw, bypass_precision,
+             [&](std::uint32_t digit) { x = put_bits<Traits>(x, digit, bypass_precision, out); });
   return x;
 }
 
@@ -71,26 +101,7 @@ class EscapeReader {
       : x_(x), in_(in), base_(base), precision_(bypass_precision) {}
 
   TORCH_ANS_FN std::uint64_t read_raw() {
-    const auto max_digit = (std::uint32_t{1} << precision_) - 1;
-    const int most_digits = (64 + precision_ - 1) / precision_;
-    int digits = 0;
-    std::uint32_t digit;
-    do {
-      digit = read_digit();
-      digits += static_cast<int>(digit);
-    } while (digit == max_digit && digits <= most_digits);
-    if (digits > most_digits) {
-      broken_ = true;
-      return 0;
-    }
-    std::uint64_t raw = 0;
-    for (int j = 0; j < digits; ++j) {
-      const std::uint64_t value = read_digit();
-      const int shift = j * precision_;
-      broken_ |= shift + bit_width(value) > 64;
-      raw |= value << shift;
-    }
-    return raw;
+    return read_digits(precision_, broken_, [this] { return read_digit(); });
   }
 
   TORCH_ANS_FN State state() const { return x_; }

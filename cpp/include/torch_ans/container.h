@@ -19,7 +19,7 @@ inline namespace TORCH_ANS_ISA {
 
 /// How the rows of a packed file were coded. Numbers as they stand in the file.
 struct PackedHeader {
-  std::uint8_t family;  ///< 0 rans64, 1 rans32, 2 rans32_16
+  std::uint8_t family;  ///< 0 rans64, 1 rans32, 2 rans32_16, 3 tans32, 4 tans16, 5 tans8
   std::uint8_t lanes;   ///< 1, 2, 4, 8, 16 or 32
   std::uint8_t freq_precision;
   std::uint8_t bypass_precision;  ///< 0: no bypass coding
@@ -143,7 +143,7 @@ class PackedReader {
     header_.tables_hash = load<std::uint64_t>(data_ + 20);
     const bool lanes_exist =
         header_.lanes <= 32 && header_.lanes != 0 && (header_.lanes & (header_.lanes - 1)) == 0;
-    const bool good = header_.family <= 2 && lanes_exist && header_.freq_precision >= 1 &&
+    const bool good = header_.family <= 5 && lanes_exist && header_.freq_precision >= 1 &&
                       header_.freq_precision <= 16 && header_.bypass_precision <= 16 &&
                       (header_.flags & ~kPackedAlias) == 0 && header_.dtype <= 5 &&
                       (length_bytes_ == 1 || length_bytes_ == 2 || length_bytes_ == 4) &&

@@ -10,6 +10,7 @@
 #include "torch_ans/alias.h"
 #include "torch_ans/coder.h"
 #include "torch_ans/inverse_cdf.h"
+#include "torch_ans/tans_tables.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -64,29 +65,25 @@ class CodingTables {
     return info_.size() * sizeof(TableInfo) + cdf_.size() * 6 + packed_slots_.size() * 4 +
            (buckets_.size() + log_buckets_.size()) * 8 + aliases_.size() * sizeof(AliasBucket) +
            alias_slots_.size() * 2 + records64_.size() * sizeof(records64_[0]) +
-           records32_.size() * sizeof(records32_[0]);
+           records32_.size() * sizeof(records32_[0]) + tans_.bytes();
   }
 
+  /// What the coders of rANS need.
   template <typename State>
   TablesView view() const {
-    TablesView view{};
-    view.info = info_.data();
-    view.num_tables = static_cast<std::uint32_t>(info_.size());
-    view.freq_precision = options_.freq_precision;
-    view.bypass_coding = options_.bypass_coding;
-    view.cdf = cdf_.data();
-    view.cdf16 = cdf16_.data();
+    TablesView view = common_view();
     view.records = records<State>();
-    view.buckets = buckets_.empty() ? nullptr : buckets_.data();
-    view.log_buckets = log_buckets_.empty() ? nullptr : log_buckets_.data();
-    view.packed_slots = packed_slots_.empty() ? nullptr : packed_slots_.data();
-    view.aliases = aliases_.empty() ? nullptr : aliases_.data();
-    view.alias_slots = alias_slots_.empty() ? nullptr : alias_slots_.data();
-    view.bases = bases_.data();
-    view.limits = limits_.data();
-    view.offsets = offsets_.data();
-    view.log_bucket_shifts = log_bucket_shifts_.data();
-    view.has_full_freq = has_full_freq_;
+    return view;
+  }
+
+  /// What the coders of tANS need. Throws std::invalid_argument where they cannot use the tables.
+  TablesView tans_view() const {
+    if (options_.alias) throw std::invalid_argument("tANS takes no alias tables");
+    std::call_once(built_tans_, [this] {
+      tans_.build(info_, cdf_.data(), options_.freq_precision, options_.bypass_coding);
+    });
+    TablesView view = common_view();
+    tans_.add_to(view);
     return view;
   }
 
@@ -109,6 +106,27 @@ class CodingTables {
   std::int64_t max_symbol() const { return max_symbol_; }
 
  private:
+  TablesView common_view() const {
+    TablesView view{};
+    view.info = info_.data();
+    view.num_tables = static_cast<std::uint32_t>(info_.size());
+    view.freq_precision = options_.freq_precision;
+    view.bypass_coding = options_.bypass_coding;
+    view.cdf = cdf_.data();
+    view.cdf16 = cdf16_.data();
+    view.buckets = buckets_.empty() ? nullptr : buckets_.data();
+    view.log_buckets = log_buckets_.empty() ? nullptr : log_buckets_.data();
+    view.packed_slots = packed_slots_.empty() ? nullptr : packed_slots_.data();
+    view.aliases = aliases_.empty() ? nullptr : aliases_.data();
+    view.alias_slots = alias_slots_.empty() ? nullptr : alias_slots_.data();
+    view.bases = bases_.data();
+    view.limits = limits_.data();
+    view.offsets = offsets_.data();
+    view.log_bucket_shifts = log_bucket_shifts_.data();
+    view.has_full_freq = has_full_freq_;
+    return view;
+  }
+
   void check_options() const {
     const int precision = options_.freq_precision;
     if (precision < 1 || precision > kMaxFreqPrecision) {
@@ -294,6 +312,8 @@ class CodingTables {
   std::int64_t max_symbol_ = -1;
   mutable std::once_flag built64_;
   mutable std::once_flag built32_;
+  mutable std::once_flag built_tans_;
+  mutable TansTables tans_;
   mutable std::vector<EncoderRecord<std::uint64_t>> records64_;
   mutable std::vector<EncoderRecord<std::uint32_t>> records32_;
 };

@@ -49,6 +49,12 @@ struct AliasBucket {
   std::int32_t other_shift;
 };
 
+/// How tANS puts a symbol: see `tans_put` (tans.h).
+struct TansSymbol {
+  std::uint32_t bits;  ///< (x + bits) >> 16 bits leave the state x
+  std::int32_t state;  ///< what is left of it, plus this, is the entry of `tans_next`
+};
+
 /// K tables. Table k has `last + 1` symbols and `last + 2` CDF entries from `cdf[base]` on.
 struct TablesView {
   const TableInfo* info;
@@ -76,6 +82,11 @@ struct TablesView {
   const std::uint32_t* limits;
   const std::int32_t* offsets;
   const std::uint32_t* log_bucket_shifts;
+  /// tANS only: put records by id; states after a put by id and rank, N = 2^freq_precision a
+  /// table; and for each slot `state before the put:16 | sentinel:1 | symbol:15`, N a table.
+  const TansSymbol* tans_symbols;
+  const std::uint16_t* tans_next;
+  const std::uint32_t* tans_slots;
   bool has_full_freq;  ///< a symbol owns all 2^16 slots: its freq does not fit 16 bits
 };
 
