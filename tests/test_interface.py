@@ -119,7 +119,7 @@ def test_impl_names() -> None:
     "options",
     [
         {"impl": "rans65"},
-        {"impl": "tans32"},
+        {"impl": "tans64"},
         {"impl": ""},
         {"impl": "rans64_i3"},
         {"impl": "rans64_i4_i8"},
