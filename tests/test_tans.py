@@ -132,7 +132,7 @@ def test_torch_ans_streams(case: Dict[str, Any]) -> None:
     family, lanes = case["family"], case["lanes"]
     entry = GOLDEN.manifest["tables"][case["tables"]]
     cdfs, sizes, offsets, built = golden_tables(case["tables"])
-    settings = (entry["precision"], case["bypass"] == "bypass", case["bypass_precision"])
+    settings = (8, entry["precision"], case["bypass"] == "bypass", case["bypass_precision"])
     pushes = [
         [GOLDEN.tensor(stem + key) for key in ("symbols", "indexes")]
         for stem in entry["pushes"][case["bypass"]]

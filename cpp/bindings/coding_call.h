@@ -22,7 +22,7 @@ struct CodingCall {
 
 /// Throws std::invalid_argument, naming the argument, for what the kernels cannot do.
 inline CodingTask make_task(const CodingCall& call, const IntArray& symbols,
-                            const IntArray* indexes) {
+                            const IntArray* indexes, const ContextTask* contexts = nullptr) {
   if (call.tables.options().freq_precision > call.codec.max_freq_precision) {
     throw std::invalid_argument(
         "freq_precision must be at most " + std::to_string(call.codec.max_freq_precision) +
@@ -33,10 +33,11 @@ inline CodingTask make_task(const CodingCall& call, const IntArray& symbols,
                                 std::to_string(call.codec.max_freq_precision) + ", got " +
                                 std::to_string(call.bypass_precision));
   }
-  if (call.total > 0 &&
-      (call.tables.num_tables() == 0 || (indexes == nullptr && call.tables.num_tables() != 1))) {
+  const std::int64_t choices =
+      contexts == nullptr ? call.tables.num_tables() : std::int64_t{contexts->num_indexes};
+  if (call.total > 0 && (call.tables.num_tables() == 0 || (indexes == nullptr && choices != 1))) {
     throw std::invalid_argument("indexes may be left out only where there is one table, not " +
-                                std::to_string(call.tables.num_tables()));
+                                std::to_string(choices));
   }
   CodingTask task{};
   task.tables = is_tans(call.codec.family)    ? call.tables.tans_view()
@@ -49,6 +50,7 @@ inline CodingTask make_task(const CodingCall& call, const IntArray& symbols,
   task.row_length = call.row_length;
   task.total = call.total;
   task.bypass_precision = call.bypass_precision;
+  task.contexts = contexts;
   return task;
 }
 

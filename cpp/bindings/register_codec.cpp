@@ -31,12 +31,13 @@ void bind_push_and_pop(py::module_& module) {
       "encode",
       [](const Codec& codec, const CodingTables& tables, std::uintptr_t stream, std::int64_t rows,
          std::int64_t columns, const IntArray& symbols, const IntArray* indexes,
-         std::int64_t row_length, std::int64_t total, int bypass_precision, int threads) {
+         std::int64_t row_length, std::int64_t total, int bypass_precision, int threads,
+         const ContextTask* contexts) {
         Outcome outcome;
         {
           const py::gil_scoped_release release;
           CodingTask task = make_task({codec, tables, rows, row_length, total, bypass_precision},
-                                      symbols, indexes);
+                                      symbols, indexes, contexts);
           task.stream = pointer<std::uint8_t>(stream);
           task.row_bytes = columns * kColumnBytes;
           outcome = encode(codec, task, threads);
@@ -45,18 +46,18 @@ void bind_push_and_pop(py::module_& module) {
       },
       py::arg("codec"), py::arg("tables"), py::arg("stream"), py::arg("rows"), py::arg("columns"),
       py::arg("symbols"), py::arg("indexes").none(true), py::arg("row_length"), py::arg("total"),
-      py::arg("bypass_precision"), py::arg("threads"));
+      py::arg("bypass_precision"), py::arg("threads"), py::arg("contexts").none(true) = py::none());
   module.def(
       "decode",
       [](const Codec& codec, const CodingTables& tables, std::uintptr_t stream, std::int64_t rows,
          std::int64_t columns, const IntArray* indexes, const IntArray& out,
          std::int64_t row_length, std::int64_t total, int bypass_precision, int threads,
-         bool require_end) {
+         bool require_end, const ContextTask* contexts) {
         Outcome outcome;
         {
           const py::gil_scoped_release release;
-          CodingTask task =
-              make_task({codec, tables, rows, row_length, total, bypass_precision}, out, indexes);
+          CodingTask task = make_task({codec, tables, rows, row_length, total, bypass_precision},
+                                      out, indexes, contexts);
           task.stream = pointer<std::uint8_t>(stream);
           task.row_bytes = columns * kColumnBytes;
           task.require_end = require_end;
@@ -67,18 +68,21 @@ void bind_push_and_pop(py::module_& module) {
       },
       py::arg("codec"), py::arg("tables"), py::arg("stream"), py::arg("rows"), py::arg("columns"),
       py::arg("indexes").none(true), py::arg("out"), py::arg("row_length"), py::arg("total"),
-      py::arg("bypass_precision"), py::arg("threads"), py::arg("require_end"));
+      py::arg("bypass_precision"), py::arg("threads"), py::arg("require_end"),
+      py::arg("contexts").none(true) = py::none());
   module.def(
       "escape_bytes",
       [](const Codec& codec, const CodingTables& tables, const IntArray& symbols,
          const IntArray* indexes, std::int64_t rows, std::int64_t row_length, std::int64_t total,
-         int bypass_precision) {
+         int bypass_precision, const ContextTask* contexts) {
         const py::gil_scoped_release release;
-        return max_escape_bytes(make_task(
-            {codec, tables, rows, row_length, total, bypass_precision}, symbols, indexes));
+        return max_escape_bytes(
+            make_task({codec, tables, rows, row_length, total, bypass_precision}, symbols, indexes,
+                      contexts));
       },
       py::arg("codec"), py::arg("tables"), py::arg("symbols"), py::arg("indexes").none(true),
-      py::arg("rows"), py::arg("row_length"), py::arg("total"), py::arg("bypass_precision"));
+      py::arg("rows"), py::arg("row_length"), py::arg("total"), py::arg("bypass_precision"),
+      py::arg("contexts").none(true) = py::none());
 }
 
 }  // namespace
@@ -120,6 +124,36 @@ void register_codec(py::module_& module) {
            }),
            py::arg("data"), py::arg("dtype"), py::arg("row_stride"), py::arg("outer_stride"),
            py::arg("inner_stride"), py::arg("inner_size"));
+
+  py::class_<ContextTask>(module, "Contexts")
+      .def(py::init([](std::uintptr_t tables, const std::vector<std::int64_t>& shape,
+                       const std::vector<std::int64_t>& offsets, const IntArray* sets) {
+             const std::size_t order = offsets.size();
+             std::int64_t numel = 1;
+             for (const std::int64_t size : shape) {
+               if (size < 1 || size > INT32_MAX / numel) {
+                 throw std::invalid_argument("ar_tables must have 1 to 2**31 - 1 entries");
+               }
+               numel *= size;
+             }
+             if (order < 1 || order > 3 || shape.size() != order + 2) {
+               throw std::invalid_argument("ar_tables must have 2 dimensions more than offsets");
+             }
+             ContextTask task{pointer<std::int32_t>(tables),
+                              static_cast<std::uint32_t>(shape[0]),
+                              static_cast<std::uint32_t>(shape[1]),
+                              static_cast<std::int32_t>(order),
+                              {1, 1, 1},
+                              {1, 1, 1},
+                              sets == nullptr ? IntArray{} : *sets};
+             for (std::size_t k = 0; k < order; ++k) {
+               if (offsets[k] < 1) throw std::invalid_argument("ar_offsets must be at least 1");
+               task.sizes[k] = static_cast<std::int32_t>(shape[k + 2]);
+               task.offsets[k] = offsets[k];
+             }
+             return task;
+           }),
+           py::arg("tables"), py::arg("shape"), py::arg("offsets"), py::arg("sets").none(true));
 
   module.def(
       "init_stream",

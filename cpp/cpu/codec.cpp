@@ -6,6 +6,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "contexts.h"
 #include "kernels.h"
 #include "parallel.h"
 #include "tiles.h"
@@ -229,6 +230,11 @@ void init_stream(const Codec& codec, std::uint8_t* stream, std::int64_t rows,
 Outcome encode(const Codec& codec, CodingTask task, int threads) {
   if (rows_too_narrow(codec, task)) return all_rows_corrupt(task.rows);
   find_functions(task);
+  ResolvedIndexes resolved;
+  std::int64_t row, position;
+  if (!resolved.resolve(task, useful_threads(task, threads), row, position)) {
+    return {Status::kBadIndex, row, position, {}};
+  }
   const bool prepared = task.tables.records != nullptr || is_tans(codec.family);
   const EncodeModel model = task.model != nullptr            ? EncodeModel::kModel
                             : task.tables.aliases != nullptr ? EncodeModel::kAlias
@@ -264,6 +270,12 @@ Outcome decode(const Codec& codec, CodingTask task, int threads) {
     const std::int64_t last = task.model->low + std::int64_t{task.model->num_symbols} - 1;
     task.symbols_fit = task.model->low >= lowest && last <= highest;
   }
+  std::unique_ptr<ContextHistory> history;
+  if (task.contexts != nullptr) {
+    history.reset(new ContextHistory(*task.contexts, task.rows, task.row_length));
+    task.history = history->row(0);
+    task.history_stride = history->row(1) - history->row(0);
+  }
   Run run(codec, task);
   run.execute(kernels_of(codec).decode[static_cast<int>(lookup)], threads);
   Outcome outcome = run.outcome();
@@ -271,7 +283,10 @@ Outcome decode(const Codec& codec, CodingTask task, int threads) {
   return outcome;
 }
 
-std::int64_t max_escape_bytes(const CodingTask& task) {
+std::int64_t max_escape_bytes(CodingTask task) {
+  ResolvedIndexes resolved;
+  std::int64_t bad_row, position;
+  if (!resolved.resolve(task, 1, bad_row, position)) return kMaxEscapeBytes;  // the push will tell
   std::int64_t most_bits = 0;
   for (std::int64_t row = 0; row < task.rows; ++row) {
     std::int64_t bits = 0;

@@ -61,6 +61,6 @@ Outcome encode(const Codec& codec, CodingTask task, int threads);
 Outcome decode(const Codec& codec, CodingTask task, int threads);
 
 /// The most bytes that the escapes of a row can append.
-std::int64_t max_escape_bytes(const CodingTask& task);
+std::int64_t max_escape_bytes(CodingTask task);
 
 }  // namespace torch_ans

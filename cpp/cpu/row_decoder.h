@@ -9,6 +9,7 @@
 /// next to it are still decoded.
 #pragma once
 
+#include "context_index.h"
 #include "rans_row.h"
 #include "tiles.h"
 #include "torch_ans/lookup.h"
@@ -102,6 +103,7 @@ class RowDecoder {
   }
 
   bool load_indexes(std::int64_t first, int count) {
+    if (task_.contexts != nullptr) return load_bases(first, count);
     if (task_.indexes.data == nullptr) return true;
     for (int r = 0; r < kRows; ++r) {
       std::int32_t* tile = index_tile_ + r * kTileStride;
@@ -131,7 +133,7 @@ class RowDecoder {
   }
 
   const std::int32_t* const* indexes() const {
-    return task_.indexes.data == nullptr ? nullptr : indexes_;
+    return task_.indexes.data == nullptr && task_.contexts == nullptr ? nullptr : indexes_;
   }
 
   /// Says where the symbols of a tile go.
@@ -145,6 +147,7 @@ class RowDecoder {
 
   void decode_tile(std::int64_t first, int groups) {
     place_symbols(first, groups * kLanes);
+    if (task_.contexts != nullptr) return decode_contexts(first, groups * kLanes);
     for (int begin = 0; begin < groups;) {
       bool escaped = false;
       const int end = begin + smaller(groups - begin, readable_groups());
@@ -187,7 +190,11 @@ class RowDecoder {
   bool decode_part(std::int64_t first, int count) {
     if (!load_indexes(first, count)) return false;
     place_symbols(first, count);
-    for (int r = 0; r < kRows; ++r) decode_carefully(r, first, 0, count);
+    if (task_.contexts != nullptr) {
+      decode_contexts(first, count);
+    } else {
+      for (int r = 0; r < kRows; ++r) decode_carefully(r, first, 0, count);
+    }
     store_rows(first, count);
     return true;
   }
@@ -220,6 +227,76 @@ class RowDecoder {
     }
   }
 
+  /// `count` symbols of every row, group by group: a symbol's table follows from those before it.
+  void decode_contexts(std::int64_t first, int count) {
+    switch (task_.contexts->order) {
+      case 1:
+        return decode_contexts<1>(first, count);
+      case 2:
+        return decode_contexts<2>(first, count);
+      default:
+        return decode_contexts<3>(first, count);
+    }
+  }
+
+  template <int kOrder>
+  void decode_contexts(std::int64_t first, int count) {
+    const ContextIndex<kOrder> find(*task_.contexts);
+    std::uint16_t* history = task_.history + first_row_ * task_.history_stride + first;
+    for (int begin = 0; begin < count; begin += kLanes) {
+      const int size = smaller(kLanes, count - begin);
+      for (int r = 0; r < kRows; ++r) {
+        std::uint16_t* contexts = history + r * task_.history_stride + begin;
+        std::int32_t* tables = index_tile_ + r * kTileStride + begin;
+        for (int k = 0; k < size; ++k) tables[k] = find(tables[k], contexts + k);
+        const int escapes = num_escapes_;
+        decode_carefully(r, first, begin, size);
+        for (int k = 0; k < size; ++k) {
+          const std::int32_t symbol = symbols_[r][begin + k];
+          contexts[k] = context_of(std::int64_t{symbol} - task_.tables.offsets[tables[k]]);
+        }
+        for (int e = escapes; e < num_escapes_; ++e) {
+          const int k = escapes_[e].t - begin;
+          contexts[k] = context_of(escapes_[e].v);
+        }
+      }
+    }
+  }
+
+  /// Fills the indexes' tiles with where the tables of each symbol begin (`ContextIndex::base`).
+  bool load_bases(std::int64_t first, int count) {
+    switch (task_.contexts->order) {
+      case 1:
+        return load_bases<1>(first, count);
+      case 2:
+        return load_bases<2>(first, count);
+      default:
+        return load_bases<3>(first, count);
+    }
+  }
+
+  template <int kOrder>
+  bool load_bases(std::int64_t first, int count) {
+    const ContextIndex<kOrder> find(*task_.contexts);
+    for (int r = 0; r < kRows; ++r) {
+      const std::int64_t row = first_row_ + r;
+      std::int32_t* tile = index_tile_ + r * kTileStride;
+      const std::int32_t* sets =
+          load_or_zeros(task_.contexts->sets, row, first, count, symbol_tile_ + r * kTileStride);
+      const std::int32_t* indexes = load_or_zeros(task_.indexes, row, first, count, tile);
+      for (int t = 0; t < count; ++t) {
+        if (!find.is_valid(sets[t], indexes[t])) {
+          results_[r].status = Status::kBadIndex;
+          results_[r].position = first + t;
+          return false;
+        }
+      }
+      for (int t = 0; t < count; ++t) tile[t] = find.base(sets[t], indexes[t]);
+      indexes_[r] = tile;
+    }
+    return true;
+  }
+
   void decode_one(int r, std::int64_t first, int t, int lane) {
     State* states = row_states(r);
     std::int32_t& symbol = symbols_[r][t];
@@ -250,14 +327,14 @@ class RowDecoder {
 
   void decode_escape(int r, const TableInfo& info, int t, int lane) {
     bool broken = false;
-    const std::uint64_t raw = Row::get_escape(row_states(r), lane, task_.bypass_precision, in_[r],
-                                              base_[r], broken);
+    const std::uint64_t raw =
+        Row::get_escape(row_states(r), lane, task_.bypass_precision, in_[r], base_[r], broken);
     if (broken) results_[r].status = Status::kCorrupt;
     clamp_cursor(r);
     const auto v = static_cast<std::uint64_t>(unzigzag(raw, info.last));
     const auto symbol = static_cast<std::int64_t>(
         v + static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset)));
-    escapes_[num_escapes_++] = {r, t, symbol};
+    escapes_[num_escapes_++] = {r, t, symbol, static_cast<std::int64_t>(v)};
     symbols_[r][t] = 0;  // fits every type
   }
 
@@ -283,6 +360,7 @@ class RowDecoder {
     int r;
     int t;
     std::int64_t symbol;
+    std::int64_t v;  ///< above its table's offset
   };
 
   const CodingTask& task_;

@@ -11,6 +11,18 @@
 
 namespace torch_ans {
 
+/// The table of symbol i is `tables[set, index, c_1, .. c_order]`, where context c_k is that of
+/// symbol i - offsets[k] of its row (context_index.h), at most sizes[k] - 1.
+struct ContextTask {
+  const std::int32_t* tables;  ///< (num_sets, num_indexes, sizes[0], ..), below tables.num_tables
+  std::uint32_t num_sets;
+  std::uint32_t num_indexes;
+  std::int32_t order;  ///< 1 to 3
+  std::int32_t sizes[3];
+  std::int64_t offsets[3];  ///< at least the lanes
+  IntArray sets;            ///< data == nullptr: 0
+};
+
 /// A push or a pop of `rows` rows. Row r codes symbols [r * row_length, (r + 1) * row_length) of
 /// a sequence of `total`: where `total` is less than rows * row_length, the last rows are short.
 /// A short row is coded as if the symbols past its end were skipped.
@@ -27,9 +39,12 @@ struct CodingTask {
   std::int64_t total;
   std::int32_t bypass_precision;
   std::int32_t word_bytes;
-  bool require_end;       ///< pop: a row that holds more than was asked for is broken
-  bool symbols_fit;       ///< pop: every symbol of every table fits `symbols`
-  std::uint8_t* headers;  ///< out: the rows' states, packed as in the stream
+  const ContextTask* contexts;  ///< null: indexes name tables
+  std::uint16_t* history;       ///< pop with contexts: those of row 0 (`ContextHistory`) ..
+  std::int64_t history_stride;  ///< .. and elements from one row to the next
+  bool require_end;             ///< pop: a row that holds more than was asked for is broken
+  bool symbols_fit;             ///< pop: every symbol of every table fits `symbols`
+  std::uint8_t* headers;        ///< out: the rows' states, packed as in the stream
 };
 
 /// What became of a row. The stream's length words and states are left alone until all rows are

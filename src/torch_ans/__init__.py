@@ -18,6 +18,7 @@ from .distributions import *  # noqa: F403
 from .errors import CorruptStreamError, TableMismatchError, TorchANSError
 from .interface import TorchANSInterface
 from .lowlevel import *  # noqa: F403
+from .markov import MarkovTables, fit_markov_tables
 from .parametric import *  # noqa: F403
 from .quantize import inverse_quantized_cdf, pmf_to_quantized_cdf_batched
 from .report import SizeReport
@@ -26,6 +27,7 @@ from .tables import CodingTables
 __all__ = [
     "CodingTables",
     "CorruptStreamError",
+    "MarkovTables",
     "PackedHeader",
     "Salvaged",
     "SizeReport",
@@ -34,6 +36,7 @@ __all__ = [
     "TorchANSInterface",
     "__version__",
     "cpu_capabilities",
+    "fit_markov_tables",
     "inverse_quantized_cdf",
     "merge_bytes",
     "ops",

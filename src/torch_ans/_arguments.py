@@ -8,13 +8,10 @@ from typing import Optional, Sequence, Tuple, Union
 import torch
 
 from . import _core, _native
+from ._contexts import ContextCall, index_limit
 from ._table_cache import cached_tables
 from .tables import CodingTables
-
-
-def is_tans(family: str) -> bool:
-    """Whether a family codes by tables (tANS): it has one lookup and no alias method."""
-    return family.startswith("tans")
+from .variant import is_tans
 
 
 def check_size(value: object, name: str) -> int:
@@ -56,7 +53,10 @@ def check_dtype(value: object, name: str = "dtype") -> torch.dtype:
 
 
 def index_tensor(
-    indexes: Optional[torch.Tensor], tables: CodingTables, shape: Sequence[int]
+    indexes: Optional[torch.Tensor],
+    tables: CodingTables,
+    shape: Sequence[int],
+    contexts: Optional[ContextCall] = None,
 ) -> Optional[torch.Tensor]:
     """Indexes as an integer tensor of the symbols' shape, expanded without a copy.
 
@@ -65,9 +65,10 @@ def index_tensor(
         ValueError: they do not broadcast, or are missing although there are several tables.
     """
     if indexes is None:
-        if tables.num_tables != 1:
+        if index_limit(tables, contexts) != 1:
             raise ValueError(
-                f"indexes may be None only where there is one table, got {tables.num_tables} tables"
+                "indexes may be None only where there is one table, got "
+                f"{index_limit(tables, contexts)} tables"
             )
         return None
     _native.check_integers(indexes, "indexes", cuda=True)

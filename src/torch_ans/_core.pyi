@@ -93,6 +93,11 @@ class CodingTables:
     def nbytes(self) -> int: ...
     def numbers(self) -> bytes: ...
 
+class Contexts:
+    def __init__(
+        self, tables: int, shape: List[int], offsets: List[int], sets: Optional[IntArray]
+    ) -> None: ...
+
 def init_stream(codec: Codec, stream: int, rows: int, columns: int) -> None: ...
 def encode(
     codec: Codec,
@@ -106,6 +111,7 @@ def encode(
     total: int,
     bypass_precision: int,
     threads: int,
+    contexts: Optional[Contexts] = ...,
 ) -> Tuple[int, int, int]: ...
 def decode(
     codec: Codec,
@@ -120,6 +126,7 @@ def decode(
     bypass_precision: int,
     threads: int,
     require_end: bool,
+    contexts: Optional[Contexts] = ...,
 ) -> Tuple[int, int, int, List[int]]: ...
 
 class IntList(Sequence[int]):
@@ -170,6 +177,7 @@ def escape_bytes(
     row_length: int,
     total: int,
     bypass_precision: int,
+    contexts: Optional[Contexts] = ...,
 ) -> int: ...
 def quantize_pmf(
     pmf: int, dtype: str, rows: int, length: int, lengths: int, freq_precision: int, out: int

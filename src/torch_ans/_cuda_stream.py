@@ -143,7 +143,7 @@ def encode_bytes(
     framing: Tuple[int, bool],
 ) -> bytes:
     """Codes symbols into fresh rows and joins their bytes: one copy of exactly these bytes."""
-    codec, tables, _ = coding
+    codec, tables = coding.codec, coding.tables
     device = symbols.device
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)

@@ -48,6 +48,9 @@ Args:
     used_bytes: accepted for callers of torch-ans, and ignored.
     check: on a CUDA device, wait and raise what went wrong (and let rows grow for escapes), rather
         than leave that to `rans_check_stream`. On the CPU this is always done.
+    ar_tables: tables that follow the symbols: see `TorchANSInterface.init_ar_params`.
+    ar_offsets: how far back each context lies, with `ar_tables`.
+    ar_indexes: the set of `ar_tables` for each symbol, integers that broadcast to (B, N).
 
 Raises:
     CorruptStreamError: a length word of the stream is impossible.
@@ -71,6 +74,9 @@ Args:
     num_symbols: N, where there are no indexes.
     check: on a CUDA device, wait and raise what went wrong, rather than leave that to
         `rans_check_stream`. On the CPU this is always done.
+    ar_tables: tables that follow the symbols: see `TorchANSInterface.init_ar_params`.
+    ar_offsets: how far back each context lies, with `ar_tables`.
+    ar_indexes: the set of `ar_tables` for each symbol, integers that broadcast to (B, N).
 
 Returns:
     `out`, or a new tensor (B, N): int64 if `indexes` is int64, else int32.

@@ -7,7 +7,7 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 import torch
 
 from . import _core, _native, _native_models, _stream
-from ._arguments import check_dtype, check_freq_precision, is_tans, new_output
+from ._arguments import check_dtype, check_freq_precision, new_output
 from ._layout import Split, split_rows
 from ._native import Data, Stream
 from ._native_models import Model
@@ -15,7 +15,7 @@ from ._options import check_rows
 from ._status import describe_element, raise_broken_rows
 from .byte_strings import segment_spans
 from .errors import CorruptStreamError
-from .variant import parse_variant
+from .variant import is_tans, parse_variant
 
 __all__ = ["Coder", "Distributions", "decode_bytes", "describe_values", "encode_bytes"]
 

@@ -30,6 +30,7 @@ from . import _core
 from ._layout import Split, row_layout
 
 if TYPE_CHECKING:
+    from ._contexts import BoundContexts
     from .tables import CodingTables
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -89,6 +90,7 @@ class Coding(NamedTuple):
     codec: _core.Codec
     tables: CodingTables
     bypass_precision: int
+    contexts: Optional[BoundContexts] = None
 
 
 class Stream(NamedTuple):
@@ -259,6 +261,7 @@ def encode(
         split.total,
         coding.bypass_precision,
         1 if split.rows == 1 else thread_count(),
+        None if coding.contexts is None else coding.contexts.native,
     )
 
 
@@ -284,6 +287,7 @@ def decode(
         coding.bypass_precision,
         1 if split.rows == 1 else thread_count(),
         require_end,
+        None if coding.contexts is None else coding.contexts.native,
     )
 
 
@@ -296,6 +300,7 @@ def escape_bytes(coding: Coding, split: Split, symbols: Operand, indexes: Option
         None if indexes is None else indexes[0],
         *split,
         coding.bypass_precision,
+        None if coding.contexts is None else coding.contexts.native,
     )
 
 
@@ -391,3 +396,11 @@ def tans_tables(cdfs: torch.Tensor, cdfs_sizes: torch.Tensor, table_log: int) ->
     source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), table_log)
     _core.build_tans_tables(*source, out.data_ptr(), out.shape[1])
     return out
+
+
+def bind_contexts(
+    ar_tables: torch.Tensor, offsets: List[int], sets: Optional[Operand]
+) -> _core.Contexts:
+    """What a call needs of contiguous int32 `ar_tables`, which it does not keep alive."""
+    shape = list(ar_tables.shape)
+    return _core.Contexts(ar_tables.data_ptr(), shape, offsets, None if sets is None else sets[0])

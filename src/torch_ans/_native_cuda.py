@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from . import _core
-from ._arguments import is_tans
 from ._native import Coding, Data, Operand, Stream, cuda_engine
+from .variant import is_tans
 
 if TYPE_CHECKING:
     from ._layout import Split
@@ -187,8 +187,10 @@ def _arguments(
     indexes: Optional[Operand],
     status: RowStatus,
 ) -> Tuple[Any, ...]:
-    codec, tables, bypass_precision = coding
+    codec, tables, bypass_precision, contexts = coding
     _check_family(codec)
+    if contexts is not None:
+        raise ValueError("ar_tables are for the CPU, got a CUDA device: pass symbols.cpu()")
     device = stream.memory.device
     image = table_image(tables, codec.state_bytes, device)
     headers = torch.empty(max(split.rows * codec.header_bytes, 1), dtype=torch.uint8, device=device)

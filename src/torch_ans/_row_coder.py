@@ -8,7 +8,8 @@ import torch
 
 from . import _core, _native, _stream
 from ._arguments import check_bypass_precision, check_size, index_tensor, new_output
-from ._layout import split_rows
+from ._contexts import ContextCall, bind_contexts
+from ._layout import Split, split_rows
 from ._native import Coding, Data, Stream
 from .byte_strings import segment_spans
 from .errors import CorruptStreamError
@@ -23,12 +24,18 @@ class Job(NamedTuple):
     symbols: torch.Tensor
     indexes: Optional[torch.Tensor]
     tables: CodingTables
+    contexts: Optional[ContextCall] = None
 
 
-def make_job(symbols: torch.Tensor, indexes: Optional[torch.Tensor], tables: CodingTables) -> Job:
+def make_job(
+    symbols: torch.Tensor,
+    indexes: Optional[torch.Tensor],
+    tables: CodingTables,
+    contexts: Optional[ContextCall] = None,
+) -> Job:
     """Checks types and shapes; the values are checked while they are coded."""
     _native.check_integers(symbols, "symbols", cuda=True)
-    return Job(symbols, index_tensor(indexes, tables, symbols.shape), tables)
+    return Job(symbols, index_tensor(indexes, tables, symbols.shape, contexts), tables, contexts)
 
 
 def make_output(
@@ -87,29 +94,45 @@ class RowCoder:
 
     def encode_bytes(self, job: Job) -> bytes:
         """The bytes of one job in fresh rows."""
-        symbols, indexes, tables = job
+        symbols, indexes, tables, contexts = job
         split = split_rows(symbols.numel(), self._num_rows or 1)
-        coding = Coding(self._codec, tables, self._bypass_precision)
+        coding = self._coding(tables, symbols.shape, split, contexts)
         return _stream.encode_bytes(coding, self._workspace, split, symbols, indexes, self._framing)
 
+    def _coding(
+        self,
+        tables: CodingTables,
+        shape: Sequence[int],
+        split: Split,
+        contexts: Optional[ContextCall],
+    ) -> Coding:
+        bound = bind_contexts(contexts, self._codec, tables, shape, split)
+        return Coding(self._codec, tables, self._bypass_precision, bound)
+
     def decode_bytes(
-        self, tables: CodingTables, data: Data, indexes: Optional[torch.Tensor], out: torch.Tensor
+        self,
+        tables: CodingTables,
+        data: Data,
+        indexes: Optional[torch.Tensor],
+        out: torch.Tensor,
+        contexts: Optional[ContextCall] = None,
     ) -> None:
         """Decodes bytes that hold the symbols of `out` and nothing else."""
-        indexes = index_tensor(indexes, tables, out.shape)
+        indexes = index_tensor(indexes, tables, out.shape, contexts)
         spans = segment_spans(data, self._length_bytes, self._num_rows)
         if not spans and out.numel():
             raise CorruptStreamError(f"encoded data has no row for {out.numel()} symbols")
-        coding = Coding(self._codec, tables, self._bypass_precision)
+        coding = self._coding(tables, out.shape, split_rows(out.numel(), len(spans)), contexts)
         _stream.decode_bytes(coding, self._workspace, data, spans, indexes, out)
 
     def encode_stream(self, jobs: Sequence[Job], rows: int) -> torch.Tensor:
         """A new stream with the jobs, the first one to be decoded first."""
         device = jobs[-1].symbols.device if jobs else None
         stream = _stream.new_stream(self._codec, rows, device=device)
-        for symbols, indexes, tables in reversed(jobs):
-            coding = Coding(self._codec, tables, self._bypass_precision)
-            _stream.push(coding, stream, split_rows(symbols.numel(), rows), symbols, indexes)
+        for symbols, indexes, tables, contexts in reversed(jobs):
+            split = split_rows(symbols.numel(), rows)
+            coding = self._coding(tables, symbols.shape, split, contexts)
+            _stream.push(coding, stream, split, symbols, indexes)
         return stream
 
     def decode_stream(
@@ -118,6 +141,7 @@ class RowCoder:
         stream: torch.Tensor,
         indexes: Optional[torch.Tensor],
         out: torch.Tensor,
+        contexts: Optional[ContextCall] = None,
     ) -> None:
         """Takes the symbols of `out` off a stream, which may hold more."""
         view = _stream.check_stream(stream)
@@ -125,9 +149,10 @@ class RowCoder:
             raise ValueError(
                 f"stream has {view.rows} rows, but num_parallel_states is {self._num_rows}"
             )
-        indexes = index_tensor(indexes, tables, out.shape)
-        coding = Coding(self._codec, tables, self._bypass_precision)
-        _stream.pop(coding, view, split_rows(out.numel(), view.rows), indexes, out)
+        indexes = index_tensor(indexes, tables, out.shape, contexts)
+        split = split_rows(out.numel(), view.rows)
+        coding = self._coding(tables, out.shape, split, contexts)
+        _stream.pop(coding, view, split, indexes, out)
 
     def pack(self, stream: torch.Tensor) -> bytes:
         """The rows' bytes joined."""

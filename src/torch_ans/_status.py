@@ -24,6 +24,7 @@ def raise_for_status(
     tables: CodingTables,
     symbols: Optional[torch.Tensor],
     indexes: Optional[torch.Tensor],
+    num_indexes: Optional[int] = None,
 ) -> NoReturn:
     """Raises what a status other than OK means.
 
@@ -33,15 +34,22 @@ def raise_for_status(
         tables: the tables that were used.
         symbols: what was encoded; None when decoding.
         indexes: the index of each symbol, in the same order; None when all use table 0.
+        num_indexes: where contexts choose the tables, what an index must be below.
 
     Raises:
         IndexError: an index names no table.
         ValueError: a symbol that its table cannot code, or a row that would pass 2 GiB.
     """
     if code == _core.BAD_INDEX and indexes is not None:
+        limit = tables.num_tables if num_indexes is None else num_indexes
         raise IndexError(
             f"{describe_element('indexes', indexes, position)}, expected an index of one of the "
-            f"{tables.num_tables} tables, 0 to {tables.num_tables - 1}"
+            f"{limit} tables, 0 to {limit - 1}"
+        )
+    if code == _core.BAD_SYMBOL and symbols is not None and num_indexes is not None:
+        raise ValueError(
+            f"{describe_element('symbols', symbols, position)}, but the table that its contexts "
+            "choose does not code it and bypass_coding is False"
         )
     if code == _core.BAD_SYMBOL and symbols is not None:
         table = 0 if indexes is None else int(_item(indexes, position))

@@ -148,7 +148,7 @@ def encode_bytes(
         return _cuda_stream.encode_bytes(coding, split, symbols, indexes, framing)
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
-    codec, tables, _ = coding
+    codec, tables = coding.codec, coding.tables
     room = codec.header_bytes + _core.max_row_bytes(codec, tables.freq_precision, split.row_length)
     stream = _fresh(codec, workspace, split.rows, room)
     status = _native.encode(coding, stream, split, source, index_source)
@@ -191,7 +191,8 @@ def pop(
         return
     if code == _core.CORRUPT:
         raise_broken_rows(broken, split.rows, _BROKEN_SYMBOLS)
-    raise_for_status(code, row * split.row_length + position, coding.tables, None, indexes)
+    place = row * split.row_length + position
+    raise_for_status(code, place, coding.tables, None, indexes, _limit(coding))
 
 
 def decode_bytes(
@@ -325,4 +326,9 @@ def _raise_push(
     code, row, position = status
     if code == _core.CORRUPT:
         raise_broken_rows([row], split.rows, _BROKEN_LENGTH)
-    raise_for_status(code, row * split.row_length + position, coding.tables, symbols, indexes)
+    place = row * split.row_length + position
+    raise_for_status(code, place, coding.tables, symbols, indexes, _limit(coding))
+
+
+def _limit(coding: Coding) -> Optional[int]:
+    return None if coding.contexts is None else coding.contexts.num_indexes

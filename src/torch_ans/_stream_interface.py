@@ -6,7 +6,8 @@ from typing import List, Optional, Tuple, Union
 
 import torch
 
-from ._arguments import check_dtype, is_tans
+from ._arguments import check_dtype
+from ._contexts import ArOffsets, ContextCall, Contexts, make_contexts
 from ._native import Data, check_tensor
 from ._options import check_device, check_mode, check_rows, clamp_freq_precision
 from ._row_coder import Job, RowCoder, make_job, make_output
@@ -15,7 +16,7 @@ from .estimate import estimate_bits, split_bits
 from .quantize import quantize_frequencies
 from .report import SizeReport
 from .tables import CodingTables, lookup_precision
-from .variant import resolve_variant
+from .variant import is_tans, resolve_variant
 
 __all__ = ["StreamInterface"]
 
@@ -70,6 +71,7 @@ class StreamInterface:
             self.num_bytes_code_length,
         )
         self._tables: Optional[CodingTables] = None
+        self._contexts: Optional[Contexts] = None
         self._queue: List[Job] = []
         self._stream: MaybeTensor = None
 
@@ -97,6 +99,55 @@ class StreamInterface:
     ) -> None:
         """Sets the tables: quantised CDFs, copied (see `CodingTables`)."""
         self._tables = self._tables_of(cdfs, cdfs_sizes, offsets)
+
+    def init_ar_params(
+        self, ar_tables: MaybeTensor, ar_offsets: Optional[ArOffsets] = None
+    ) -> None:
+        """Lets the tables follow the symbols (finite-state autoregressive coding).
+
+        From now on `encode_with_indexes`, `encode_symbols` and their like code symbol i with table
+        `ar_tables[ar_index[i], index[i], c_1, .. c_order]`, where c_k is 1 more than symbol
+        `i - offset_k` is above the offset of the table that coded it, at least 0 and at most what
+        `ar_tables` has room for; 0 where there is no such symbol before it in its row. Decoding
+        keeps to that inside the coder's loop: no network is called between two symbols.
+
+        Args:
+            ar_tables: which table, integers (sets, indexes, C_1, .. C_order), order 1 to 3. None:
+                indexes name tables again.
+            ar_offsets: for each context how far back its symbol lies: a number of symbols, or a
+                step in each of the last dimensions. With symbols of shape (C, H, W), the previous
+                channel is (1, 0, 0), the previous row (0, 1, 0) and the previous column (0, 0, 1).
+                No offset is shorter than the number of lanes.
+
+        Raises:
+            TypeError: an argument has the wrong type.
+            ValueError: a shape or a value is impossible.
+
+        Example:
+            >>> from torch_ans import TorchANSInterface
+            >>> coder = TorchANSInterface("rans64")
+            >>> coder.init_params(torch.tensor([[8.0, 1.0], [1.0, 8.0]]))
+            >>> coder.init_ar_params(torch.tensor([[[0, 0, 1]]]), 1)  # as the last symbol was
+            >>> symbols = torch.tensor([0, 0, 0, 1, 1, 1, 1, 0])
+            >>> data = coder.encode_symbols(symbols)
+            >>> bool((coder.decode_symbols(data, 8) == symbols).all())
+            True
+        """
+        if ar_tables is None:
+            self._contexts = None
+            return
+        if ar_offsets is None:
+            raise ValueError("ar_offsets must be given with ar_tables, got None")
+        self._contexts = make_contexts(ar_tables, ar_offsets)
+
+    def _context_call(
+        self, ar_indexes: MaybeTensor = None, ar_offsets: Optional[ArOffsets] = None
+    ) -> Optional[ContextCall]:
+        if self._contexts is None:
+            if ar_indexes is not None or ar_offsets is not None:
+                raise RuntimeError("there are no ar_tables yet: call init_ar_params first")
+            return None
+        return ContextCall(self._contexts.replace_offsets(ar_offsets), ar_indexes)
 
     @property
     def tables(self) -> CodingTables:
@@ -194,7 +245,7 @@ class StreamInterface:
             ValueError: a shape does not fit, or a symbol is outside its table, without bypass.
         """
         if dist_freqs is None:
-            job = make_job(symbols, dist_indexes, self.tables)
+            job = make_job(symbols, dist_indexes, self.tables, self._context_call())
         else:
             job = self._freqs_job(symbols, dist_freqs, dist_num_freqs, dist_min)
         if cache:
@@ -262,8 +313,9 @@ class StreamInterface:
             tables = self.tables
         else:
             dist_indexes, tables = self._freqs_tables(dist_freqs, dist_num_freqs, dist_min)
+        contexts = self._context_call() if dist_freqs is None else None
         result = make_output(dist_indexes, None, out, dtype or self.dtype)
-        self._coder.decode_stream(tables, stream, dist_indexes, result)
+        self._coder.decode_stream(tables, stream, dist_indexes, result, contexts)
         return result
 
     # --- helpers ----------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from typing import Literal, Optional, Sequence, Union, overload
 
 import torch
 
+from ._contexts import ArOffsets
 from ._native import Data
 from ._row_coder import Job, make_job, make_output
 from ._stream_interface import MaybeDtype, MaybeTensor, StreamInterface
@@ -63,7 +64,13 @@ class TorchANSInterface(StreamInterface):
     # --- symbols to bytes -------------------------------------------------------------------
 
     def encode_with_indexes(
-        self, symbols: torch.Tensor, indexes: MaybeTensor, cache: bool = False
+        self,
+        symbols: torch.Tensor,
+        indexes: MaybeTensor,
+        cache: bool = False,
+        *,
+        ar_indexes: MaybeTensor = None,
+        ar_offsets: Optional[ArOffsets] = None,
     ) -> Optional[bytes]:
         """Codes symbols, each with the table that its index names.
 
@@ -71,6 +78,9 @@ class TorchANSInterface(StreamInterface):
             symbols: integers of any shape and strides.
             indexes: the table of each symbol.
             cache: put them into the queue for `flush` instead; the tensors are not copied.
+            ar_indexes: after `init_ar_params`, the set of `ar_tables` for each symbol, integers
+                that broadcast to the symbols; None: the first.
+            ar_offsets: other offsets than those of `init_ar_params`.
 
         Returns:
             The bytes; None if `cache`.
@@ -81,11 +91,12 @@ class TorchANSInterface(StreamInterface):
             TypeError: an argument is no integer tensor.
             ValueError: a shape does not fit, or a symbol is outside its table, without bypass.
         """
-        return self._finish(make_job(symbols, indexes, self.tables), cache)
+        contexts = self._context_call(ar_indexes, ar_offsets)
+        return self._finish(make_job(symbols, indexes, self.tables, contexts), cache)
 
     def encode_symbols(self, symbols: torch.Tensor, cache: bool = False) -> Optional[bytes]:
         """`encode_with_indexes` with the only table."""
-        return self._finish(make_job(symbols, None, self.tables), cache)
+        return self._finish(make_job(symbols, None, self.tables, self._context_call()), cache)
 
     def encode_with_freqs(
         self,
@@ -127,6 +138,8 @@ class TorchANSInterface(StreamInterface):
         Raises:
             IndexError, RuntimeError, TypeError, ValueError: as `encode_with_indexes`.
         """
+        if self._contexts is not None:
+            raise ValueError("pack takes no ar_tables: its files do not name them")
         job = make_job(symbols, indexes, self.tables)
         return pack(
             self._coder.encode_bytes(job),
@@ -147,6 +160,8 @@ class TorchANSInterface(StreamInterface):
         encoded: Data,
         indexes: MaybeTensor,
         *,
+        ar_indexes: MaybeTensor = None,
+        ar_offsets: Optional[ArOffsets] = None,
         out: MaybeTensor = None,
         dtype: MaybeDtype = None,
     ) -> torch.Tensor:
@@ -155,6 +170,8 @@ class TorchANSInterface(StreamInterface):
         Args:
             encoded: what `encode_with_indexes` returned.
             indexes: the table of each symbol. None (one table) needs `out`.
+            ar_indexes: as in `encode_with_indexes`.
+            ar_offsets: as in `encode_with_indexes`.
             out: integers that get the symbols.
             dtype: dtype of the result; None: the interface's.
 
@@ -168,8 +185,9 @@ class TorchANSInterface(StreamInterface):
             RuntimeError: there are no tables yet.
             TypeError: an argument has the wrong type.
         """
+        contexts = self._context_call(ar_indexes, ar_offsets)
         result = make_output(indexes, None, out, dtype or self.dtype)
-        self._coder.decode_bytes(self.tables, encoded, indexes, result)
+        self._coder.decode_bytes(self.tables, encoded, indexes, result, contexts)
         return result
 
     def decode_symbols(
@@ -182,7 +200,7 @@ class TorchANSInterface(StreamInterface):
     ) -> torch.Tensor:
         """`decode_with_indexes` with the only table, for a shape `size` or that of `out`."""
         result = make_output(None, size, out, dtype or self.dtype, self.device)
-        self._coder.decode_bytes(self.tables, encoded, None, result)
+        self._coder.decode_bytes(self.tables, encoded, None, result, self._context_call())
         return result
 
     def decode_with_freqs(

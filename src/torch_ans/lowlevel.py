@@ -37,11 +37,11 @@ from ._arguments import (
     check_bypass_precision,
     check_size,
     index_tensor,
-    is_tans,
     new_output,
     pop_shape,
     resolve_tables,
 )
+from ._contexts import ArOffsets, ContextCall, bind_contexts, call_contexts
 from ._layout import Split
 from ._lowlevel_docs import DOCS
 from ._options import check_device
@@ -53,6 +53,7 @@ from .quantize import (
     tans_build_tables,
 )
 from .tables import CodingTables
+from .variant import is_tans
 
 _Tables = Union[torch.Tensor, CodingTables]
 _Function = Callable[..., Any]
@@ -115,6 +116,9 @@ def _make_push(family: str, lanes: int, alias: bool, default_precision: int) -> 
         used_bytes: int = -1,
         *,
         check: bool = False,
+        ar_tables: Optional[torch.Tensor] = None,
+        ar_offsets: Optional[ArOffsets] = None,
+        ar_indexes: Optional[torch.Tensor] = None,
     ) -> None:
         del symbol_precision, used_bytes  # for torch-ans' callers
         rows = (cdfs, cdfs_sizes, offsets)
@@ -123,8 +127,11 @@ def _make_push(family: str, lanes: int, alias: bool, default_precision: int) -> 
         if symbols.dim() != 2:
             raise ValueError(f"symbols must have shape (B, N), got {tuple(symbols.shape)}")
         split = Split(symbols.shape[0], symbols.shape[1], symbols.numel())
-        indexes = index_tensor(indexes, tables, symbols.shape)
-        coding = _native.Coding(codec, tables, check_bypass_precision(codec, bypass_precision))
+        call = call_contexts(ar_tables, ar_offsets, ar_indexes)
+        indexes = index_tensor(indexes, tables, symbols.shape, call)
+        contexts = bind_contexts(call, codec, tables, symbols.shape, split)
+        digits = check_bypass_precision(codec, bypass_precision)
+        coding = _native.Coding(codec, tables, digits, contexts)
         _stream.push(coding, stream, split, symbols, indexes, check)
 
     return push
@@ -137,15 +144,18 @@ def _pop(
     out: Optional[torch.Tensor],
     num_symbols: Optional[int],
     check: bool,
+    call: Optional[ContextCall] = None,
 ) -> torch.Tensor:
     codec, tables, bypass_precision = coding
     view = _stream.check_stream(stream)
     shape = pop_shape(indexes, out, view.rows, num_symbols)
-    indexes = index_tensor(indexes, tables, shape)
+    indexes = index_tensor(indexes, tables, shape, call)
     wide = indexes is not None and indexes.dtype == torch.int64
     result = new_output(out, shape, torch.int64 if wide else torch.int32, view.memory.device)
     split = Split(shape[0], shape[1], shape[0] * shape[1])
-    full = _native.Coding(codec, tables, check_bypass_precision(codec, bypass_precision))
+    contexts = bind_contexts(call, codec, tables, shape, split)
+    digits = check_bypass_precision(codec, bypass_precision)
+    full = _native.Coding(codec, tables, digits, contexts)
     _stream.pop(full, view, split, indexes, result, check=check)
     return result
 
@@ -168,11 +178,16 @@ def _make_pop(family: str, lanes: int, alias: bool, default_precision: int) -> _
         out: Optional[torch.Tensor] = None,
         num_symbols: Optional[int] = None,
         check: bool = False,
+        ar_tables: Optional[torch.Tensor] = None,
+        ar_offsets: Optional[ArOffsets] = None,
+        ar_indexes: Optional[torch.Tensor] = None,
     ) -> torch.Tensor:
         del symbol_precision, inverse_cdf_precision
         rows = (cdfs, cdfs_sizes, offsets)
         tables = resolve_tables(family, rows, freq_precision, bypass_coding, alias)
-        return _pop((codec, tables, bypass_precision), stream, indexes, out, num_symbols, check)
+        coding = (codec, tables, bypass_precision)
+        call = call_contexts(ar_tables, ar_offsets, ar_indexes)
+        return _pop(coding, stream, indexes, out, num_symbols, check, call)
 
     return pop
 

@@ -6,12 +6,16 @@ import re
 from typing import NamedTuple, NoReturn, Optional, Tuple, Union
 
 from . import _core
-from ._arguments import is_tans
 
-__all__ = ["Variant", "parse_variant", "resolve_variant"]
+__all__ = ["Variant", "is_tans", "parse_variant", "resolve_variant"]
 
 _ALIASES = {"rans_byte": "rans32"}
 """Names that torch-ans also takes."""
+
+
+def is_tans(family: str) -> bool:
+    """Whether a family codes by tables (tANS): it has one lookup and no alias method."""
+    return family.startswith("tans")
 
 
 class Variant(NamedTuple):

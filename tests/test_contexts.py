@@ -1,0 +1,220 @@
+"""Tables that follow the symbols (`ar_tables`): their definition, errors, the fit helper."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, List, Optional, Sequence, Tuple
+
+import numpy as np
+import pytest
+import torch
+
+import reference
+import tans_reference
+import torch_ans
+from helpers import Tables, init_op, make_symbols, make_tables, pop_op, push_op, stream_rows
+from torch_ans import TorchANSInterface, fit_markov_tables
+
+FAMILIES = [*reference.FAMILIES, *tans_reference.FAMILIES]
+
+
+def choose_tables(
+    tables: Tables,
+    symbols: Sequence[int],
+    indexes: Optional[Sequence[int]],
+    ar_tables: torch.Tensor,
+    offsets: Sequence[int],
+    sets: Optional[Sequence[int]],
+) -> List[int]:
+    """The table of each symbol of a row, word for word as it is defined."""
+    chosen: List[int] = []
+    for i in range(len(symbols)):
+        at = [0 if sets is None else sets[i], 0 if indexes is None else indexes[i]]
+        for k, offset in enumerate(offsets):
+            context = 0
+            if i - offset >= 0:
+                own = int(tables.offsets[chosen[i - offset]])
+                context = min(max(symbols[i - offset] - own + 1, 0), ar_tables.shape[2 + k] - 1)
+            at.append(context)
+        chosen.append(int(ar_tables[tuple(at)]))
+    return chosen
+
+
+def make_case(
+    seed: int, order: int, shape: Tuple[int, int], precision: int, bypass: bool
+) -> Tuple[Any, ...]:
+    """Tables with offsets of their own, symbols that the chosen tables code, and the rest."""
+    tables = make_tables(seed, [3, 9, 5, 2], precision, bypass)
+    rng = np.random.default_rng(seed)
+    sizes = [int(n) for n in rng.integers(2, 9, order)]
+    ar_tables = torch.from_numpy(rng.integers(0, 4, (2, 3, *sizes)))
+    if not bypass:  # then the symbols have to fit any table
+        tables.offsets[:] = 4
+        symbols = torch.from_numpy(rng.integers(4, 6, shape))
+    else:
+        symbols, _ = make_symbols(seed, shape, tables, far_bits=20)
+    indexes = torch.from_numpy(rng.integers(0, 3, shape))
+    sets = torch.from_numpy(rng.integers(0, 2, shape))
+    return tables, symbols.to(torch.int32), indexes, ar_tables, sets
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_definition(family: str, order: int) -> None:
+    precision = 7 if family == "tans8" else 11
+    for n, (lanes, rows, length, bypass) in enumerate(
+        (
+            (1, 1, 50, True),
+            (1, 5, 300, False),
+            (2, 3, 41, True),
+            (8, 2, 100, True),
+            (32, 2, 99, True),
+        )
+    ):
+        case = make_case(10 * order + n, order, (rows, length), precision, bypass)
+        tables, symbols, indexes, ar_tables, sets = case
+        offsets = [lanes + 5 * k for k in range(order)]
+        chosen = [
+            choose_tables(tables, s, i, ar_tables, offsets, a)
+            for s, i, a in zip(symbols.tolist(), indexes.tolist(), sets.tolist())
+        ]
+        oracle = tans_reference if family in tans_reference.FAMILIES else reference
+        expected = oracle.encode_rows(family, lanes, tables.oracle(), [(symbols.tolist(), chosen)])
+        ar = {"ar_tables": ar_tables, "ar_offsets": offsets, "ar_indexes": sets}
+        stream = init_op(family)(rows, lanes)
+        push_op(family, lanes)(stream, symbols, indexes, *tables.args, **ar)
+        assert stream_rows(stream) == expected
+        popped = pop_op(family, lanes)(stream, indexes, *tables.args, **ar)
+        assert torch.equal(popped, symbols.to(popped.dtype))
+
+
+@pytest.mark.parametrize("impl", ["rans64", "rans32_16_i2", "tans32"])
+def test_offsets_in_dimensions(impl: str) -> None:
+    """Channel, row and column, flattened; the same as flat numbers."""
+    shape = (4, 6, 10)
+    generator = torch.Generator().manual_seed(0)
+    symbols = torch.randint(0, 3, shape, generator=generator, dtype=torch.uint8)
+    ar_tables = torch.randint(0, 2, (1, 1, 4, 4, 4), generator=generator)
+    coder = TorchANSInterface(impl)
+    coder.init_params(torch.tensor([[1.0, 2, 3], [4, 2, 1]]))
+    coder.init_ar_params(ar_tables, [(1, 0, 0), (0, 1, 0), (0, 0, 2)])
+    indexes = torch.zeros((), dtype=torch.int64).expand(shape)
+    data = coder.encode_with_indexes(symbols, indexes)
+    assert coder.encode_with_indexes(symbols, indexes, ar_offsets=(60, 10, 2)) == data
+    assert torch.equal(coder.decode_with_indexes(data, indexes).to(torch.uint8), symbols)
+    assert torch.equal(coder.decode_symbols(data, shape, dtype=torch.uint8), symbols)
+    other = coder.encode_with_indexes(symbols, None, ar_offsets=torch.tensor([7, 8, 9]))
+    assert other != data
+    decoded = coder.decode_with_indexes(other, indexes, ar_offsets=torch.tensor([7, 8, 9]))
+    assert torch.equal(decoded.to(torch.uint8), symbols)
+    coder.encode_symbols(symbols, cache=True)
+    coder.encode_symbols(symbols, cache=True)
+    coder.set_stream(coder.flush())
+    for _ in range(2):
+        assert torch.equal(coder.decode_stream(indexes).to(torch.uint8), symbols)
+    coder.init_ar_params(None)
+    assert coder.encode_with_indexes(symbols, indexes) != data
+
+
+def raises(error: type, match: str, ar_tables: Any, ar_offsets: Any, **more: Any) -> None:
+    coder = TorchANSInterface("rans64", num_interleaves=more.pop("lanes", 1))
+    coder.init_params(torch.ones(2, 3))
+    symbols = torch.zeros((2, 3, 4), dtype=torch.int32)
+    with pytest.raises(error, match=match):
+        coder.init_ar_params(ar_tables, ar_offsets)
+        coder.encode_with_indexes(symbols, more.pop("indexes", torch.zeros_like(symbols)), **more)
+
+
+def test_errors_name_the_argument() -> None:
+    good = torch.zeros((2, 1, 4), dtype=torch.int64)
+    raises(TypeError, "ar_tables", good.float(), 1)
+    raises(ValueError, "ar_tables", torch.zeros((1, 4), dtype=torch.int64), 1)
+    raises(ValueError, "ar_tables", torch.zeros((1,) * 6, dtype=torch.int64), (1, 1, 1, 1))
+    raises(ValueError, "ar_tables", torch.zeros((1, 0, 4), dtype=torch.int64), 1)
+    raises(ValueError, "ar_tables must name one of the 2 tables, got 2", good + 2, 1)
+    raises(ValueError, "ar_tables must name tables from 0 on", good - 1, 1)
+    for offsets in (0, -1, [(0, 0, 0)], [(0, 1, -4)], [(-1, 0, 0)], [(0, 0, 0, 1)]):
+        raises(ValueError, r"ar_offsets\[0\]", good, offsets)
+    raises(ValueError, "ar_offsets must have one entry", good, (1, 2))
+    raises(ValueError, "ar_offsets must be given", good, None)
+    raises(TypeError, "ar_offsets", good, 1.5)
+    raises(ValueError, "lanes", good, 3, lanes=4)
+    raises(IndexError, "ar_indexes", good, 1, ar_indexes=torch.tensor(2))
+    raises(ValueError, "ar_indexes", good, 1, ar_indexes=torch.zeros(5, dtype=torch.int64))
+    raises(IndexError, "indexes", good, 1, indexes=torch.ones((2, 3, 4), dtype=torch.int64))
+    with pytest.raises(RuntimeError, match="init_ar_params"):
+        coder = TorchANSInterface("rans64")
+        coder.init_params(torch.ones(1, 3))
+        coder.encode_with_indexes(torch.zeros(3).long(), None, ar_offsets=1)
+    with pytest.raises(ValueError, match="ar_tables"):
+        torch_ans.rans64_push(
+            torch_ans.rans64_init_stream(1),
+            torch.zeros((1, 3), dtype=torch.int32),
+            None,
+            torch.tensor([[0, 65536]]),
+            ar_offsets=1,
+        )
+
+
+def markov_chain(length: int, states: int) -> Tuple[torch.Tensor, float]:
+    """Symbols of a Markov chain, and their empirical conditional entropy in bits."""
+    rng = np.random.default_rng(5)
+    rows = rng.dirichlet(np.full(states, 0.2), states)
+    chain, uniform = [0], rng.random(length)
+    edges = rows.cumsum(1)
+    for u in uniform[1:]:
+        chain.append(min(int(np.searchsorted(edges[chain[-1]], u)), states - 1))
+    pairs = np.zeros((states, states))
+    np.add.at(pairs, (chain[:-1], chain[1:]), 1)
+    p = pairs / np.maximum(pairs.sum(1, keepdims=True), 1)
+    bits = -(pairs[pairs > 0] * np.log2(p[pairs > 0])).sum()
+    return torch.tensor(chain, dtype=torch.uint8), float(bits)
+
+
+@pytest.mark.parametrize("impl", ["rans64", "rans32_16", "tans32"])
+def test_bits_are_near_the_conditional_entropy(impl: str) -> None:
+    symbols, entropy = markov_chain(40_000, 16)
+    coder = TorchANSInterface(impl, bypass_coding=False, num_parallel_states=1)
+    fit = fit_markov_tables(symbols, 17, freq_precision=coder.freq_precision, bypass_coding=False)
+    coder.set_cdfs(*fit[:3])
+    coder.init_ar_params(*fit[3:])
+    data = coder.encode_symbols(symbols)
+    assert torch.equal(coder.decode_symbols(data, len(symbols), dtype=torch.uint8), symbols)
+    assert len(data) * 8 < entropy * 1.005 + 12 * 8 + 16
+
+
+def test_fewer_states_cost_little_and_order_two_helps() -> None:
+    generator = torch.Generator().manual_seed(3)
+    noise = torch.randint(0, 2, (6000,), generator=generator)
+    symbols = torch.zeros(6000, dtype=torch.int64)
+    for i in range(2, 6000):
+        symbols[i] = (symbols[i - 1] + 2 * symbols[i - 2] + noise[i]) % 5
+    sizes = {}
+    for order, states in ((1, 6), (2, 5), (2, 31)):
+        coder = TorchANSInterface("rans64")
+        fit = fit_markov_tables(symbols, states, order)
+        assert len(fit.cdfs) <= states and fit.ar_tables.dim() == 2 + order
+        coder.set_cdfs(*fit[:3])
+        coder.init_ar_params(*fit[3:])
+        data = coder.encode_symbols(symbols)
+        assert torch.equal(coder.decode_symbols(data, 6000).long(), symbols)
+        sizes[order, states] = len(data)
+    assert math.isclose(sizes[2, 5], 6000 / 8, rel_tol=0.05)
+    assert sizes[2, 5] < 1.02 * sizes[2, 31] and sizes[2, 31] < 0.6 * sizes[1, 6]
+
+
+def test_fit_errors_name_the_argument() -> None:
+    symbols = torch.arange(10)
+    for options, name in (
+        ({"num_states": 0}, "num_states"),
+        ({"num_states": 1, "order": 4}, "order"),
+        ({"num_states": 1, "ar_offsets": (1, 2)}, "ar_offsets"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            fit_markov_tables(symbols, **options)
+    with pytest.raises(ValueError, match="symbols"):
+        fit_markov_tables(symbols[:0], 1)
+    with pytest.raises(TypeError, match="symbols"):
+        fit_markov_tables(symbols.float(), 1)
+    with pytest.raises(ValueError, match="symbols"):
+        fit_markov_tables(symbols * 10**7, 1)
