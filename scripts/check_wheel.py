@@ -19,9 +19,7 @@ from typing import Iterator, List
 MOST_BYTES = 25_000_000
 RUNTIMES = re.compile(r"lib(c|m|dl|rt|pthread|gcc_s|stdc\+\+)\.so\.\d+|ld-linux-.*")
 # Functions that run only where dispatch.cpp has found the instruction set.
-KERNELS = re.compile(
-    r"torch_ans::(\(anonymous namespace\)::)?(avx2|avx512)::|add_avx(2|512)_\w+"
-)
+KERNELS = re.compile(r"torch_ans::(\(anonymous namespace\)::)?(avx2|avx512)::|add_avx(2|512)_\w+")
 # VEX and EVEX, BMI, and SSE3 and later.
 ABOVE_BASELINE = re.compile(
     r"v(?!er[rw])[a-z0-9]+|(mulx|pext|pdep|shlx|shrx|sarx|rorx|andn|bextr|bls[irm]\w*|bzhi|[lt]zcnt"

@@ -264,12 +264,10 @@ def _blank(symbols: torch.Tensor, rows: int, broken: List[int]) -> Salvaged:
     row_length = split_rows(symbols.numel(), rows).row_length
     intact = torch.ones(symbols.numel(), dtype=torch.bool)
     for row in broken:
-        intact[row * row_length : (row + 1) * row_length] = False
-    intact = intact.reshape(symbols.shape)
-    if broken:
-        lost = torch.zeros((), dtype=symbols.dtype)
-        symbols.copy_(torch.where(intact, symbols, lost))
-    return Salvaged(symbols, intact, list(broken))
+        lost = slice(row * row_length, (row + 1) * row_length)
+        intact[lost] = False
+        symbols.view(-1)[lost].zero_()  # torch.where knows no uint16 in some versions
+    return Salvaged(symbols, intact.reshape(symbols.shape), list(broken))
 
 
 def _open(data: Data) -> _Opened:
