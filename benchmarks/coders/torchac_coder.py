@@ -5,7 +5,10 @@ Its extension is compiled when it is first imported, as it comes without optimis
 
 from __future__ import annotations
 
+import importlib
 import os
+import tempfile
+from pathlib import Path
 from typing import Any, Dict
 
 import numpy as np
@@ -13,8 +16,16 @@ import torch
 
 from coders.messages import MessageCoder
 
-os.environ["CXX"] = "c++ -O3"
-import torchac
+
+def load_torchac() -> Any:
+    compiler = Path(tempfile.mkdtemp(prefix="torchac-")) / "c++"
+    compiler.write_text('#!/bin/sh\nexec c++ -O3 "$@"\n')  # one word: ccache may stand before it
+    compiler.chmod(0o755)
+    os.environ["CXX"] = str(compiler)
+    return importlib.import_module("torchac")
+
+
+torchac = load_torchac()
 
 
 class Coder(MessageCoder):
