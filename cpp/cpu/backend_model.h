@@ -7,21 +7,6 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// Ids name pairs of edges of 16 bits, two ids a pair. An end of 2^16 reads 0.
-struct PutByPair {
-  static constexpr int kMaxUnrolled = 8;
-
-  template <typename Traits>
-  static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
-                                                    typename Traits::State x, std::uint32_t id,
-                                                    std::uint8_t*& out) {
-    const auto pair = load<std::uint32_t>(tables.cdf16 + id);
-    const std::uint32_t start = pair & 0xffff;
-    const std::uint32_t freq = (((pair >> 16) - start - 1) & 0xffff) + 1;
-    return put<Traits>(x, start, freq, tables.freq_precision, out);
-  }
-};
-
 template <typename Traits, int kLanes, int kRows>
 struct ModelEncoder : ScalarEncoder<Traits, kLanes, kRows, PutByPair>, CodesModels {};
 

@@ -45,6 +45,20 @@ struct PutByDivision {
   }
 };
 
+/// For backends that TakePairs.
+struct PutByPair {
+  static constexpr int kMaxUnrolled = 8;
+
+  template <typename Traits>
+  static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
+                                                    typename Traits::State x, SlotPair pair,
+                                                    std::uint8_t*& out) {
+    const std::uint32_t start = pair & 0xffff;
+    const std::uint32_t freq = (((pair >> 16) - start - 1) & 0xffff) + 1;
+    return put<Traits>(x, start, freq, tables.freq_precision, out);
+  }
+};
+
 struct PutByAlias {
   static constexpr int kMaxUnrolled = 1;
 

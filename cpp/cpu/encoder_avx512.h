@@ -11,48 +11,122 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// `make_ids` for full vectors, or the first elements of one.
-template <TableCount kCount>
-struct IdMaker {
-  const TablesView& tables;
-  __mmask16 bad_index = 0;
-  __mmask16 outside = 0;
+/// The slots of two symbols.
+TORCH_ANS_FN __m128i load_two_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
+  const auto two = load<std::uint64_t>(ids);
+  return _mm_unpacklo_epi32(
+      _mm_cvtsi32_si128(load<std::int32_t>(cdf16 + static_cast<std::uint32_t>(two))),
+      _mm_cvtsi32_si128(load<std::int32_t>(cdf16 + (two >> 32))));
+}
 
-  TORCH_ANS_FN void make(const std::int32_t* symbols, const std::int32_t* indexes,
-                         __mmask16 present, std::uint32_t* ids) {
-    Vec index = _mm512_setzero_si512();
-    if constexpr (kCount != TableCount::kOne) {
-      index = _mm512_maskz_loadu_epi32(present, indexes);
-      const __mmask16 bad = _mm512_cmpge_epu32_mask(index, splat(tables.num_tables));
-      bad_index = static_cast<__mmask16>(bad_index | bad);
-      if constexpr (kCount == TableCount::kMany) {
-        index = _mm512_mask_mov_epi32(index, bad, _mm512_setzero_si512());
-      }
+TORCH_ANS_FN __m256i load_eight_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
+  __m128i quarter[2];
+  TORCH_ANS_UNROLL
+  for (int q = 0; q < 2; ++q) {
+    quarter[q] = _mm_unpacklo_epi64(load_two_pairs(cdf16, ids + 4 * q),
+                                    load_two_pairs(cdf16, ids + 4 * q + 2));
+  }
+  return _mm256_set_m128i(quarter[1], quarter[0]);
+}
+
+/// Replaces sixteen ids by the slots of their symbols. Loaded one by one, which takes half as long
+/// as a gather; the ids pass through memory, which takes less than to extract them.
+TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, Vec id, SlotPair* pairs) {
+  _mm512_storeu_si512(pairs, id);
+  const SlotPair* ids = opaque(pairs);
+  _mm512_storeu_si512(pairs, join(load_eight_pairs(cdf16, ids), load_eight_pairs(cdf16, ids + 8)));
+}
+
+/// A column of the tables, kept in registers where it fits.
+template <TableCount kCount>
+class Column {
+ public:
+  TORCH_ANS_FN explicit Column(const void* column) : column_(column) {
+    const auto* quarters = static_cast<const Vec*>(column);
+    if constexpr (kCount == TableCount::kOne) part_[0] = splat(load<std::uint32_t>(column));
+    if constexpr (kCount == TableCount::kFew) {
+      TORCH_ANS_UNROLL
+      for (int q = 0; q < 4; ++q) part_[q] = _mm512_loadu_si512(quarters + q);
     }
-    const Vec limit = pick<kCount>(tables.limits, index);
-    const Vec v = _mm512_sub_epi32(_mm512_maskz_loadu_epi32(present, symbols),
-                                   pick<kCount>(tables.offsets, index));
-    const Vec last = _mm512_sub_epi32(limit, splat(tables.bypass_coding ? 0 : 1));
-    outside = static_cast<__mmask16>(outside | _mm512_mask_cmpge_epu32_mask(present, v, limit));
-    _mm512_storeu_si512(
-        ids, _mm512_add_epi32(pick<kCount>(tables.bases, index), _mm512_min_epu32(v, last)));
   }
 
-  /// Writes whole vectors: up to 15 ids more than asked for.
+  /// Where kFew, an index of 64 or more reads another entry.
+  TORCH_ANS_FN Vec pick(Vec index) const {
+    if constexpr (kCount == TableCount::kOne) {
+      return part_[0];
+    } else if constexpr (kCount == TableCount::kFew) {
+      const Vec low = _mm512_permutex2var_epi32(part_[0], index, part_[1]);
+      const Vec high = _mm512_permutex2var_epi32(part_[2], index, part_[3]);
+      return _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(index, splat(32)), high);
+    } else {
+      return _mm512_i32gather_epi32(index, column_, 4);
+    }
+  }
+
+ private:
+  const void* column_;
+  Vec part_[kCount == TableCount::kFew ? 4 : 1];
+};
+
+/// `make_pairs` for full vectors, or the first elements of one.
+template <TableCount kCount>
+class PairMaker {
+ public:
+  TORCH_ANS_FN explicit PairMaker(const TablesView& tables)
+      : cdf16_(tables.cdf16),
+        num_tables_(splat(tables.num_tables)),
+        direct_(splat(tables.bypass_coding ? 0 : 1)),
+        bases_(tables.bases),
+        limits_(tables.limits),
+        offsets_(tables.offsets) {}
+
+  /// Writes whole vectors: up to 15 pairs more than asked for.
   TORCH_ANS_FN IdFlags make_all(const std::int32_t* symbols, const std::int32_t* indexes, int count,
-                                std::uint32_t* ids) {
+                                SlotPair* pairs) {
     int t = 0;
-    for (; t + kVecSize <= count; t += kVecSize) make(symbols + t, indexes + t, 0xffff, ids + t);
+    for (; t + kVecSize <= count; t += kVecSize) {
+      const Vec index = indexes == nullptr ? splat(0) : _mm512_loadu_si512(indexes + t);
+      make(_mm512_loadu_si512(symbols + t), index, 0xffff, pairs + t);
+    }
     if (t < count) {
       const auto present = static_cast<__mmask16>((1u << (count - t)) - 1);
-      make(symbols + t, indexes + t, present, ids + t);
+      const Vec index =
+          indexes == nullptr ? splat(0) : _mm512_maskz_loadu_epi32(present, indexes + t);
+      make(_mm512_maskz_loadu_epi32(present, symbols + t), index, present, pairs + t);
     }
-    return {bad_index != 0, outside != 0};
+    return {bad_index_ != 0, outside_ != 0};
   }
+
+ private:
+  /// What a bad index picks is not looked up: entry 0 of the CDF is.
+  TORCH_ANS_FN void make(Vec symbol, Vec index, __mmask16 present, SlotPair* pairs) {
+    const __mmask16 bad = _mm512_cmpge_epu32_mask(index, num_tables_);
+    bad_index_ = static_cast<__mmask16>(bad_index_ | bad);
+    if constexpr (kCount == TableCount::kMany) {
+      index = _mm512_mask_mov_epi32(index, bad, _mm512_setzero_si512());
+    }
+    const Vec limit = limits_.pick(index);
+    const Vec v = _mm512_sub_epi32(symbol, offsets_.pick(index));
+    const Vec last = _mm512_sub_epi32(limit, direct_);
+    outside_ =
+        static_cast<__mmask16>(outside_ | _mm512_mask_cmpge_epu32_mask(present, v, limit));
+    const Vec id = _mm512_add_epi32(bases_.pick(index), _mm512_min_epu32(v, last));
+    const Vec safe = _mm512_mask_mov_epi32(id, bad, _mm512_setzero_si512());
+    load_pairs(cdf16_, safe, pairs);
+  }
+
+  const std::uint16_t* cdf16_;
+  Vec num_tables_;
+  Vec direct_;
+  Column<kCount> bases_;
+  Column<kCount> limits_;
+  Column<kCount> offsets_;
+  __mmask16 bad_index_ = 0;
+  __mmask16 outside_ = 0;
 };
 
 template <typename Traits, int kLanes, int kVectors>
-struct Avx512Encoder : VectorShape<kLanes, kVectors> {
+struct Avx512Encoder : VectorShape<kLanes, kVectors>, TakesPairs {
   using Shape = VectorShape<kLanes, kVectors>;
   using Shape::kBlock;
   using Shape::kChunk;
@@ -61,29 +135,29 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors> {
   using Writer = WordWriter<Traits, Shape>;
   static constexpr int kStoreSlack = 64;
 
-  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    if (indexes == nullptr) {
-      return IdMaker<TableCount::kOne>{tables}.make_all(symbols, symbols, count, ids);
+  static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const std::int32_t* symbols,
+                                         const std::int32_t* indexes, int count, SlotPair* pairs) {
+    if (tables.num_tables == 1) {
+      return PairMaker<TableCount::kOne>(tables).make_all(symbols, indexes, count, pairs);
     }
     return tables.num_tables <= kFewTables
-               ? IdMaker<TableCount::kFew>{tables}.make_all(symbols, indexes, count, ids)
-               : IdMaker<TableCount::kMany>{tables}.make_all(symbols, indexes, count, ids);
+               ? PairMaker<TableCount::kFew>(tables).make_all(symbols, indexes, count, pairs)
+               : PairMaker<TableCount::kMany>(tables).make_all(symbols, indexes, count, pairs);
   }
 
-  static TORCH_ANS_FN State put_id(const TablesView& tables, State x, std::uint32_t id,
+  static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,
                                    std::uint8_t*& out) {
-    return PutByRecord::put_id<Traits>(tables, x, id, out);
+    return PutByPair::put_id<Traits>(tables, x, pair, out);
   }
 
   static void encode_groups(const TablesView& tables, State* states, std::uint8_t** outs,
-                            const std::uint32_t* ids, int begin, int end) {
+                            const SlotPair* pairs, int begin, int end) {
     if constexpr (Traits::kMaxFreqPrecision == 16) {
       if (tables.freq_precision == 16) {
-        return encode<true>(tables, states, outs, ids, begin, end);
+        return encode<true>(tables, states, outs, pairs, begin, end);
       }
     }
-    encode<false>(tables, states, outs, ids, begin, end);
+    encode<false>(tables, states, outs, pairs, begin, end);
   }
 
  private:
@@ -92,7 +166,7 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors> {
 
   template <bool kTop>
   static void encode(const TablesView& tables_view, State* states, std::uint8_t** outs,
-                     const std::uint32_t* ids, int begin, int end) {
+                     const SlotPair* pairs, int begin, int end) {
     const TablesView tables = tables_view;
     const Vec order = reverse_blocks<kBlock>(iota());
     PutLanes<Traits, kTop> lanes[kVectors];
@@ -104,7 +178,7 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors> {
     while (end > begin) {
       const int steps = smaller(kSteps, end - begin);
       end -= steps;
-      encode_block(tables, lanes, out, ids, end, steps);
+      encode_block(tables, lanes, out, pairs, end, steps);
     }
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) lanes[v].write(states + v * kVecSize, order);
@@ -115,18 +189,18 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors> {
   /// Groups first + steps - 1 .. first of every row.
   template <bool kTop>
   static TORCH_ANS_FN void encode_block(const TablesView& tables, PutLanes<Traits, kTop>* lanes,
-                                        std::uint8_t** out, const std::uint32_t* ids, int first,
+                                        std::uint8_t** out, const SlotPair* pairs, int first,
                                         int steps) {
-    Vec id[kVectors][kSteps];
+    Vec pair[kVectors][kSteps];
     TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) load_ids(ids, v, first, id[v]);
+    for (int v = 0; v < kVectors; ++v) load_groups(pairs, v, first, pair[v]);
     Writer writer;
     if constexpr (kSteps == 1) {
-      put_group(tables, lanes, id, 0, 0, writer);
+      put_group(tables, lanes, pair, 0, 0, writer);
     } else {
       if (steps < kSteps) writer.clear();
       for (int step = 0; step < steps; ++step) {
-        put_group(tables, lanes, id, steps - 1 - step, step, writer);
+        put_group(tables, lanes, pair, steps - 1 - step, step, writer);
       }
     }
     writer.write(out);
@@ -134,28 +208,28 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors> {
 
   template <bool kTop>
   static TORCH_ANS_FN void put_group(const TablesView& tables, PutLanes<Traits, kTop>* lanes,
-                                     const Vec (*id)[kSteps], int group, int step, Writer& writer) {
+                                     const Vec (*pair)[kSteps], int group, int step, Writer& writer) {
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       __mmask16 leaves[2];
       const Vec words = lanes[v].words();
-      lanes[v].put(tables, id[v][group], leaves);
+      lanes[v].put(tables, pair[v][group], leaves);
       writer.keep(v, step, words, leaves);
     }
   }
 
-  /// The ids of kSteps groups for vector v, group by group.
-  static TORCH_ANS_FN void load_ids(const std::uint32_t* ids, int v, int first, Vec* id) {
+  /// The pairs of kSteps groups for vector v, group by group.
+  static TORCH_ANS_FN void load_groups(const SlotPair* pairs, int v, int first, Vec* pair) {
     TORCH_ANS_UNROLL
     for (int part = 0; part < kSteps; part += kChunk) {
       TORCH_ANS_UNROLL
       for (int b = 0; b < kChunk; ++b) {
-        id[part + b] = _mm512_loadu_si512(ids + Shape::element(v, b, first + part));
+        pair[part + b] = _mm512_loadu_si512(pairs + Shape::element(v, b, first + part));
       }
-      transpose_blocks<kBlock>(id + part);
+      transpose_blocks<kBlock>(pair + part);
       TORCH_ANS_UNROLL
       for (int b = 0; b < kChunk; ++b) {
-        id[part + b] = reverse_blocks<kBlock>(id[part + b]);
+        pair[part + b] = reverse_blocks<kBlock>(pair[part + b]);
       }
     }
   }

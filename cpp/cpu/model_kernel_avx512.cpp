@@ -9,13 +9,7 @@ namespace torch_ans {
 namespace {
 
 template <typename Traits, int kLanes, int kVectors>
-struct Avx512ModelEncoder : Avx512Encoder<Traits, kLanes, kVectors>, CodesModels {
-  static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
-                                                    typename Traits::State x, std::uint32_t id,
-                                                    std::uint8_t*& out) {
-    return PutByPair::put_id<Traits>(tables, x, id, out);
-  }
-};
+struct Avx512ModelEncoder : Avx512Encoder<Traits, kLanes, kVectors>, CodesModels {};
 
 template <typename Traits>
 bool accepts(const CodingTask& task) {

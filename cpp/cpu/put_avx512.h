@@ -28,15 +28,14 @@ constexpr int least_put_precision() {
   return sizeof(typename Traits::State) == 8 ? 13 : 10;
 }
 
-/// Sixteen symbols, as the CDF's 16-bit entries give them.
+/// The slots of sixteen symbols.
 template <bool kTop>
 struct Slots {
   Vec start;
   Vec freq;
 
-  /// `id` names the symbols. kTop: an end of 2^16 reads 0.
-  TORCH_ANS_FN Slots(const TablesView& tables, Vec id) {
-    const Vec pair = _mm512_i32gather_epi32(id, tables.cdf16, 2);
+  /// From SlotPairs. kTop: an end of 2^16 reads 0.
+  TORCH_ANS_FN explicit Slots(Vec pair) {
     start = _mm512_and_si512(pair, splat(0xffff));
     freq = _mm512_sub_epi32(_mm512_srli_epi32(pair, 16), start);
     if constexpr (kTop) freq = _mm512_and_si512(freq, splat(0xffff));
@@ -60,8 +59,8 @@ struct PutLanes {
   TORCH_ANS_FN Vec words() const { return x; }
 
   /// `leaves[w]`: the lanes that give up more than w words.
-  TORCH_ANS_FN void put(const TablesView& tables, Vec id, __mmask16* leaves) {
-    const Slots<kTop> slots(tables, id);
+  TORCH_ANS_FN void put(const TablesView& tables, Vec pair, __mmask16* leaves) {
+    const Slots<kTop> slots(pair);
     const Vec freq = slots.freq;
     const auto precision = static_cast<std::uint32_t>(tables.freq_precision);
     const __m512 divisor = _mm512_cvtepi32_ps(freq);
@@ -123,8 +122,8 @@ struct PutLanes<Rans64, kTop> {
     return join(_mm512_cvtepi64_epi32(x[0]), _mm512_cvtepi64_epi32(x[1]));
   }
 
-  TORCH_ANS_FN void put(const TablesView& tables, Vec id, __mmask16* leaves) {
-    const Slots<kTop> slots(tables, id);
+  TORCH_ANS_FN void put(const TablesView& tables, Vec pair, __mmask16* leaves) {
+    const Slots<kTop> slots(pair);
     const Vec limit_shift = _mm512_set1_epi64(63 - tables.freq_precision);
     const Vec precision = _mm512_set1_epi64(tables.freq_precision);
     const __mmask8 low =

@@ -15,8 +15,9 @@ inline namespace TORCH_ANS_ISA {
 ///   kTileSymbols, kTileStride      symbols of a row in flight at once, and elements from one row
 ///                                  of a tile to the next
 ///   kStoreSlack                    bytes it may store past what it reports as written
-///   IdFlags make_ids(...)          as in tiles.h
-///   State put_id(tables, x, id, out)  rANS only
+///   IdFlags make_ids(...)          as in tiles.h; or, if it TakesPairs:
+///   IdFlags make_pairs(...)        the same, but with the symbols' SlotPairs instead of their ids
+///   State put_id(tables, x, id, out)  rANS only (`id` may be a SlotPair)
 ///   void encode_groups(tables, states, out, ids, begin, end)
 ///       puts groups end - 1 .. begin of every row (ids[row * kTileStride + group * kLanes +
 ///       lane]), lanes last to first; `states` is (kRows, Row::kStates); writes at most
@@ -33,6 +34,7 @@ class RowEncoder {
   static constexpr int kTileStride = Backend::kTileStride;
   static constexpr int kTileGroups = kTileSymbols / kLanes;
   static constexpr bool kFromModel = kCodesModels<Backend>;
+  static constexpr bool kPairs = kFromModel || kTakesPairs<Backend>;
   static_assert(kTileSymbols % kLanes == 0, "tiles hold whole groups");
 
   static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
@@ -45,14 +47,7 @@ class RowEncoder {
 
  private:
   RowEncoder(const CodingTask& task, std::int64_t first_row, RowResult* results)
-      : task_(task), first_row_(first_row), results_(results) {
-    if constexpr (kFromModel) {
-      // Each symbol of the tile is a table of its own, of two edges.
-      task_.tables.cdf16 = reinterpret_cast<const std::uint16_t*>(pairs_.of);
-      task_.tables.bypass_coding = false;
-      for (int t = 0; t < kRows * kTileStride; ++t) ids_[t] = static_cast<std::uint32_t>(2 * t);
-    }
-  }
+      : task_(task), first_row_(first_row), results_(results) {}
 
   std::uint8_t* row_start(int r) const { return task_.stream + (first_row_ + r) * task_.row_bytes; }
 
@@ -129,8 +124,7 @@ class RowEncoder {
           task_.indexes.data == nullptr
               ? nullptr
               : load_tile(task_.indexes, row, first, count, indexes_tile_);
-      const IdFlags flags =
-          Backend::make_ids(task_.tables, symbols, indexes, count, ids_ + r * kTileStride);
+      const IdFlags flags = look_up(symbols, indexes, count, ids_ + r * kTileStride);
       if constexpr (!kChecked) continue;
       outside_ |= flags.outside;
       if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
@@ -140,12 +134,21 @@ class RowEncoder {
     return true;
   }
 
+  TORCH_ANS_FN IdFlags look_up(const std::int32_t* symbols, const std::int32_t* indexes, int count,
+                               std::uint32_t* ids) const {
+    if constexpr (kPairs) {
+      return Backend::make_pairs(task_.tables, symbols, indexes, count, ids);
+    } else {
+      return Backend::make_ids(task_.tables, symbols, indexes, count, ids);
+    }
+  }
+
   /// Under a model the symbols that vectors leave to `encode_carefully` are those that own all
   /// 2^16 slots.
   bool find_slots(int r, std::int64_t first, int count, const std::int32_t* symbols) {
     const SlotFlags flags =
         task_.functions->find_slots(*task_.model, element_of(task_, first_row_ + r, first), count,
-                                    symbols, pairs_.of + r * kTileStride);
+                                    symbols, ids_ + r * kTileStride);
     outside_ |= flags.full;
     if (flags.bad < 0) return true;
     results_[r].status = Status::kBadSymbol;
@@ -215,7 +218,8 @@ class RowEncoder {
 
   /// Under bypass only symbols outside a table take its last symbol, whose CDF ends at 2^P.
   bool is_sentinel(std::uint32_t id) const {
-    if constexpr (kFromModel) return pairs_.of[id / 2] == 0;
+    if constexpr (kFromModel) return id == 0;  // the pair of all 2^16 slots
+    if constexpr (kPairs) return id >> 16 == (1u << task_.tables.freq_precision & 0xffff);
     return task_.tables.cdf[id + 1] == std::uint32_t{1} << task_.tables.freq_precision;
   }
 
@@ -247,7 +251,7 @@ class RowEncoder {
 
   /// The digits behind a sentinel; nothing for other symbols.
   bool encode_escape(int r, std::uint32_t id, std::int64_t position, State* states, int lane) {
-    if (!task_.tables.bypass_coding || !is_sentinel(id)) return true;
+    if (kFromModel || !task_.tables.bypass_coding || !is_sentinel(id)) return true;
     if (room(r) < kMaxEscapeBytes) {
       results_[r].status = Status::kNoSpace;
       return false;
@@ -263,19 +267,13 @@ class RowEncoder {
     return true;
   }
 
-  struct NoPairs {};
-  struct Pairs {
-    alignas(64) SlotPair of[kRows * kTileStride] = {};
-  };
-
-  std::conditional_t<kFromModel, CodingTask, const CodingTask&> task_;
-  std::conditional_t<kFromModel, Pairs, NoPairs> pairs_;
+  const CodingTask& task_;
   const std::int64_t first_row_;
   RowResult* const results_;
   bool outside_ = false;  ///< the tile holds symbols outside their tables
   std::uint8_t* out_[kRows] = {};
   alignas(64) State states_[kRows * Row::kStates] = {};
-  alignas(64) std::uint32_t ids_[kRows * kTileStride];
+  alignas(64) std::uint32_t ids_[kRows * kTileStride];  ///< or SlotPairs
   alignas(64) std::int32_t symbols_tile_[kTileSymbols];
   alignas(64) std::int32_t indexes_tile_[kTileSymbols];
 };

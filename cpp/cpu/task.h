@@ -91,6 +91,11 @@ struct CodesModels {};
 template <typename Backend>
 constexpr bool kCodesModels = std::is_base_of<CodesModels, Backend>::value;
 
+/// An encoder's backend that derives from this keeps symbols as SlotPairs, not as ids.
+struct TakesPairs {};
+template <typename Backend>
+constexpr bool kTakesPairs = std::is_base_of<TakesPairs, Backend>::value;
+
 inline bool accepts_all(const CodingTask& /*task*/) { return true; }
 
 /// The number of symbols in a row.
