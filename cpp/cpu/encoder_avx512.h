@@ -80,19 +80,25 @@ class PairMaker {
         limits_(tables.limits),
         offsets_(tables.offsets) {}
 
-  /// Writes whole vectors: up to 15 pairs more than asked for.
-  TORCH_ANS_FN IdFlags make_all(const std::int32_t* symbols, const std::int32_t* indexes, int count,
-                                SlotPair* pairs) {
-    int t = 0;
-    for (; t + kVecSize <= count; t += kVecSize) {
-      const Vec index = indexes == nullptr ? splat(0) : _mm512_loadu_si512(indexes + t);
-      make(_mm512_loadu_si512(symbols + t), index, 0xffff, pairs + t);
+  /// Writes whole vectors: up to 15 pairs more than asked for. A few rows are walked backwards, as
+  /// their tiles are: then hardware sees where they lead.
+  template <bool kBackwards>
+  TORCH_ANS_FN IdFlags make_all(const TileSource& source, int count, SlotPair* pairs) {
+    const int whole = count / kVecSize * kVecSize;
+    if (whole < count) {
+      const auto present = static_cast<__mmask16>((1u << (count - whole)) - 1);
+      const Vec index = source.indexes == nullptr
+                            ? splat(0)
+                            : _mm512_maskz_loadu_epi32(present, source.indexes + whole);
+      make(_mm512_maskz_loadu_epi32(present, source.symbols + whole), index, present,
+           pairs + whole);
     }
-    if (t < count) {
-      const auto present = static_cast<__mmask16>((1u << (count - t)) - 1);
+    for (int done = 0; done < whole; done += kVecSize) {
+      const int t = kBackwards ? whole - kVecSize - done : done;
+      source.prefetch_next(t);
       const Vec index =
-          indexes == nullptr ? splat(0) : _mm512_maskz_loadu_epi32(present, indexes + t);
-      make(_mm512_maskz_loadu_epi32(present, symbols + t), index, present, pairs + t);
+          source.indexes == nullptr ? splat(0) : _mm512_loadu_si512(source.indexes + t);
+      make(_mm512_loadu_si512(source.symbols + t), index, 0xffff, pairs + t);
     }
     return {bad_index_ != 0, outside_ != 0};
   }
@@ -135,14 +141,18 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors>, TakesPairs {
   using Writer = WordWriter<Traits, Shape>;
   static constexpr int kStoreSlack = 64;
 
-  static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const std::int32_t* symbols,
-                                         const std::int32_t* indexes, int count, SlotPair* pairs) {
+  static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
+                                         int count, SlotPair* pairs) {
+    constexpr bool kBackwards = kRows <= 4;
     if (tables.num_tables == 1) {
-      return PairMaker<TableCount::kOne>(tables).make_all(symbols, indexes, count, pairs);
+      return PairMaker<TableCount::kOne>(tables).template make_all<kBackwards>(source, count,
+                                                                               pairs);
     }
-    return tables.num_tables <= kFewTables
-               ? PairMaker<TableCount::kFew>(tables).make_all(symbols, indexes, count, pairs)
-               : PairMaker<TableCount::kMany>(tables).make_all(symbols, indexes, count, pairs);
+    if (tables.num_tables <= kFewTables) {
+      return PairMaker<TableCount::kFew>(tables).template make_all<kBackwards>(source, count,
+                                                                               pairs);
+    }
+    return PairMaker<TableCount::kMany>(tables).template make_all<kBackwards>(source, count, pairs);
   }
 
   static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,

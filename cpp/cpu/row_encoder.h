@@ -112,34 +112,44 @@ class RowEncoder {
     outside_ = false;
     for (int r = 0; r < kRows; ++r) {
       const std::int64_t row = first_row_ + r;
-      const auto ahead = static_cast<int>(smaller<std::int64_t>(first, kTileSymbols));
-      prefetch_tile(task_.symbols, row, first - ahead, ahead);
-      prefetch_tile(task_.indexes, row, first - ahead, ahead);
-      const std::int32_t* symbols = load_tile(task_.symbols, row, first, count, symbols_tile_);
+      const TileSource source = load_source(row, first, count);
       if constexpr (kFromModel) {
-        if (!find_slots(r, first, count, symbols)) return false;
+        if (!find_slots(r, first, count, source.symbols)) return false;
         continue;
       }
-      const std::int32_t* indexes =
-          task_.indexes.data == nullptr
-              ? nullptr
-              : load_tile(task_.indexes, row, first, count, indexes_tile_);
-      const IdFlags flags = look_up(symbols, indexes, count, ids_ + r * kTileStride);
+      const IdFlags flags = look_up(source, count, ids_ + r * kTileStride);
       if constexpr (!kChecked) continue;
       outside_ |= flags.outside;
       if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
-        return reject(r, first, symbols, indexes, count);
+        return reject(r, first, source, count);
       }
     }
     return true;
   }
 
-  TORCH_ANS_FN IdFlags look_up(const std::int32_t* symbols, const std::int32_t* indexes, int count,
-                               std::uint32_t* ids) const {
-    if constexpr (kPairs) {
-      return Backend::make_pairs(task_.tables, symbols, indexes, count, ids);
+  /// Asks for the next tile, unless that is left to the backend.
+  TORCH_ANS_FN TileSource load_source(std::int64_t row, std::int64_t first, int count) {
+    const auto ahead = static_cast<int>(smaller<std::int64_t>(first, kTileSymbols));
+    TileSource source{};
+    source.symbols = load_tile(task_.symbols, row, first, count, symbols_tile_);
+    if (task_.indexes.data != nullptr) {
+      source.indexes = load_tile(task_.indexes, row, first, count, indexes_tile_);
+    }
+    const bool in_place = source.symbols != symbols_tile_ && source.indexes != indexes_tile_;
+    if (kTakesPairs<Backend> && in_place) {
+      source.ahead = ahead;
     } else {
-      return Backend::make_ids(task_.tables, symbols, indexes, count, ids);
+      prefetch_tile(task_.symbols, row, first - ahead, ahead);
+      prefetch_tile(task_.indexes, row, first - ahead, ahead);
+    }
+    return source;
+  }
+
+  TORCH_ANS_FN IdFlags look_up(const TileSource& source, int count, std::uint32_t* ids) const {
+    if constexpr (kPairs) {
+      return Backend::make_pairs(task_.tables, source, count, ids);
+    } else {
+      return Backend::make_ids(task_.tables, source.symbols, source.indexes, count, ids);
     }
   }
 
@@ -156,12 +166,12 @@ class RowEncoder {
     return false;
   }
 
-  bool reject(int r, std::int64_t first, const std::int32_t* symbols, const std::int32_t* indexes,
-              int count) {
+  bool reject(int r, std::int64_t first, const TileSource& source, int count) {
     for (int t = 0; t < count; ++t) {
       std::uint32_t id;
       const IdFlags flags =
-          make_ids(task_.tables, symbols + t, indexes == nullptr ? nullptr : indexes + t, 1, &id);
+          make_ids(task_.tables, source.symbols + t,
+                   source.indexes == nullptr ? nullptr : source.indexes + t, 1, &id);
       if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
         results_[r].status = flags.bad_index ? Status::kBadIndex : Status::kBadSymbol;
         results_[r].position = first + t;

@@ -113,6 +113,20 @@ TORCH_ANS_FN void prefetch_tile(const IntArray& array, std::int64_t row, std::in
   for (std::int64_t byte = 0; byte < count * size; byte += kLine) prefetch(begin + byte);
 }
 
+/// A tile's symbols and indexes (null: there is one table), and those of the tile to come.
+struct TileSource {
+  const std::int32_t* symbols;
+  const std::int32_t* indexes;
+  std::int64_t ahead;  ///< elements from one tile to the next, to be prefetched; 0: none
+
+  /// What stands where element t does. For loops that take a cache line a turn: asking for all of
+  /// a tile at once fills the CPU's queue of misses.
+  TORCH_ANS_FN void prefetch_next(int t) const {
+    prefetch(symbols + t - ahead);
+    if (indexes != nullptr) prefetch(indexes + t - ahead);
+  }
+};
+
 /// One element, at full width.
 inline std::int64_t load_element(const IntArray& array, std::int64_t row, std::int64_t position) {
   std::int64_t value = 0;
