@@ -11,22 +11,15 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// The slots of two symbols.
-TORCH_ANS_FN __m128i load_two_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
-  const auto two = load<std::uint64_t>(ids);
-  return _mm_unpacklo_epi32(
-      _mm_cvtsi32_si128(load<std::int32_t>(cdf16 + static_cast<std::uint32_t>(two))),
-      _mm_cvtsi32_si128(load<std::int32_t>(cdf16 + (two >> 32))));
-}
-
-TORCH_ANS_FN __m256i load_eight_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
-  __m128i quarter[2];
-  TORCH_ANS_UNROLL
-  for (int q = 0; q < 2; ++q) {
-    quarter[q] = _mm_unpacklo_epi64(load_two_pairs(cdf16, ids + 4 * q),
-                                    load_two_pairs(cdf16, ids + 4 * q + 2));
-  }
-  return _mm256_set_m128i(quarter[1], quarter[0]);
+/// The slots of four symbols in every fourth element each, from the first on.
+TORCH_ANS_FN Vec load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
+  const auto low = load<std::uint64_t>(ids);
+  const auto high = load<std::uint64_t>(ids + 2);
+  const auto pair = [cdf16](std::uint64_t id) { return splat(load<std::uint32_t>(cdf16 + id)); };
+  Vec pairs = pair(static_cast<std::uint32_t>(low));
+  pairs = _mm512_mask_mov_epi32(pairs, 0x2222, pair(low >> 32));
+  pairs = _mm512_mask_mov_epi32(pairs, 0x4444, pair(static_cast<std::uint32_t>(high)));
+  return _mm512_mask_mov_epi32(pairs, 0x8888, pair(high >> 32));
 }
 
 /// Replaces sixteen ids by the slots of their symbols. Loaded one by one, which takes half as long
@@ -34,7 +27,12 @@ TORCH_ANS_FN __m256i load_eight_pairs(const std::uint16_t* cdf16, const std::uin
 TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, Vec id, SlotPair* pairs) {
   _mm512_storeu_si512(pairs, id);
   const SlotPair* ids = opaque(pairs);
-  _mm512_storeu_si512(pairs, join(load_eight_pairs(cdf16, ids), load_eight_pairs(cdf16, ids + 8)));
+  Vec quarter[4];
+  TORCH_ANS_UNROLL
+  for (int q = 0; q < 4; ++q) quarter[q] = load_four_pairs(cdf16, ids + 4 * q);
+  const Vec low = _mm512_mask_mov_epi32(quarter[0], 0xf0f0, quarter[1]);
+  const Vec high = _mm512_mask_mov_epi32(quarter[2], 0xf0f0, quarter[3]);
+  _mm512_storeu_si512(pairs, _mm512_mask_mov_epi32(low, 0xff00, high));
 }
 
 /// A column of the tables, kept in registers where it fits.

@@ -146,7 +146,7 @@ class RowEncoder {
   }
 
   TORCH_ANS_FN IdFlags look_up(const TileSource& source, int count, std::uint32_t* ids) const {
-    if constexpr (kPairs) {
+    if constexpr (kTakesPairs<Backend>) {
       return Backend::make_pairs(task_.tables, source, count, ids);
     } else {
       return Backend::make_ids(task_.tables, source.symbols, source.indexes, count, ids);
