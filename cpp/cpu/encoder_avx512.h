@@ -23,16 +23,14 @@ TORCH_ANS_FN Vec load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t
 }
 
 /// Replaces sixteen ids by the slots of their symbols. Loaded one by one, which takes half as long
-/// as a gather; the ids pass through memory, which takes less than to extract them.
-TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, Vec id, SlotPair* pairs) {
-  _mm512_storeu_si512(pairs, id);
-  const SlotPair* ids = opaque(pairs);
+/// as a gather; ids that are read back at once would wait for their own store.
+TORCH_ANS_FN void replace_by_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
   Vec quarter[4];
   TORCH_ANS_UNROLL
   for (int q = 0; q < 4; ++q) quarter[q] = load_four_pairs(cdf16, ids + 4 * q);
   const Vec low = _mm512_mask_mov_epi32(quarter[0], 0xf0f0, quarter[1]);
   const Vec high = _mm512_mask_mov_epi32(quarter[2], 0xf0f0, quarter[3]);
-  _mm512_storeu_si512(pairs, _mm512_mask_mov_epi32(low, 0xff00, high));
+  _mm512_storeu_si512(ids, _mm512_mask_mov_epi32(low, 0xff00, high));
 }
 
 /// A column of the tables, kept in registers where it fits.
@@ -88,7 +86,7 @@ class PairMaker {
       const Vec index = source.indexes == nullptr
                             ? splat(0)
                             : _mm512_maskz_loadu_epi32(present, source.indexes + whole);
-      make(_mm512_maskz_loadu_epi32(present, source.symbols + whole), index, present,
+      make_ids(_mm512_maskz_loadu_epi32(present, source.symbols + whole), index, present,
            pairs + whole);
     }
     for (int done = 0; done < whole; done += kVecSize) {
@@ -96,14 +94,15 @@ class PairMaker {
       source.prefetch_next(t);
       const Vec index =
           source.indexes == nullptr ? splat(0) : _mm512_loadu_si512(source.indexes + t);
-      make(_mm512_loadu_si512(source.symbols + t), index, 0xffff, pairs + t);
+      make_ids(_mm512_loadu_si512(source.symbols + t), index, 0xffff, pairs + t);
     }
+    for (int t = 0; t < count; t += kVecSize) replace_by_pairs(cdf16_, pairs + t);
     return {bad_index_ != 0, outside_ != 0};
   }
 
  private:
   /// What a bad index picks is not looked up: entry 0 of the CDF is.
-  TORCH_ANS_FN void make(Vec symbol, Vec index, __mmask16 present, SlotPair* pairs) {
+  TORCH_ANS_FN void make_ids(Vec symbol, Vec index, __mmask16 present, std::uint32_t* ids) {
     const __mmask16 bad = _mm512_cmpge_epu32_mask(index, num_tables_);
     bad_index_ = static_cast<__mmask16>(bad_index_ | bad);
     if constexpr (kCount == TableCount::kMany) {
@@ -116,7 +115,7 @@ class PairMaker {
         static_cast<__mmask16>(outside_ | _mm512_mask_cmpge_epu32_mask(present, v, limit));
     const Vec id = _mm512_add_epi32(bases_.pick(index), _mm512_min_epu32(v, last));
     const Vec safe = _mm512_mask_mov_epi32(id, bad, _mm512_setzero_si512());
-    load_pairs(cdf16_, safe, pairs);
+    _mm512_storeu_si512(ids, safe);
   }
 
   const std::uint16_t* cdf16_;
