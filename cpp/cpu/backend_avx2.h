@@ -53,8 +53,10 @@ TORCH_ANS_FN TableColumns load_columns(const TablesView& tables, const std::int3
 /// As in tiles.h.
 TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const std::int32_t* symbols,
                                    const std::int32_t* indexes, int count, std::uint32_t* ids) {
-  if (indexes == nullptr) return make_ids(tables, symbols, indexes, count, ids);
-  if (!all_name_tables(indexes, count, tables.num_tables)) return {true, false};
+  if (indexes != nullptr && !all_name_tables(indexes, count, tables.num_tables)) {
+    return {true, false};
+  }
+  if (tables.num_tables == 1) return make_ids(tables, symbols, nullptr, count, ids);
   const __m256i direct = _mm256_set1_epi32(tables.bypass_coding ? 0 : 1);
   __m256i outside = _mm256_setzero_si256();
   int t = 0;

@@ -57,19 +57,17 @@ TORCH_ANS_FN Quotient divide(__m256i x, __m256i freq) {
   return {quotient, remainder, _mm256_cmpgt_epi32(remainder, most)};
 }
 
-/// C(s, x) for eight lanes and the symbols that `ids` name.
+/// C(s, x) for eight lanes and the symbols of `pairs`.
 template <typename Traits>
 class VectorPut {
  public:
   TORCH_ANS_FN explicit VectorPut(const TablesView& tables)
-      : cdf_(reinterpret_cast<const int*>(tables.cdf16)),
-        precision_(_mm256_set1_epi32(tables.freq_precision)),
+      : precision_(_mm256_set1_epi32(tables.freq_precision)),
         limit_shift_(_mm256_set1_epi32(31 - tables.freq_precision)),
         total_(_mm256_set1_epi32(1 << tables.freq_precision)) {}
 
-  TORCH_ANS_FN __m256i put(__m256i x, const std::uint32_t* ids, std::uint8_t*& out) const {
-    // Both ends of a symbol's slots in one load; an end of 2^16 reads 0.
-    const __m256i ends = _mm256_i32gather_epi32(cdf_, load256(ids), 2);
+  TORCH_ANS_FN __m256i put(__m256i x, const SlotPair* pairs, std::uint8_t*& out) const {
+    const __m256i ends = load256(pairs);  // an end of 2^16 reads 0
     const __m256i low_half = _mm256_set1_epi32(0xffff);
     const __m256i start = _mm256_and_si256(ends, low_half);
     const __m256i freq =
@@ -99,14 +97,28 @@ class VectorPut {
     }
   }
 
-  const int* cdf_;
   __m256i precision_;
   __m256i limit_shift_;
   __m256i total_;
 };
 
+/// The slots of four symbols.
+TORCH_ANS_FN __m128i load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
+  __m128i pair[4];
+  TORCH_ANS_UNROLL
+  for (int i = 0; i < 4; ++i) pair[i] = _mm_cvtsi32_si128(load<std::int32_t>(cdf16 + ids[i]));
+  return _mm_unpacklo_epi64(_mm_unpacklo_epi32(pair[0], pair[1]),
+                            _mm_unpacklo_epi32(pair[2], pair[3]));
+}
+
+/// Replaces eight ids by the slots of their symbols. Loaded one by one: a gather takes longer.
+TORCH_ANS_FN void replace_by_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
+  const __m128i low = load_four_pairs(cdf16, ids);
+  store256(ids, _mm256_set_m128i(load_four_pairs(cdf16, ids + 4), low));
+}
+
 template <typename Traits, int kLanes, int kRows_>
-struct VectorEncoder : LockstepEncoder<Traits, kLanes, kRows_> {
+struct VectorEncoder : ScalarTile, TakesPairs {
   static constexpr int kRows = kRows_;
   static constexpr int kVectors = kLanes / 8;
   static constexpr int kStoreSlack = 16;
@@ -116,8 +128,28 @@ struct VectorEncoder : LockstepEncoder<Traits, kLanes, kRows_> {
     return task.tables.freq_precision >= Quotient::kMinPrecision && !task.tables.has_full_freq;
   }
 
+  static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
+                                         int count, SlotPair* pairs) {
+    const IdFlags flags = make_ids_avx2(tables, source.symbols, source.indexes, count, pairs);
+    if (flags.bad_index) return flags;
+    int t = count;
+    for (; t % 16 != 0; --t) pairs[t - 1] = load<SlotPair>(tables.cdf16 + pairs[t - 1]);
+    while (t > 0) {
+      t -= 16;
+      source.prefetch_next(t);
+      replace_by_pairs(tables.cdf16, pairs + t);
+      replace_by_pairs(tables.cdf16, pairs + t + 8);
+    }
+    return flags;
+  }
+
+  static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,
+                                   std::uint8_t*& out) {
+    return PutByPair::put_id<Traits>(tables, x, pair, out);
+  }
+
   static void encode_groups(const TablesView& tables, State* states, std::uint8_t** outs,
-                            const std::uint32_t* ids, int begin, int end) {
+                            const SlotPair* pairs, int begin, int end) {
     const VectorPut<Traits> putter(tables);
     __m256i x[kRows * kVectors];
     std::uint8_t* out[kRows];
@@ -131,9 +163,7 @@ struct VectorEncoder : LockstepEncoder<Traits, kLanes, kRows_> {
         TORCH_ANS_UNROLL
         for (int r = 0; r < kRows; ++r) {
           __m256i& lanes = x[r * kVectors + v];
-          const std::uint32_t* lane_ids =
-              ids + r * VectorEncoder::kTileStride + group * kLanes + 8 * v;
-          lanes = putter.put(lanes, lane_ids, out[r]);
+          lanes = putter.put(lanes, pairs + r * kTileStride + group * kLanes + 8 * v, out[r]);
         }
       }
     }
