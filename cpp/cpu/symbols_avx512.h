@@ -1,0 +1,207 @@
+/// From symbols and indexes to slots, for AVX-512: what an encoder can do ahead of its states.
+#pragma once
+
+#include "tiles.h"
+#include "vectors_avx512.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+
+/// A column of the tables, kept in registers where it fits.
+template <TableCount kCount>
+class Column {
+ public:
+  TORCH_ANS_FN explicit Column(const void* column) : column_(column) {
+    const auto* quarters = static_cast<const Vec*>(column);
+    if constexpr (kCount == TableCount::kOne) part_[0] = splat(load<std::uint32_t>(column));
+    if constexpr (kCount == TableCount::kFew) {
+      TORCH_ANS_UNROLL
+      for (int q = 0; q < 4; ++q) part_[q] = _mm512_loadu_si512(quarters + q);
+    }
+  }
+
+  /// Where kFew, an index of 64 or more reads another entry.
+  TORCH_ANS_FN Vec pick(Vec index) const {
+    if constexpr (kCount == TableCount::kOne) {
+      return part_[0];
+    } else if constexpr (kCount == TableCount::kFew) {
+      const Vec low = _mm512_permutex2var_epi32(part_[0], index, part_[1]);
+      const Vec high = _mm512_permutex2var_epi32(part_[2], index, part_[3]);
+      return _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(index, splat(32)), high);
+    } else {
+      return _mm512_i32gather_epi32(index, column_, 4);
+    }
+  }
+
+ private:
+  const void* column_;
+  Vec part_[kCount == TableCount::kFew ? 4 : 1];
+};
+
+/// `make_ids` of tiles.h. What a bad index picks is entry 0 of the CDF.
+template <TableCount kCount>
+class IdMaker {
+ public:
+  TORCH_ANS_FN explicit IdMaker(const TablesView& tables)
+      : num_tables_(splat(tables.num_tables)),
+        direct_(splat(tables.bypass_coding ? 0 : 1)),
+        bases_(tables.bases),
+        limits_(tables.limits),
+        offsets_(tables.offsets) {}
+
+  /// Writes whole vectors: up to 15 ids more than asked for. A few rows are walked backwards, as
+  /// their tiles are: then hardware sees where they lead.
+  template <bool kBackwards>
+  TORCH_ANS_FN IdFlags make_all(const TileSource& source, int count, std::uint32_t* ids) {
+    const int whole = count / kVecSize * kVecSize;
+    if (whole < count) {
+      const auto present = static_cast<__mmask16>((1u << (count - whole)) - 1);
+      const Vec index = source.indexes == nullptr
+                            ? splat(0)
+                            : _mm512_maskz_loadu_epi32(present, source.indexes + whole);
+      make(_mm512_maskz_loadu_epi32(present, source.symbols + whole), index, present,
+           ids + whole);
+    }
+    for (int done = 0; done < whole; done += kVecSize) {
+      const int t = kBackwards ? whole - kVecSize - done : done;
+      source.prefetch_next(t);
+      const Vec index =
+          source.indexes == nullptr ? splat(0) : _mm512_loadu_si512(source.indexes + t);
+      make(_mm512_loadu_si512(source.symbols + t), index, 0xffff, ids + t);
+    }
+    return {bad_index_ != 0, outside_ != 0};
+  }
+
+ private:
+  TORCH_ANS_FN void make(Vec symbol, Vec index, __mmask16 present, std::uint32_t* ids) {
+    const __mmask16 bad = _mm512_cmpge_epu32_mask(index, num_tables_);
+    bad_index_ = static_cast<__mmask16>(bad_index_ | bad);
+    if constexpr (kCount == TableCount::kMany) {
+      index = _mm512_mask_mov_epi32(index, bad, _mm512_setzero_si512());
+    }
+    const Vec limit = limits_.pick(index);
+    const Vec v = _mm512_sub_epi32(symbol, offsets_.pick(index));
+    const Vec last = _mm512_sub_epi32(limit, direct_);
+    outside_ =
+        static_cast<__mmask16>(outside_ | _mm512_mask_cmpge_epu32_mask(present, v, limit));
+    const Vec id = _mm512_add_epi32(bases_.pick(index), _mm512_min_epu32(v, last));
+    const Vec safe = _mm512_mask_mov_epi32(id, bad, _mm512_setzero_si512());
+    _mm512_storeu_si512(ids, safe);
+  }
+
+  Vec num_tables_;
+  Vec direct_;
+  Column<kCount> bases_;
+  Column<kCount> limits_;
+  Column<kCount> offsets_;
+  __mmask16 bad_index_ = 0;
+  __mmask16 outside_ = 0;
+};
+
+/// The slots of four symbols in every fourth element each, from the first on.
+TORCH_ANS_FN Vec load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
+  const auto low = load<std::uint64_t>(ids);
+  const auto high = load<std::uint64_t>(ids + 2);
+  const auto pair = [cdf16](std::uint64_t id) { return splat(load<std::uint32_t>(cdf16 + id)); };
+  Vec pairs = pair(static_cast<std::uint32_t>(low));
+  pairs = _mm512_mask_mov_epi32(pairs, 0x2222, pair(low >> 32));
+  pairs = _mm512_mask_mov_epi32(pairs, 0x4444, pair(static_cast<std::uint32_t>(high)));
+  return _mm512_mask_mov_epi32(pairs, 0x8888, pair(high >> 32));
+}
+
+/// Replaces sixteen ids by the slots of their symbols. Loaded one by one, which takes half as long
+/// as a gather; ids that are read back at once would wait for their own store.
+TORCH_ANS_FN void replace_by_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
+  Vec quarter[4];
+  TORCH_ANS_UNROLL
+  for (int q = 0; q < 4; ++q) quarter[q] = load_four_pairs(cdf16, ids + 4 * q);
+  const Vec low = _mm512_mask_mov_epi32(quarter[0], 0xf0f0, quarter[1]);
+  const Vec high = _mm512_mask_mov_epi32(quarter[2], 0xf0f0, quarter[3]);
+  _mm512_storeu_si512(ids, _mm512_mask_mov_epi32(low, 0xff00, high));
+}
+
+TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, int count, std::uint32_t* ids) {
+  for (int t = 0; t < count; t += kVecSize) replace_by_pairs(cdf16, ids + t);
+}
+
+/// The CDF of one table of up to 256 symbols, in registers.
+class SmallCdf {
+ public:
+  static TORCH_ANS_FN bool fits(const TablesView& tables) {
+    return tables.num_tables == 1 && tables.info[0].last < kParts * 32;
+  }
+
+  TORCH_ANS_FN explicit SmallCdf(const TablesView& tables) {
+    const int entries = tables.info[0].last + 2;
+    TORCH_ANS_UNROLL
+    for (int part = 0; part < kParts; ++part) {
+      const bool used = 32 * part < entries;  // the CDF is padded for one load past its end
+      const std::uint16_t* first = tables.cdf16 + (used ? 32 * part : 0);
+      starts_[part] = _mm512_loadu_si512(first);
+      ends_[part] = _mm512_loadu_si512(first + 1);
+    }
+  }
+
+  /// Replaces 32 ids by the slots of their symbols.
+  TORCH_ANS_FN void replace_by_pairs(std::uint32_t* ids) const {
+    constexpr __mmask32 kOdd = 0xaaaaaaaa;
+    const Vec first = _mm512_loadu_si512(ids);
+    const Vec second = _mm512_loadu_si512(ids + kVecSize);
+    const Vec id = _mm512_mask_mov_epi16(first, kOdd, _mm512_slli_epi32(second, 16));
+    const Vec start = pick(starts_, id);
+    const Vec end = pick(ends_, id);
+    _mm512_storeu_si512(ids, _mm512_mask_mov_epi16(start, kOdd, _mm512_slli_epi32(end, 16)));
+    _mm512_storeu_si512(ids + kVecSize,
+                        _mm512_mask_mov_epi16(end, ~kOdd, _mm512_srli_epi32(start, 16)));
+  }
+
+ private:
+  static constexpr int kParts = 8;
+
+  static TORCH_ANS_FN Vec pick(const Vec* parts, Vec id) {
+    Vec quarter[4];
+    TORCH_ANS_UNROLL
+    for (int q = 0; q < 4; ++q) {
+      quarter[q] = _mm512_permutex2var_epi16(parts[2 * q], id, parts[2 * q + 1]);
+    }
+    const __mmask32 odd_quarter = _mm512_test_epi16_mask(id, _mm512_set1_epi16(64));
+    const __mmask32 upper_half = _mm512_test_epi16_mask(id, _mm512_set1_epi16(128));
+    const Vec low = _mm512_mask_mov_epi16(quarter[0], odd_quarter, quarter[1]);
+    const Vec high = _mm512_mask_mov_epi16(quarter[2], odd_quarter, quarter[3]);
+    return _mm512_mask_mov_epi16(low, upper_half, high);
+  }
+
+  Vec starts_[kParts];
+  Vec ends_[kParts];
+};
+
+template <TableCount kCount, bool kBackwards>
+TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source, int count,
+                              std::uint32_t* ids) {
+  return IdMaker<kCount>(tables).template make_all<kBackwards>(source, count, ids);
+}
+
+/// The slots of a tile's symbols. Writes whole vectors: up to 31 pairs more than asked for.
+template <bool kBackwards>
+TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source, int count,
+                                SlotPair* pairs) {
+  if (tables.num_tables == 1) {
+    const IdFlags flags = make_ids<TableCount::kOne, kBackwards>(tables, source, count, pairs);
+    if (SmallCdf::fits(tables)) {
+      const SmallCdf cdf(tables);
+      for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(pairs + t);
+    } else {
+      load_pairs(tables.cdf16, count, pairs);
+    }
+    return flags;
+  }
+  const IdFlags flags =
+      tables.num_tables <= kFewTables
+          ? make_ids<TableCount::kFew, kBackwards>(tables, source, count, pairs)
+          : make_ids<TableCount::kMany, kBackwards>(tables, source, count, pairs);
+  load_pairs(tables.cdf16, count, pairs);
+  return flags;
+}
+
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
