@@ -1,5 +1,6 @@
 /// Encoders for AVX-512 (F, BW, CD, DQ, VL, VBMI2, VPOPCNTDQ, BITALG).
 #include "encoder_avx512.h"
+#include "half_encoder_avx512.h"
 #include "kernels.h"
 #include "row_encoder.h"
 #include "torch_ans/rans.h"
@@ -12,9 +13,8 @@ bool accepts(const CodingTask& task) {
   return task.tables.freq_precision >= least_put_precision<Traits>() && !task.tables.has_full_freq;
 }
 
-template <typename Traits, int kLanes, int kVectors>
+template <typename Traits, int kLanes, typename Backend>
 KernelChoice encoder() {
-  using Backend = Avx512Encoder<Traits, kLanes, kVectors>;
   return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, &accepts<Traits>};
 }
 
@@ -22,8 +22,11 @@ template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
-  prepend(put, encoder<Traits, kLanes, kLeast>());
-  prepend(put, encoder<Traits, kLanes, 2 * kLeast>());
+  if constexpr (sizeof(typename Traits::State) == 8 && kLanes <= 8) {
+    prepend(put, encoder<Traits, kLanes, HalfEncoder<kLanes>>());
+  }
+  prepend(put, encoder<Traits, kLanes, Avx512Encoder<Traits, kLanes, kLeast>>());
+  prepend(put, encoder<Traits, kLanes, Avx512Encoder<Traits, kLanes, 2 * kLeast>>());
 }
 
 template <typename Traits>

@@ -24,7 +24,7 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors>, TakesPairs {
 
   static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
                                          int count, SlotPair* pairs) {
-    return torch_ans::make_pairs<(kRows <= 4)>(tables, source, count, pairs);
+    return torch_ans::make_pairs<kRows>(tables, source, count, pairs);
   }
 
   static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,

@@ -101,6 +101,47 @@ struct PutLanes {
   }
 };
 
+/// Eight states of 64 bits.
+class PutEight {
+ public:
+  TORCH_ANS_FN explicit PutEight(const TablesView& tables)
+      : limit_shift_(_mm512_set1_epi64(63 - tables.freq_precision)),
+        precision_(_mm512_set1_epi64(tables.freq_precision)),
+        total_(_mm512_set1_epi64(std::int64_t{1} << tables.freq_precision)) {}
+
+  /// Says which states give up a word.
+  TORCH_ANS_FN __mmask8 put(Vec& x, Vec freq, Vec start) const {
+    const __m512d divisor = _mm512_cvtepi64_pd(freq);
+    const __m512d reciprocal = refine(refine(_mm512_rcp14_pd(divisor), divisor), divisor);
+    const __mmask8 leaves = _mm512_cmpge_epu64_mask(x, _mm512_sllv_epi64(freq, limit_shift_));
+    // Both states that the division may start from are converted while the limit is compared.
+    const Vec shifted = _mm512_srli_epi64(x, 32);
+    const __m512d whole = _mm512_cvt_roundepi64_pd(x, kTowardZero);
+    const __m512d dividend =
+        _mm512_mask_mov_pd(whole, leaves, _mm512_cvt_roundepi64_pd(shifted, kTowardZero));
+    x = _mm512_mask_mov_epi64(x, leaves, shifted);
+    const Vec quotient =
+        _mm512_cvttpd_epi64(_mm512_mul_round_pd(dividend, reciprocal, kTowardZero));
+    // The remainder is below 2 freq: 32 bits of it tell all.
+    const Vec rest = _mm512_and_si512(_mm512_sub_epi64(x, _mm512_mul_epu32(quotient, freq)),
+                                      _mm512_set1_epi64(0xffffffff));
+    x = _mm512_add_epi64(_mm512_sllv_epi64(quotient, precision_), _mm512_add_epi64(rest, start));
+    x = _mm512_mask_add_epi64(x, _mm512_cmpge_epu64_mask(rest, freq), x,
+                              _mm512_sub_epi64(total_, freq));
+    return leaves;
+  }
+
+ private:
+  static TORCH_ANS_FN __m512d refine(__m512d guess, __m512d divisor) {
+    const __m512d miss = _mm512_fnmadd_pd(divisor, guess, _mm512_set1_pd(1.0));
+    return _mm512_fmadd_round_pd(guess, miss, guess, kTowardZero);
+  }
+
+  Vec limit_shift_;
+  Vec precision_;
+  Vec total_;
+};
+
 /// States of 64 bits: two vectors of eight.
 template <bool kTop>
 struct PutLanes<Rans64, kTop> {
@@ -124,38 +165,10 @@ struct PutLanes<Rans64, kTop> {
 
   TORCH_ANS_FN void put(const TablesView& tables, Vec pair, __mmask16* leaves) {
     const Slots<kTop> slots(pair);
-    const Vec limit_shift = _mm512_set1_epi64(63 - tables.freq_precision);
-    const Vec precision = _mm512_set1_epi64(tables.freq_precision);
-    const __mmask8 low =
-        put_half(x[0], widen<0>(slots.freq), widen<0>(slots.start), limit_shift, precision);
-    const __mmask8 high =
-        put_half(x[1], widen<1>(slots.freq), widen<1>(slots.start), limit_shift, precision);
+    const PutEight putter(tables);
+    const __mmask8 low = putter.put(x[0], widen<0>(slots.freq), widen<0>(slots.start));
+    const __mmask8 high = putter.put(x[1], widen<1>(slots.freq), widen<1>(slots.start));
     leaves[0] = join_masks(low, high);
-  }
-
- private:
-  static TORCH_ANS_FN __m512d refine(__m512d guess, __m512d divisor) {
-    const __m512d miss = _mm512_fnmadd_pd(divisor, guess, _mm512_set1_pd(1.0));
-    return _mm512_fmadd_round_pd(guess, miss, guess, kTowardZero);
-  }
-
-  static TORCH_ANS_FN __mmask8 put_half(Vec& x, Vec freq, Vec start, Vec limit_shift,
-                                        Vec precision) {
-    const __m512d divisor = _mm512_cvtepi64_pd(freq);
-    const __m512d reciprocal = refine(refine(_mm512_rcp14_pd(divisor), divisor), divisor);
-    const __mmask8 leaves = _mm512_cmpge_epu64_mask(x, _mm512_sllv_epi64(freq, limit_shift));
-    x = _mm512_mask_srli_epi64(x, leaves, x, 32);
-    const __m512d dividend = _mm512_cvt_roundepi64_pd(x, kTowardZero);
-    const Vec quotient =
-        _mm512_cvttpd_epi64(_mm512_mul_round_pd(dividend, reciprocal, kTowardZero));
-    // The remainder is below 2 freq: 32 bits of it tell all.
-    const Vec rest = _mm512_and_si512(_mm512_sub_epi64(x, _mm512_mul_epu32(quotient, freq)),
-                                      _mm512_set1_epi64(0xffffffff));
-    const Vec total = _mm512_sllv_epi64(_mm512_set1_epi64(1), precision);
-    x = _mm512_add_epi64(_mm512_sllv_epi64(quotient, precision), _mm512_add_epi64(rest, start));
-    x = _mm512_mask_add_epi64(x, _mm512_cmpge_epu64_mask(rest, freq), x,
-                              _mm512_sub_epi64(total, freq));
-    return leaves;
   }
 };
 

@@ -49,8 +49,7 @@ class IdMaker {
         limits_(tables.limits),
         offsets_(tables.offsets) {}
 
-  /// Writes whole vectors: up to 15 ids more than asked for. A few rows are walked backwards, as
-  /// their tiles are: then hardware sees where they lead.
+  /// Writes whole vectors: up to 15 ids more than asked for.
   template <bool kBackwards>
   TORCH_ANS_FN IdFlags make_all(const TileSource& source, int count, std::uint32_t* ids) {
     const int whole = count / kVecSize * kVecSize;
@@ -181,10 +180,13 @@ TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source
   return IdMaker<kCount>(tables).template make_all<kBackwards>(source, count, ids);
 }
 
-/// The slots of a tile's symbols. Writes whole vectors: up to 31 pairs more than asked for.
-template <bool kBackwards>
+/// The slots of a tile's symbols, for an encoder of kRows rows. Writes whole vectors: up to 31
+/// pairs more than asked for.
+template <int kRows>
 TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source, int count,
                                 SlotPair* pairs) {
+  // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
+  constexpr bool kBackwards = kRows <= 4;
   if (tables.num_tables == 1) {
     const IdFlags flags = make_ids<TableCount::kOne, kBackwards>(tables, source, count, pairs);
     if (SmallCdf::fits(tables)) {
