@@ -35,6 +35,9 @@ class RowEncoder {
   static constexpr int kTileGroups = kTileSymbols / kLanes;
   static constexpr bool kFromModel = kCodesModels<Backend>;
   static constexpr bool kPairs = kFromModel || kTakesPairs<Backend>;
+  /// Once the digits of its escapes are put, a group is like any other. (With few lanes, vectors
+  /// hold many groups and are slow to put one.)
+  static constexpr bool kOnlyDigits = Row::kDigitsFirst && !kFromModel && kLanes >= 4;
   static_assert(kTileSymbols % kLanes == 0, "tiles hold whole groups");
 
   static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
@@ -182,16 +185,22 @@ class RowEncoder {
   }
 
   bool encode_tile(std::int64_t first, int groups) {
+    if (outside_) find_escapes(groups);
     for (int end = groups; end > 0;) {
+      if (outside_ && has_escape_[end - 1]) {
+        if constexpr (kOnlyDigits) {
+          if (!encode_digits(first, end - 1)) return false;
+        } else {
+          --end;
+          if (!encode_carefully(first, end * kLanes, kLanes)) return false;
+          continue;
+        }
+      }
       int begin = end - smaller(end, groups_with_room());
       if (begin == end) return false;
-      if (outside_) begin = larger(begin, end_of_escapes(end));
+      if (outside_) begin = larger(begin, end_of_escapes(end - 1));
       Backend::encode_groups(task_.tables, states_, out_, ids_, begin, end);
       end = begin;
-      if (outside_ && end > 0 && has_escape(end - 1)) {
-        --end;
-        if (!encode_carefully(first, end * kLanes, kLanes)) return false;
-      }
     }
     return true;
   }
@@ -212,18 +221,20 @@ class RowEncoder {
 
   /// One past the last group below `end` that holds an escape; 0: none does.
   int end_of_escapes(int end) const {
-    while (end > 0 && !has_escape(end - 1)) --end;
+    while (end > 0 && !has_escape_[end - 1]) --end;
     return end;
   }
 
-  bool has_escape(int group) const {
+  void find_escapes(int groups) {
+    for (int group = 0; group < groups; ++group) has_escape_[group] = false;
     for (int r = 0; r < kRows; ++r) {
-      for (int lane = 0; lane < kLanes; ++lane) {
-        const std::uint32_t id = ids_[r * kTileStride + group * kLanes + lane];
-        if (is_sentinel(id)) return true;
+      const std::uint32_t* ids = ids_ + r * kTileStride;
+      for (int group = 0; group < groups; ++group) {
+        for (int lane = 0; lane < kLanes; ++lane) {
+          has_escape_[group] |= is_sentinel(ids[group * kLanes + lane]);
+        }
       }
     }
-    return false;
   }
 
   /// Under bypass only symbols outside a table take its last symbol, whose CDF ends at 2^P.
@@ -259,6 +270,19 @@ class RowEncoder {
     return true;
   }
 
+  /// The digits of a group, whose symbols are left to the backend.
+  bool encode_digits(std::int64_t first, int group) {
+    for (int r = 0; r < kRows; ++r) {
+      for (int lane = kLanes - 1; lane >= 0; --lane) {
+        const int t = group * kLanes + lane;
+        if (!encode_escape(r, ids_[r * kTileStride + t], first + t, row_states(r), lane)) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
   /// The digits behind a sentinel; nothing for other symbols.
   bool encode_escape(int r, std::uint32_t id, std::int64_t position, State* states, int lane) {
     if (kFromModel || !task_.tables.bypass_coding || !is_sentinel(id)) return true;
@@ -281,6 +305,7 @@ class RowEncoder {
   const std::int64_t first_row_;
   RowResult* const results_;
   bool outside_ = false;  ///< the tile holds symbols outside their tables
+  bool has_escape_[kTileGroups];
   std::uint8_t* out_[kRows] = {};
   alignas(64) State states_[kRows * Row::kStates] = {};
   alignas(64) std::uint32_t ids_[kRows * kTileStride];  ///< or SlotPairs
