@@ -18,15 +18,23 @@ KernelChoice encoder() {
   return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, &accepts<Traits>};
 }
 
+template <typename Traits, int kLanes, int kVectors>
+void add_vectors(KernelChoice* put) {
+  prepend(put, encoder<Traits, kLanes, Avx512Encoder<Traits, kLanes, kVectors>>());
+}
+
+/// Four vectors of 32-bit states hide each other's latencies. Where lanes are few, their many rows
+/// would fill the caches.
 template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
-  constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
+  constexpr bool kWide = sizeof(typename Traits::State) == 8;
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
-  if constexpr (sizeof(typename Traits::State) == 8 && kLanes <= 8) {
+  if constexpr (kWide && kLanes <= 8) {
     prepend(put, encoder<Traits, kLanes, HalfEncoder<kLanes>>());
   }
-  prepend(put, encoder<Traits, kLanes, Avx512Encoder<Traits, kLanes, kLeast>>());
-  prepend(put, encoder<Traits, kLanes, Avx512Encoder<Traits, kLanes, 2 * kLeast>>());
+  if constexpr (kLanes <= kVecSize) add_vectors<Traits, kLanes, 1>(put);
+  add_vectors<Traits, kLanes, 2>(put);
+  if constexpr (!kWide && kLanes >= 8) add_vectors<Traits, kLanes, 4>(put);
 }
 
 template <typename Traits>

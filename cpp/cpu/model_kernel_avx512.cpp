@@ -27,7 +27,7 @@ void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kModel)];
   prepend(put, encoder<Traits, kLanes, kLeast>());
-  prepend(put, encoder<Traits, kLanes, 2 * kLeast>());
+  if constexpr (kLanes <= kVecSize) prepend(put, encoder<Traits, kLanes, 2>());
 }
 
 template <typename Traits>

@@ -7,47 +7,107 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// A column of the tables, kept in registers where it fits.
+/// What is needed of sixteen symbols' tables.
+struct TableColumns {
+  Vec base;
+  Vec offset;
+  Vec limit;  ///< the number of symbols coded directly
+};
+
+/// A column of up to 64 tables, in registers.
 template <TableCount kCount>
 class Column {
  public:
-  TORCH_ANS_FN explicit Column(const void* column) : column_(column) {
-    const auto* quarters = static_cast<const Vec*>(column);
-    if constexpr (kCount == TableCount::kOne) part_[0] = splat(load<std::uint32_t>(column));
-    if constexpr (kCount == TableCount::kFew) {
+  TORCH_ANS_FN explicit Column(const void* column) {
+    if constexpr (kCount == TableCount::kOne) {
+      part_[0] = splat(load<std::uint32_t>(column));
+    } else {
+      const auto* quarters = static_cast<const Vec*>(column);
       TORCH_ANS_UNROLL
       for (int q = 0; q < 4; ++q) part_[q] = _mm512_loadu_si512(quarters + q);
     }
   }
 
-  /// Where kFew, an index of 64 or more reads another entry.
+  /// An index of 64 or more picks another entry.
   TORCH_ANS_FN Vec pick(Vec index) const {
     if constexpr (kCount == TableCount::kOne) {
       return part_[0];
-    } else if constexpr (kCount == TableCount::kFew) {
+    } else {
       const Vec low = _mm512_permutex2var_epi32(part_[0], index, part_[1]);
       const Vec high = _mm512_permutex2var_epi32(part_[2], index, part_[3]);
       return _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(index, splat(32)), high);
-    } else {
-      return _mm512_i32gather_epi32(index, column_, 4);
     }
   }
 
  private:
-  const void* column_;
-  Vec part_[kCount == TableCount::kFew ? 4 : 1];
+  Vec part_[kCount == TableCount::kOne ? 1 : 4];
 };
 
-/// `make_ids` of tiles.h. What a bad index picks is entry 0 of the CDF.
+template <TableCount kCount>
+class TablePicker {
+ public:
+  TORCH_ANS_FN explicit TablePicker(const TablesView& tables)
+      : bases_(tables.bases), offsets_(tables.offsets), limits_(tables.limits) {}
+
+  TORCH_ANS_FN TableColumns pick(Vec index) const {
+    return {bases_.pick(index), offsets_.pick(index), limits_.pick(index)};
+  }
+
+ private:
+  Column<kCount> bases_;
+  Column<kCount> offsets_;
+  Column<kCount> limits_;
+};
+
+/// Any number of tables: sixteen 16-byte loads and a transposition, as gathers take much longer.
+template <>
+class TablePicker<TableCount::kMany> {
+ public:
+  TORCH_ANS_FN explicit TablePicker(const TablesView& tables)
+      : info_(tables.info), direct_(splat(tables.bypass_coding ? 0 : 1)) {}
+
+  TORCH_ANS_FN TableColumns pick(Vec index) const {
+    static_assert(sizeof(TableInfo) == 16, "one load a table");
+    alignas(64) std::uint32_t indexes[kVecSize];
+    _mm512_store_si512(indexes, index);
+    const Vec r0 = load_infos(indexes);
+    const Vec r1 = load_infos(indexes + 1);
+    const Vec r2 = load_infos(indexes + 2);
+    const Vec r3 = load_infos(indexes + 3);
+    const Vec front01 = _mm512_unpacklo_epi32(r0, r1);  // base, base, offset, offset
+    const Vec front23 = _mm512_unpacklo_epi32(r2, r3);
+    const Vec last_shift = _mm512_unpackhi_epi64(_mm512_unpackhi_epi32(r0, r1),
+                                                 _mm512_unpackhi_epi32(r2, r3));
+    const Vec last = _mm512_and_si512(last_shift, splat(0xffff));
+    return {_mm512_unpacklo_epi64(front01, front23), _mm512_unpackhi_epi64(front01, front23),
+            _mm512_add_epi32(last, direct_)};
+  }
+
+ private:
+  /// Tables 0, 4, 8 and 12 of those in `indexes`.
+  TORCH_ANS_FN Vec load_infos(const std::uint32_t* indexes) const {
+    Vec infos = _mm512_broadcast_i32x4(load_info(indexes[0]));
+    infos = _mm512_mask_broadcast_i32x4(infos, 0x00f0, load_info(indexes[4]));
+    infos = _mm512_mask_broadcast_i32x4(infos, 0x0f00, load_info(indexes[8]));
+    return _mm512_mask_broadcast_i32x4(infos, 0xf000, load_info(indexes[12]));
+  }
+
+  TORCH_ANS_FN __m128i load_info(std::uint32_t index) const {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(info_ + index));
+  }
+
+  const TableInfo* info_;
+  Vec direct_;
+};
+
+/// `make_ids` of tiles.h. The id of a symbol with a bad index is 0.
 template <TableCount kCount>
 class IdMaker {
  public:
   TORCH_ANS_FN explicit IdMaker(const TablesView& tables)
-      : num_tables_(splat(tables.num_tables)),
-        direct_(splat(tables.bypass_coding ? 0 : 1)),
-        bases_(tables.bases),
-        limits_(tables.limits),
-        offsets_(tables.offsets) {}
+      : picker_(tables),
+        num_tables_(splat(tables.num_tables)),
+        direct_(splat(tables.bypass_coding ? 0 : 1)) {}
 
   /// Writes whole vectors: up to 15 ids more than asked for.
   template <bool kBackwards>
@@ -58,8 +118,7 @@ class IdMaker {
       const Vec index = source.indexes == nullptr
                             ? splat(0)
                             : _mm512_maskz_loadu_epi32(present, source.indexes + whole);
-      make(_mm512_maskz_loadu_epi32(present, source.symbols + whole), index, present,
-           ids + whole);
+      make(_mm512_maskz_loadu_epi32(present, source.symbols + whole), index, present, ids + whole);
     }
     for (int done = 0; done < whole; done += kVecSize) {
       const int t = kBackwards ? whole - kVecSize - done : done;
@@ -73,26 +132,20 @@ class IdMaker {
 
  private:
   TORCH_ANS_FN void make(Vec symbol, Vec index, __mmask16 present, std::uint32_t* ids) {
-    const __mmask16 bad = _mm512_cmpge_epu32_mask(index, num_tables_);
-    bad_index_ = static_cast<__mmask16>(bad_index_ | bad);
-    if constexpr (kCount == TableCount::kMany) {
-      index = _mm512_mask_mov_epi32(index, bad, _mm512_setzero_si512());
-    }
-    const Vec limit = limits_.pick(index);
-    const Vec v = _mm512_sub_epi32(symbol, offsets_.pick(index));
-    const Vec last = _mm512_sub_epi32(limit, direct_);
-    outside_ =
-        static_cast<__mmask16>(outside_ | _mm512_mask_cmpge_epu32_mask(present, v, limit));
-    const Vec id = _mm512_add_epi32(bases_.pick(index), _mm512_min_epu32(v, last));
-    const Vec safe = _mm512_mask_mov_epi32(id, bad, _mm512_setzero_si512());
-    _mm512_storeu_si512(ids, safe);
+    const __mmask16 good = _mm512_cmplt_epu32_mask(index, num_tables_);
+    bad_index_ = static_cast<__mmask16>(bad_index_ | ~good);
+    const TableColumns table = picker_.pick(_mm512_maskz_mov_epi32(good, index));
+    const Vec v = _mm512_sub_epi32(symbol, table.offset);
+    const Vec last = _mm512_sub_epi32(table.limit, direct_);
+    const __mmask16 outside = _mm512_mask_cmpge_epu32_mask(present, v, table.limit);
+    outside_ = static_cast<__mmask16>(outside_ | outside);
+    const Vec id = _mm512_add_epi32(table.base, _mm512_min_epu32(v, last));
+    _mm512_storeu_si512(ids, _mm512_maskz_mov_epi32(good, id));
   }
 
+  TablePicker<kCount> picker_;
   Vec num_tables_;
   Vec direct_;
-  Column<kCount> bases_;
-  Column<kCount> limits_;
-  Column<kCount> offsets_;
   __mmask16 bad_index_ = 0;
   __mmask16 outside_ = 0;
 };
