@@ -90,7 +90,8 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors>, TakesPairs {
 
   template <bool kTop>
   static TORCH_ANS_FN void put_group(const TablesView& tables, PutLanes<Traits, kTop>* lanes,
-                                     const Vec (*pair)[kSteps], int group, int step, Writer& writer) {
+                                     const Vec (*pair)[kSteps], int group, int step,
+                                     Writer& writer) {
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       __mmask16 leaves[2];

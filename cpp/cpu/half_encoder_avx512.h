@@ -99,8 +99,8 @@ struct HalfEncoder : TakesPairs {
 
   /// `pair` has the lanes of each row in their order, `x` the highest first.
   static TORCH_ANS_FN __mmask8 put(const PutEight& putter, Vec& x, __m256i pair) {
-    const __m256i order = _mm256_xor_si256(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-                                           _mm256_set1_epi32(kLanes - 1));
+    const __m256i order =
+        _mm256_xor_si256(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32(kLanes - 1));
     const Vec wide = _mm512_cvtepu32_epi64(_mm256_permutexvar_epi32(order, pair));
     const Vec low_half = _mm512_set1_epi64(0xffff);
     const Vec start = _mm512_and_si512(wide, low_half);

@@ -76,8 +76,8 @@ class TablePicker<TableCount::kMany> {
     const Vec r3 = load_infos(indexes + 3);
     const Vec front01 = _mm512_unpacklo_epi32(r0, r1);  // base, base, offset, offset
     const Vec front23 = _mm512_unpacklo_epi32(r2, r3);
-    const Vec last_shift = _mm512_unpackhi_epi64(_mm512_unpackhi_epi32(r0, r1),
-                                                 _mm512_unpackhi_epi32(r2, r3));
+    const Vec last_shift =
+        _mm512_unpackhi_epi64(_mm512_unpackhi_epi32(r0, r1), _mm512_unpackhi_epi32(r2, r3));
     const Vec last = _mm512_and_si512(last_shift, splat(0xffff));
     return {_mm512_unpacklo_epi64(front01, front23), _mm512_unpackhi_epi64(front01, front23),
             _mm512_add_epi32(last, direct_)};
@@ -250,10 +250,9 @@ TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& sour
     }
     return flags;
   }
-  const IdFlags flags =
-      tables.num_tables <= kFewTables
-          ? make_ids<TableCount::kFew, kBackwards>(tables, source, count, pairs)
-          : make_ids<TableCount::kMany, kBackwards>(tables, source, count, pairs);
+  const IdFlags flags = tables.num_tables <= kFewTables
+                            ? make_ids<TableCount::kFew, kBackwards>(tables, source, count, pairs)
+                            : make_ids<TableCount::kMany, kBackwards>(tables, source, count, pairs);
   load_pairs(tables.cdf16, count, pairs);
   return flags;
 }
