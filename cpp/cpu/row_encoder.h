@@ -139,7 +139,7 @@ class RowEncoder {
       source.indexes = load_tile(task_.indexes, row, first, count, indexes_tile_);
     }
     const bool in_place = source.symbols != symbols_tile_ && source.indexes != indexes_tile_;
-    if (kTakesPairs<Backend> && in_place) {
+    if (kTakesPairs<Backend> && in_place && task_.contexts == nullptr) {
       source.ahead = ahead;
     } else {
       prefetch_tile(task_.symbols, row, first - ahead, ahead);
