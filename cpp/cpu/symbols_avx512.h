@@ -163,7 +163,7 @@ TORCH_ANS_FN Vec load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t
 
 /// Replaces sixteen ids by the slots of their symbols. Loaded one by one, which takes half as long
 /// as a gather; ids that are read back at once would wait for their own store.
-TORCH_ANS_FN void replace_by_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
+TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
   Vec quarter[4];
   TORCH_ANS_UNROLL
   for (int q = 0; q < 4; ++q) quarter[q] = load_four_pairs(cdf16, ids + 4 * q);
@@ -172,22 +172,15 @@ TORCH_ANS_FN void replace_by_pairs(const std::uint16_t* cdf16, std::uint32_t* id
   _mm512_storeu_si512(ids, _mm512_mask_mov_epi32(low, 0xff00, high));
 }
 
-TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, int count, std::uint32_t* ids) {
-  for (int t = 0; t < count; t += kVecSize) replace_by_pairs(cdf16, ids + t);
-}
-
-/// The CDF of one table of up to 256 symbols, in registers.
+/// All the tables' CDFs in registers, where 256 ids name their symbols: one table of bytes, say.
 class SmallCdf {
  public:
-  static TORCH_ANS_FN bool fits(const TablesView& tables) {
-    return tables.num_tables == 1 && tables.info[0].last < kParts * 32;
-  }
+  static TORCH_ANS_FN bool fits(const TablesView& tables) { return last_id(tables) < 32 * kParts; }
 
   TORCH_ANS_FN explicit SmallCdf(const TablesView& tables) {
-    const int entries = tables.info[0].last + 2;
     TORCH_ANS_UNROLL
     for (int part = 0; part < kParts; ++part) {
-      const bool used = 32 * part < entries;  // the CDF is padded for one load past its end
+      const bool used = 32 * part <= last_id(tables);  // the CDF is padded for loads past its end
       const std::uint16_t* first = tables.cdf16 + (used ? 32 * part : 0);
       starts_[part] = _mm512_loadu_si512(first);
       ends_[part] = _mm512_loadu_si512(first + 1);
@@ -209,6 +202,11 @@ class SmallCdf {
 
  private:
   static constexpr int kParts = 8;
+
+  static TORCH_ANS_FN std::int64_t last_id(const TablesView& tables) {
+    const TableInfo& last_table = tables.info[tables.num_tables - 1];
+    return std::int64_t{last_table.base} + last_table.last;
+  }
 
   static TORCH_ANS_FN Vec pick(const Vec* parts, Vec id) {
     Vec quarter[4];
@@ -240,20 +238,17 @@ TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& sour
                                 SlotPair* pairs) {
   // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
   constexpr bool kBackwards = kRows <= 4;
-  if (tables.num_tables == 1) {
-    const IdFlags flags = make_ids<TableCount::kOne, kBackwards>(tables, source, count, pairs);
-    if (SmallCdf::fits(tables)) {
-      const SmallCdf cdf(tables);
-      for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(pairs + t);
-    } else {
-      load_pairs(tables.cdf16, count, pairs);
-    }
-    return flags;
-  }
-  const IdFlags flags = tables.num_tables <= kFewTables
+  const IdFlags flags = tables.num_tables == 1
+                            ? make_ids<TableCount::kOne, kBackwards>(tables, source, count, pairs)
+                        : tables.num_tables <= kFewTables
                             ? make_ids<TableCount::kFew, kBackwards>(tables, source, count, pairs)
                             : make_ids<TableCount::kMany, kBackwards>(tables, source, count, pairs);
-  load_pairs(tables.cdf16, count, pairs);
+  if (SmallCdf::fits(tables)) {
+    const SmallCdf cdf(tables);
+    for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(pairs + t);
+  } else {
+    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, pairs + t);
+  }
   return flags;
 }
 
