@@ -102,24 +102,49 @@ class GatherCursor {
     for (int e = 0; e < kVecSize; e += kBlock) in[e / kBlock] = base_ + offsets[e];
   }
 
+  /// Notes where the rows stand, for `prefetch_row`.
+  TORCH_ANS_FN void note() { _mm512_store_si512(noted_, offset_); }
+
+  /// Asks for what a row reads later. The rows of a vector are more streams, each walked
+  /// downwards, than a CPU's prefetchers follow.
+  TORCH_ANS_FN void prefetch_row(int row) const {
+    constexpr int kBytesAhead = 192;
+    prefetch(base_ + noted_[row * kBlock] - kBytesAhead);
+  }
+
   /// What `DecoderStates::refill` takes, where elements of `one` (and of `two` once more) read a
-  /// word each, lower lanes nearer to the end. Moves the rows on.
+  /// word each, lower lanes nearer to the end. Moves the rows on. `step` counts the calls since a
+  /// row's states were loaded.
   template <int kCount>
-  TORCH_ANS_FN void read(const __mmask16* one, const __mmask16* two, Vec* words) {
+  TORCH_ANS_FN void read(int step, const __mmask16* one, const __mmask16* two, Vec* words) {
     static_assert(kCount == 1, "rows are no longer than a vector");
-    const Vec bytes = read(one[0], two[0]);
-    words[0] = Traits::kWordBits == 16 ? _mm512_srli_epi32(bytes, 16) : bytes;
+    if constexpr (kReadSteps > 1) {
+      words[0] = read_ahead(step, one[0], two[0]);
+    } else {
+      const Vec bytes = read(one[0], two[0]);
+      words[0] = Traits::kWordBits == 16 ? _mm512_srli_epi32(bytes, 16) : bytes;
+    }
   }
 
  private:
+  static constexpr int kBytes = static_cast<int>(sizeof(typename Traits::Word));
+  /// Steps that the four bytes below a row of one lane last for.
+  static constexpr int kReadSteps = kBlock == 1 ? 4 / (kBytes * Traits::kMaxWords) : 1;
+
+  TORCH_ANS_FN Vec read_ahead(int step, __mmask16 one, __mmask16 two) {
+    if (step % kReadSteps == 0) bytes_ = below(offset_);
+    const Vec bytes = bytes_;
+    bytes_ = _mm512_mask_slli_epi32(bytes_, one, bytes_, Traits::kWordBits);
+    offset_ = _mm512_mask_sub_epi32(offset_, one, offset_, splat(kBytes));
+    if constexpr (Traits::kMaxWords == 2) {
+      bytes_ = _mm512_mask_slli_epi32(bytes_, two, bytes_, Traits::kWordBits);
+      offset_ = _mm512_mask_sub_epi32(offset_, two, offset_, splat(kBytes));
+    }
+    return Traits::kWordBits == 16 ? _mm512_srli_epi32(bytes, 16) : bytes;
+  }
+
   /// The four bytes below what each element has to read.
   TORCH_ANS_FN Vec read(__mmask16 one, __mmask16 two) {
-    constexpr int kBytes = static_cast<int>(sizeof(typename Traits::Word));
-    if constexpr (kBlock == 1) {
-      const Vec bytes = below(offset_);
-      move(one, two, splat(kBytes));
-      return bytes;
-    }
     const Vec lane = _mm512_and_si512(iota(), splat(kBlock - 1));
     const Vec first = _mm512_sub_epi32(iota(), lane);
     const Vec block = _mm512_sllv_epi32(splat((1u << kBlock) - 1u), first);
@@ -141,19 +166,14 @@ class GatherCursor {
     return _mm512_i32gather_epi32(_mm512_sub_epi32(offset, splat(4)), base_, 1);
   }
 
-  TORCH_ANS_FN void move(__mmask16 one, __mmask16 two, Vec bytes) {
-    offset_ = _mm512_mask_sub_epi32(offset_, one, offset_, bytes);
-    if constexpr (Traits::kMaxWords == 2) {
-      offset_ = _mm512_mask_sub_epi32(offset_, two, offset_, bytes);
-    }
-  }
-
   static TORCH_ANS_FN Vec count(__mmask16 mask, Vec among) {
     return _mm512_popcnt_epi32(_mm512_and_si512(splat(mask), among));
   }
 
   const std::uint8_t* base_;
   Vec offset_;
+  Vec bytes_;
+  alignas(64) std::int32_t noted_[kVecSize];
 };
 
 /// The same for vectors whose elements are lanes of one row: one load, spread by expansion.
@@ -165,7 +185,7 @@ class ExpandCursor {
 
   /// As GatherCursor::read, for kCount vectors of the row, lower lanes first.
   template <int kCount>
-  TORCH_ANS_FN void read(const __mmask16* one, const __mmask16* two, Vec* words) {
+  TORCH_ANS_FN void read(int /*step*/, const __mmask16* one, const __mmask16* two, Vec* words) {
     if constexpr (Traits::kWordBits == 16 && kCount == 2) {
       const __mmask32 both = _mm512_kunpackw(one[1], one[0]);
       const Vec turn = _mm512_sub_epi16(
@@ -385,11 +405,13 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
       }
       if constexpr (kCount != TableCount::kOne) transpose_blocks<kBlock>(bucket_shifts[v]);
     }
+    note_places(w);
     int step = 0;
     bool sentinel = false;
     TORCH_ANS_UNROLL
     for (; step < kChunk; ++step) {
       if (step >= groups || sentinel) break;
+      prefetch_share(job, w, group, step);
       TORCH_ANS_UNROLL
       for (int c = 0; c < kCursors; ++c) {
         sentinel |= decode_step<kPacked>(tables, job, w, c, step, group + step, bucket_shifts);
@@ -398,6 +420,27 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     escaped = sentinel;
     store_symbols<kCount>(tables, job, w, group, step);
     return step;
+  }
+
+  static TORCH_ANS_FN void note_places(Working& w) {
+    if constexpr (kBlock < kVecSize) {
+      TORCH_ANS_UNROLL
+      for (int c = 0; c < kCursors; ++c) w.cursor[c].note();
+    }
+  }
+
+  /// Asks for what one row of each vector needs later. Few rows: the CPU sees to that itself.
+  static TORCH_ANS_FN void prefetch_share(const Job& job, const Working& w, int group, int step) {
+    if constexpr (kBlock < kVecSize) {
+      TORCH_ANS_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        const int row = Shape::row(v, step);
+        const int ahead = Shape::in_row(v, group) + Shape::kTileSymbols;
+        w.cursor[v].prefetch_row(step);
+        if (job.indexes != nullptr) prefetch(job.indexes[row] + ahead + 2 * kVecSize);
+        prefetch(job.symbols[row] + ahead);
+      }
+    }
   }
 
   /// The first elements of a chunk that belong to `groups` groups.
@@ -439,7 +482,7 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
       w.symbols[v][step] = matches.symbol;
       w.x[v].advance(matches, tables.freq_precision, one[i], two[i]);
     }
-    w.cursor[c].template read<kRowVectors>(one, two, words);
+    w.cursor[c].template read<kRowVectors>(step, one, two, words);
     TORCH_ANS_UNROLL
     for (int i = 0; i < kRowVectors; ++i) w.x[c * kRowVectors + i].refill(words[i], one[i], two[i]);
     return sentinel;
