@@ -16,6 +16,7 @@ inline namespace TORCH_ANS_ISA {
 template <typename Traits>
 struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
   static_assert(Traits::kMaxWords == 1, "one word or none enters");
+  static_assert(Traits::kMaxFreqPrecision <= Traits::kWordBits, "a word holds a whole slot");
   using State = typename Traits::State;
 
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
@@ -66,8 +67,7 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
     const State with_b = high * freq_b + (rank - freq_a);
     State is_a;
     State next = select_below<State>(rank, freq_a, with_a, with_b, is_a);
-    std::uint32_t symbol =
-        load<std::uint16_t>(bucket + 6) + 1u + static_cast<std::uint32_t>(is_a);
+    std::uint32_t symbol = load<std::uint16_t>(bucket + 6) + 1u + static_cast<std::uint32_t>(is_a);
     if (unlikely(rank >= freq_a + freq_b)) {
       symbol = search(tables, info, slot);
       const std::uint32_t* cdf = tables.cdf + info.base + symbol;
@@ -85,8 +85,8 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
     State less;
     chain.low = select_below<State>(next, Traits::kLowerBound, word, next, less);
     chain.x = select_below<State>(next, Traits::kLowerBound, refilled, next);
-    chain.in += static_cast<std::int64_t>(sizeof(Word)) *
-                static_cast<std::make_signed_t<State>>(less);
+    chain.in +=
+        static_cast<std::int64_t>(sizeof(Word)) * static_cast<std::make_signed_t<State>>(less);
   }
 
   /// Not inlined: it would take registers from the loop around it.

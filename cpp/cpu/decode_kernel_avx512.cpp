@@ -15,9 +15,7 @@ bool tables_fit(const CodingTask& task) {
   return task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
 }
 
-bool accepts(const CodingTask& task) {
-  return tables_fit(task) && task.row_bytes < kMaxRowBytes;
-}
+bool accepts(const CodingTask& task) { return tables_fit(task) && task.row_bytes < kMaxRowBytes; }
 
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice decoder() {

@@ -41,9 +41,8 @@ void add_vectors(KernelChoice*& put, KernelChoice*& get) {
 template <typename Traits, int kLanes, int kRows>
 void add_lockstep(KernelChoice*& put, KernelChoice*& get) {
   using Encoder = LockstepEncoder<Traits, kLanes, kRows>;
-  using Decoder =
-      std::conditional_t<kRows == 1, OneRowDecoder<Traits, kLanes>,
-                         ScalarDecoder<Traits, kLanes, kRows, FindByBucket>>;
+  using Decoder = std::conditional_t<kRows == 1, OneRowDecoder<Traits, kLanes>,
+                                     ScalarDecoder<Traits, kLanes, kRows, FindByBucket>>;
   *put++ = encoder<Traits, kLanes, Encoder>(&accepts_all);
   *get++ = decoder<Traits, kLanes, Decoder>(&accepts_all);
 }

@@ -77,8 +77,7 @@ TORCH_ANS_FN bool resolve_8(const TablesView& tables, const Index& index, Vec sl
   for (std::uint32_t left = matches.unresolved; left != 0; left = _blsr_u32(left)) {
     const auto e = static_cast<int>(_tzcnt_u32(left));
     const TableInfo& info = tables.info[index(e)];
-    const Match match =
-        InverseCdf::find_slowly(tables, info, static_cast<std::uint32_t>(slot[e]));
+    const Match match = InverseCdf::find_slowly(tables, info, static_cast<std::uint32_t>(slot[e]));
     const auto one = static_cast<__mmask8>(_blsi_u32(left));
     const auto put = [one](Vec& v, std::uint32_t value) {
       v = _mm512_mask_mov_epi64(v, one, splat64(value));
@@ -327,9 +326,8 @@ class Avx512RowsDecoder {
                                        int v, int step, int group, Chunk& chunk) {
     const Vec slots = x.slots(tables.freq_precision);
     WideMatches matches =
-        kPacked
-            ? find_8_packed(tables, slots)
-            : find_8(tables, slots, _mm512_cvtepu32_epi64(chunk.bucket_shifts[v][step]));
+        kPacked ? find_8_packed(tables, slots)
+                : find_8(tables, slots, _mm512_cvtepu32_epi64(chunk.bucket_shifts[v][step]));
     bool sentinel = false;
     if (unlikely(matches.unresolved != 0)) {
       const std::int32_t* const* indexes = job.indexes;
