@@ -280,15 +280,16 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     }
   }
 
-  /// Asks for what one row of each vector needs later. Few rows: the CPU sees to that itself.
+  /// Asks for what one row of each vector needs later. Where rows fill vectors they are few: the
+  /// CPU sees to their words itself, and asking for lines to write costs more than it saves.
   static TORCH_ANS_FN void prefetch_share(const Job& job, const Working& w, int group, int step) {
-    if constexpr (kBlock < kVecSize) {
-      TORCH_ANS_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        const int row = Shape::row(v, step);
-        const int ahead = Shape::in_row(v, group) + Shape::kTileSymbols;
+    TORCH_ANS_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const int row = Shape::row(v, step);
+      const int ahead = Shape::in_row(v, group) + Shape::kTileSymbols;
+      if (job.indexes != nullptr) prefetch(job.indexes[row] + ahead + 2 * kVecSize);
+      if constexpr (kBlock < kVecSize) {
         w.cursor[v].prefetch_row(step);
-        if (job.indexes != nullptr) prefetch(job.indexes[row] + ahead + 2 * kVecSize);
         prefetch(job.symbols[row] + ahead);
       }
     }
