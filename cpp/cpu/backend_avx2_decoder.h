@@ -1,9 +1,12 @@
 /// Decoder for 32-bit states: eight lanes of a row in a vector.
 #pragma once
 
+#include <type_traits>
+
 #include "backend_avx2.h"
 #include "backend_avx2_shuffles.h"
 #include "backend_scalar.h"
+#include "torch_ans/inverse_cdf.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -49,17 +52,74 @@ struct VectorMatch {
   __m256i rank;
 };
 
+/// What a slot needs of eight tables.
+struct DecoderColumns {
+  __m256i offset;
+  __m256i place;  ///< of the bucket in the middle of the LogGrid
+  __m256i shift;
+};
+
+TORCH_ANS_FN DecoderColumns split_columns(__m256i offset, __m256i bucket_shift) {
+  return {offset, _mm256_srli_epi32(bucket_shift, 5),
+          _mm256_and_si256(bucket_shift, _mm256_set1_epi32(31))};
+}
+
+TORCH_ANS_FN __m256i load_two_columns(const TablesView& tables, std::int32_t a, std::int32_t b,
+                                      std::int32_t c, std::int32_t d) {
+  const auto pair = [&tables](std::int32_t low, std::int32_t high) {
+    const auto* column = reinterpret_cast<const double*>(tables.decoder_columns);
+    return _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(column + low), column + high));
+  };
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(pair(a, b)), pair(c, d), 1);
+}
+
+/// Eight loads of both columns: a gather of each takes longer.
+TORCH_ANS_FN DecoderColumns load_decoder_columns(const TablesView& tables,
+                                                 const std::int32_t* index) {
+  const __m256i front = load_two_columns(tables, index[0], index[1], index[4], index[5]);
+  const __m256i back = load_two_columns(tables, index[2], index[3], index[6], index[7]);
+  const auto pick = [](__m256i a, __m256i b, auto which) {
+    return _mm256_castps_si256(
+        _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), which.value));
+  };
+  const __m256i bucket_shift = pick(front, back, std::integral_constant<int, 0x88>{});
+  const __m256i offset = pick(front, back, std::integral_constant<int, 0xdd>{});
+  return split_columns(offset, bucket_shift);
+}
+
+/// The bucket of each slot, by LogGrid (inverse_cdf.h).
+TORCH_ANS_FN __m256i bucket_number(const DecoderColumns& table, __m256i slot, __m256i full) {
+  const __m256i upper = _mm256_cmpgt_epi32(slot, _mm256_srli_epi32(full, 1));
+  const __m256i distance = _mm256_xor_si256(slot, _mm256_and_si256(upper, full));
+  const auto bits_of = [](__m256i value) { return _mm256_castps_si256(_mm256_cvtepi32_ps(value)); };
+  const __m256i first_value = _mm256_set1_epi32(1 << LogGrid::kFirstOctave);
+  const __m256i from_first =
+      _mm256_sub_epi32(bits_of(_mm256_add_epi32(distance, first_value)), bits_of(first_value));
+  const __m256i number = _mm256_srlv_epi32(from_first, table.shift);
+  return _mm256_add_epi32(table.place, _mm256_xor_si256(number, upper));
+}
+
+/// The buckets whose numbers are the halves of `low` and of `high`. Loads one by one: gathers take
+/// longer, and far longer on some CPUs.
+TORCH_ANS_FN __m256 load_buckets(const Bucket* buckets, long long low, long long high) {
+  const auto pair = [buckets](long long two) {
+    const auto numbers = static_cast<std::uint64_t>(two);
+    const auto* bucket = reinterpret_cast<const double*>(buckets);
+    return _mm_loadh_pd(_mm_load_sd(bucket + (numbers & 0xffffffffu)), bucket + (numbers >> 32));
+  };
+  return _mm256_castpd_ps(_mm256_set_m128d(pair(high), pair(low)));
+}
+
 /// As InverseCdf::find_fast.
-TORCH_ANS_FN VectorMatch find_fast(const TablesView& tables, const TableColumns& table,
-                                   __m256i slot) {
-  const auto* buckets = reinterpret_cast<const long long*>(tables.buckets);
-  const __m256i number = _mm256_add_epi32(table.bucket, _mm256_srlv_epi32(slot, table.shift));
-  // Gathered as 0 1 4 5 and 2 3 6 7, which the shuffles below put in order.
-  const __m256i order = _mm256_permute4x64_epi64(number, 0xd8);
-  const __m256 front =
-      _mm256_castsi256_ps(_mm256_i32gather_epi64(buckets, _mm256_castsi256_si128(order), 8));
-  const __m256 back =
-      _mm256_castsi256_ps(_mm256_i32gather_epi64(buckets, _mm256_extracti128_si256(order, 1), 8));
+TORCH_ANS_FN VectorMatch find_fast(const TablesView& tables, const DecoderColumns& table,
+                                   __m256i slot, __m256i full) {
+  const __m256i number = bucket_number(table, slot, full);
+  const __m128i low_numbers = _mm256_castsi256_si128(number);
+  const __m128i high_numbers = _mm256_extracti128_si256(number, 1);
+  const __m256 front = load_buckets(tables.log_buckets, _mm_cvtsi128_si64(low_numbers),
+                                    _mm_cvtsi128_si64(high_numbers));
+  const __m256 back = load_buckets(tables.log_buckets, _mm_extract_epi64(low_numbers, 1),
+                                   _mm_extract_epi64(high_numbers, 1));
   const __m256i low = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0x88));
   const __m256i high = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0xdd));
   const __m256i low_half = _mm256_set1_epi32(0xffff);
@@ -70,6 +130,30 @@ TORCH_ANS_FN VectorMatch find_fast(const TablesView& tables, const TableColumns&
   return {_mm256_add_epi32(_mm256_srli_epi32(high, 16), _mm256_sub_epi32(is_a, ones)),
           _mm256_blendv_epi8(_mm256_and_si256(high, low_half), freq_a, is_a),
           _mm256_blendv_epi8(_mm256_sub_epi32(rank_a, freq_a), rank_a, is_a)};
+}
+
+/// Loads one by one, two slots a 64-bit register: a gather of eight takes longer.
+TORCH_ANS_FN __m256i load_packed(const PackedSlot* packed, __m256i slot) {
+  const auto half = [packed](__m128i four) {
+    const auto front = static_cast<std::uint64_t>(_mm_cvtsi128_si64(four));
+    const auto back = static_cast<std::uint64_t>(_mm_extract_epi64(four, 1));
+    const auto at = [packed](std::uint64_t number) { return static_cast<int>(packed[number]); };
+    const __m128i a = _mm_cvtsi32_si128(at(front & 0xffffffffu));
+    const __m128i b = _mm_cvtsi32_si128(at(back & 0xffffffffu));
+    return _mm_unpacklo_epi64(_mm_insert_epi32(a, at(front >> 32), 1),
+                              _mm_insert_epi32(b, at(back >> 32), 1));
+  };
+  return _mm256_set_m128i(half(_mm256_extracti128_si256(slot, 1)),
+                          half(_mm256_castsi256_si128(slot)));
+}
+
+/// Slots that tell all by themselves.
+TORCH_ANS_FN VectorMatch find_packed(const TablesView& tables, __m256i slot) {
+  const __m256i found = load_packed(tables.packed_slots, slot);
+  const __m256i low12 = _mm256_set1_epi32((1 << kPackedSlotPrecision) - 1);
+  return {_mm256_srli_epi32(found, 24),
+          _mm256_and_si256(_mm256_srli_epi32(found, kPackedSlotPrecision), low12),
+          _mm256_and_si256(found, low12)};
 }
 
 /// Looks the lanes in `unresolved` up one by one. Whether one is a table's last symbol.
@@ -101,25 +185,31 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
   static constexpr int kTileStride = ScalarTile::kTileStride;
   using State = typename Traits::State;
 
-  static bool accepts(const CodingTask& task) { return !task.tables.has_full_freq; }
+  static bool accepts(const CodingTask& task) {
+    return task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
+  }
 
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
                            const std::int32_t* const* indexes, std::int32_t* const* symbols,
                            int begin, int end, bool& escaped) {
+    if (tables.packed_slots != nullptr) {
+      return decode<true, true>(tables, states, ins, nullptr, symbols[0], begin, end, escaped);
+    }
     return indexes == nullptr
                ? decode<true>(tables, states, ins, nullptr, symbols[0], begin, end, escaped)
                : decode<false>(tables, states, ins, indexes[0], symbols[0], begin, end, escaped);
   }
 
  private:
-  template <bool kSingleTable>
+  template <bool kSingleTable, bool kPacked = false>
   static int decode(const TablesView& tables_view, State* states, const std::uint8_t** ins,
                     const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
                     bool& escaped) {
     const TablesView tables = tables_view;
     constexpr std::int32_t kFirst[8] = {};
-    const TableColumns single = load_columns(tables, kFirst);
+    const DecoderColumns single = load_decoder_columns(tables, kFirst);
     const __m256i precision = _mm256_set1_epi32(tables.freq_precision);
+    const __m256i full = _mm256_set1_epi32((1 << tables.freq_precision) - 1);
     __m256i x[kRows * kVectors];
     const std::uint8_t* in[kRows];
     TORCH_ANS_UNROLL
@@ -135,15 +225,20 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
         for (int r = 0; r < kRows; ++r) {
           const int element = r * kTileStride + group * kLanes + 8 * v;
           const std::int32_t* index = kSingleTable ? nullptr : indexes + element;
-          const TableColumns table = kSingleTable ? single : load_columns(tables, index);
+          const DecoderColumns table = kSingleTable ? single : load_decoder_columns(tables, index);
           __m256i& lanes = x[r * kVectors + v];
-          const __m256i slot = slots_of(lanes, precision);
-          VectorMatch match = find_fast(tables, table, slot);
-          const __m256i found = _mm256_cmpgt_epi32(match.freq, match.rank);
-          const int resolved = _mm256_movemask_ps(_mm256_castsi256_ps(found));
-          if (unlikely(resolved != 0xff)) {
-            sentinels |= find_slowly(tables, index, slot,
-                                     static_cast<std::uint32_t>(resolved ^ 0xff), match);
+          const __m256i slot = _mm256_and_si256(lanes, full);
+          VectorMatch match =
+              kPacked ? find_packed(tables, slot) : find_fast(tables, table, slot, full);
+          if constexpr (!kPacked) {
+            const __m256i found = _mm256_cmpgt_epi32(match.freq, match.rank);
+            const int resolved = _mm256_movemask_ps(_mm256_castsi256_ps(found));
+            if (unlikely(resolved != 0xff)) {
+              VectorMatch searched = match;  // of its own, or the common path would go by memory
+              sentinels |= find_slowly(tables, index, slot,
+                                       static_cast<std::uint32_t>(resolved ^ 0xff), searched);
+              match = searched;
+            }
           }
           store256(symbols + element, _mm256_add_epi32(match.symbol, table.offset));
           lanes = get(lanes, match, precision, in[r]);
@@ -157,10 +252,6 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) ins[r] = in[r];
     return group;
-  }
-
-  static TORCH_ANS_FN __m256i slots_of(__m256i x, __m256i precision) {
-    return _mm256_andnot_si256(_mm256_sllv_epi32(_mm256_set1_epi32(-1), precision), x);
   }
 
   /// D(x).

@@ -2,6 +2,7 @@
 #include "decoder_avx512.h"
 #include "kernels.h"
 #include "row_decoder.h"
+#include "rows_decoder_avx512.h"
 #include "torch_ans/rans.h"
 
 namespace torch_ans {
@@ -10,10 +11,11 @@ namespace {
 /// Offsets between the rows of a vector are 32-bit numbers.
 constexpr std::int64_t kMaxRowBytes = (std::int64_t{1} << 31) / 64;
 
-bool accepts(const CodingTask& task) {
-  return task.row_bytes < kMaxRowBytes && task.tables.log_buckets != nullptr &&
-         !task.tables.has_full_freq;
+bool tables_fit(const CodingTask& task) {
+  return task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
 }
+
+bool accepts(const CodingTask& task) { return tables_fit(task) && task.row_bytes < kMaxRowBytes; }
 
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice decoder() {
@@ -30,9 +32,28 @@ void add(CodecKernels& kernels) {
   if constexpr (kLanes >= kVecSize) prepend(get, decoder<Traits, kLanes, 4 * kLeast>());
 }
 
+/// Rows of one lane of 64 bits.
+template <int kVectors>
+void add_rows(CodecKernels& kernels) {
+  using Backend = Avx512RowsDecoder<kVectors>;
+  prepend(kernels.decode[static_cast<int>(Lookup::kInverseCdf)],
+          {Backend::kRows, &RowDecoder<RansRow<Rans64, 1>, Backend>::run, &tables_fit});
+}
+
+template <typename Traits>
+void add_one_lane(CodecKernels& kernels) {
+  if constexpr (sizeof(typename Traits::State) == 8) {
+    add_rows<1>(kernels);
+    add_rows<2>(kernels);
+    add_rows<4>(kernels);
+  } else {
+    add<Traits, 1>(kernels);
+  }
+}
+
 template <typename Traits>
 void add_family(CodecKernels* by_lanes) {
-  add<Traits, 1>(by_lanes[0]);
+  add_one_lane<Traits>(by_lanes[0]);
   add<Traits, 2>(by_lanes[1]);
   add<Traits, 4>(by_lanes[2]);
   add<Traits, 8>(by_lanes[3]);

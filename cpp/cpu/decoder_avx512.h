@@ -6,6 +6,7 @@
 #include "backend_scalar.h"
 #include "torch_ans/inverse_cdf.h"
 #include "vectors_avx512.h"
+#include "word_cursors_avx512.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -81,136 +82,6 @@ TORCH_ANS_FN bool resolve(const TablesView& tables, const Index& index, Vec slot
   }
   return sentinel && tables.bypass_coding;
 }
-
-/// Where the rows of a vector read, for blocks that are narrower than the vector: one offset an
-/// element, the same for all lanes of a block, from a common base.
-template <typename Traits, int kBlock>
-class GatherCursor {
- public:
-  TORCH_ANS_FN void load(const std::uint8_t* base, const std::uint8_t* const* in) {
-    alignas(64) std::int32_t offsets[kVecSize];
-    for (int e = 0; e < kVecSize; ++e) {
-      offsets[e] = static_cast<std::int32_t>(in[e / kBlock] - base);
-    }
-    base_ = base;
-    offset_ = _mm512_load_si512(offsets);
-  }
-
-  TORCH_ANS_FN void store(const std::uint8_t** in) const {
-    alignas(64) std::int32_t offsets[kVecSize];
-    _mm512_store_si512(offsets, offset_);
-    for (int e = 0; e < kVecSize; e += kBlock) in[e / kBlock] = base_ + offsets[e];
-  }
-
-  /// What `DecoderStates::refill` takes, where elements of `one` (and of `two` once more) read a
-  /// word each, lower lanes nearer to the end. Moves the rows on.
-  template <int kCount>
-  TORCH_ANS_FN void read(const __mmask16* one, const __mmask16* two, Vec* words) {
-    static_assert(kCount == 1, "rows are no longer than a vector");
-    const Vec bytes = read(one[0], two[0]);
-    words[0] = Traits::kWordBits == 16 ? _mm512_srli_epi32(bytes, 16) : bytes;
-  }
-
- private:
-  /// The four bytes below what each element has to read.
-  TORCH_ANS_FN Vec read(__mmask16 one, __mmask16 two) {
-    constexpr int kBytes = static_cast<int>(sizeof(typename Traits::Word));
-    if constexpr (kBlock == 1) {
-      const Vec bytes = below(offset_);
-      move(one, two, splat(kBytes));
-      return bytes;
-    }
-    const Vec lane = _mm512_and_si512(iota(), splat(kBlock - 1));
-    const Vec first = _mm512_sub_epi32(iota(), lane);
-    const Vec block = _mm512_sllv_epi32(splat((1u << kBlock) - 1u), first);
-    const Vec lower =
-        _mm512_and_si512(block, _mm512_sub_epi32(_mm512_sllv_epi32(splat(1), iota()), splat(1)));
-    Vec taken = count(one, lower);
-    Vec total = count(one, block);
-    if constexpr (Traits::kMaxWords == 2) {
-      taken = _mm512_add_epi32(taken, count(two, lower));
-      total = _mm512_add_epi32(total, count(two, block));
-    }
-    constexpr int kLog = kBytes == 4 ? 2 : kBytes - 1;
-    const Vec bytes = below(_mm512_sub_epi32(offset_, _mm512_slli_epi32(taken, kLog)));
-    offset_ = _mm512_sub_epi32(offset_, _mm512_slli_epi32(total, kLog));
-    return bytes;
-  }
-
-  TORCH_ANS_FN Vec below(Vec offset) const {
-    return _mm512_i32gather_epi32(_mm512_sub_epi32(offset, splat(4)), base_, 1);
-  }
-
-  TORCH_ANS_FN void move(__mmask16 one, __mmask16 two, Vec bytes) {
-    offset_ = _mm512_mask_sub_epi32(offset_, one, offset_, bytes);
-    if constexpr (Traits::kMaxWords == 2) {
-      offset_ = _mm512_mask_sub_epi32(offset_, two, offset_, bytes);
-    }
-  }
-
-  static TORCH_ANS_FN Vec count(__mmask16 mask, Vec among) {
-    return _mm512_popcnt_epi32(_mm512_and_si512(splat(mask), among));
-  }
-
-  const std::uint8_t* base_;
-  Vec offset_;
-};
-
-/// The same for vectors whose elements are lanes of one row: one load, spread by expansion.
-template <typename Traits>
-class ExpandCursor {
- public:
-  TORCH_ANS_FN void load(const std::uint8_t* in) { in_ = in; }
-  TORCH_ANS_FN const std::uint8_t* in() const { return in_; }
-
-  /// As GatherCursor::read, for kCount vectors of the row, lower lanes first.
-  template <int kCount>
-  TORCH_ANS_FN void read(const __mmask16* one, const __mmask16* two, Vec* words) {
-    if constexpr (Traits::kWordBits == 16 && kCount == 2) {
-      const __mmask32 both = _mm512_kunpackw(one[1], one[0]);
-      const Vec turn = _mm512_sub_epi16(
-          _mm512_set1_epi32(0x001e001f),
-          _mm512_slli_epi32(_mm512_or_si512(iota(), _mm512_slli_epi32(iota(), 16)), 1));
-      const Vec turned = _mm512_permutexvar_epi16(turn, _mm512_loadu_si512(in_ - 64));
-      in_ -= 2 * _mm_popcnt_u32(both);
-      const Vec spread = _mm512_maskz_expand_epi16(both, turned);
-      words[0] = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(spread));
-      words[1] = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(spread, 1));
-    } else {
-      TORCH_ANS_UNROLL
-      for (int i = 0; i < kCount; ++i) words[i] = read(one[i], two[i]);
-    }
-  }
-
- private:
-  TORCH_ANS_FN Vec read(__mmask16 one, __mmask16 two) {
-    if constexpr (Traits::kWordBits == 32) {
-      const Vec words = _mm512_permutexvar_epi32(_mm512_sub_epi32(splat(15), iota()),
-                                                 _mm512_loadu_si512(in_ - 64));
-      in_ -= 4 * _mm_popcnt_u32(one);
-      return _mm512_maskz_expand_epi32(one, words);
-    } else if constexpr (Traits::kWordBits == 16) {
-      const __m256i order = _mm512_cvtepi32_epi16(_mm512_sub_epi32(splat(15), iota()));
-      const __m256i words = _mm256_permutexvar_epi16(
-          order, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(in_ - 32)));
-      in_ -= 2 * _mm_popcnt_u32(one);
-      return _mm512_cvtepu16_epi32(_mm256_maskz_expand_epi16(one, words));
-    } else {
-      const __m128i turn = _mm_setr_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-      const auto* end = reinterpret_cast<const __m128i*>(in_);
-      const __m256i bytes = _mm256_setr_m128i(_mm_shuffle_epi8(_mm_loadu_si128(end - 1), turn),
-                                              _mm_shuffle_epi8(_mm_loadu_si128(end - 2), turn));
-      const std::uint32_t mask = _pdep_u32(one, 0x55555555u) | _pdep_u32(two, 0xaaaaaaaau);
-      in_ -= _mm_popcnt_u32(mask);
-      // The first byte of an element goes to its top.
-      const Vec pairs = _mm512_cvtepu16_epi32(_mm256_maskz_expand_epi8(mask, bytes));
-      return _mm512_or_si512(_mm512_slli_epi32(pairs, 24),
-                             _mm512_slli_epi32(_mm512_srli_epi32(pairs, 8), 16));
-    }
-  }
-
-  const std::uint8_t* in_;
-};
 
 /// D(x) of sixteen states.
 template <typename Traits>
@@ -385,11 +256,13 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
       }
       if constexpr (kCount != TableCount::kOne) transpose_blocks<kBlock>(bucket_shifts[v]);
     }
+    note_places(w);
     int step = 0;
     bool sentinel = false;
     TORCH_ANS_UNROLL
     for (; step < kChunk; ++step) {
       if (step >= groups || sentinel) break;
+      prefetch_share(job, w, group, step);
       TORCH_ANS_UNROLL
       for (int c = 0; c < kCursors; ++c) {
         sentinel |= decode_step<kPacked>(tables, job, w, c, step, group + step, bucket_shifts);
@@ -398,6 +271,28 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     escaped = sentinel;
     store_symbols<kCount>(tables, job, w, group, step);
     return step;
+  }
+
+  static TORCH_ANS_FN void note_places(Working& w) {
+    if constexpr (kBlock < kVecSize) {
+      TORCH_ANS_UNROLL
+      for (int c = 0; c < kCursors; ++c) w.cursor[c].note();
+    }
+  }
+
+  /// Asks for what one row of each vector needs later. Where rows fill vectors they are few: the
+  /// CPU sees to their words itself, and asking for lines to write costs more than it saves.
+  static TORCH_ANS_FN void prefetch_share(const Job& job, const Working& w, int group, int step) {
+    TORCH_ANS_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const int row = Shape::row(v, step);
+      const int ahead = Shape::in_row(v, group) + Shape::kTileSymbols;
+      if (job.indexes != nullptr) prefetch(job.indexes[row] + ahead + 2 * kVecSize);
+      if constexpr (kBlock < kVecSize) {
+        w.cursor[v].prefetch_row(step);
+        prefetch(job.symbols[row] + ahead);
+      }
+    }
   }
 
   /// The first elements of a chunk that belong to `groups` groups.
@@ -439,7 +334,7 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
       w.symbols[v][step] = matches.symbol;
       w.x[v].advance(matches, tables.freq_precision, one[i], two[i]);
     }
-    w.cursor[c].template read<kRowVectors>(one, two, words);
+    w.cursor[c].template read<kRowVectors>(step, one, two, words);
     TORCH_ANS_UNROLL
     for (int i = 0; i < kRowVectors; ++i) w.x[c * kRowVectors + i].refill(words[i], one[i], two[i]);
     return sentinel;

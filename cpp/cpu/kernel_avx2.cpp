@@ -4,6 +4,7 @@
 #include "backend_avx2_decoder.h"
 #include "backend_avx2_encoder.h"
 #include "backend_scalar.h"
+#include "chain_decoder.h"
 #include "kernels.h"
 #include "row_decoder.h"
 #include "row_encoder.h"
@@ -22,20 +23,26 @@ constexpr KernelChoice decoder(bool (*accepts)(const CodingTask&)) {
   return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, accepts};
 }
 
+template <typename Traits, int kLanes, int kRows>
+void add_vector_decoder(KernelChoice*& get) {
+  using Decoder = VectorDecoder<Traits, kLanes, kRows>;
+  *get++ = decoder<Traits, kLanes, Decoder>(&Decoder::accepts);
+}
+
 /// Appends the vector kernels for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_vectors(KernelChoice*& put, KernelChoice*& get) {
   using Encoder = VectorEncoder<Traits, kLanes, kRows>;
-  using Decoder = VectorDecoder<Traits, kLanes, kRows>;
   *put++ = encoder<Traits, kLanes, Encoder>(&Encoder::accepts);
-  *get++ = decoder<Traits, kLanes, Decoder>(&Decoder::accepts);
+  add_vector_decoder<Traits, kLanes, kRows>(get);
 }
 
 /// Appends the portable kernels for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_lockstep(KernelChoice*& put, KernelChoice*& get) {
   using Encoder = LockstepEncoder<Traits, kLanes, kRows>;
-  using Decoder = ScalarDecoder<Traits, kLanes, kRows, FindByBucket>;
+  using Decoder = std::conditional_t<kRows == 1, OneRowDecoder<Traits, kLanes>,
+                                     ScalarDecoder<Traits, kLanes, kRows, FindByBucket>>;
   *put++ = encoder<Traits, kLanes, Encoder>(&accepts_all);
   *get++ = decoder<Traits, kLanes, Decoder>(&accepts_all);
 }
@@ -48,6 +55,7 @@ void fill(CodecKernels& kernels) {
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
   if constexpr (sizeof(typename Traits::State) == 4 && kLanes >= 8) {
     if constexpr (kLanes < 32) add_vectors<Traits, kLanes, 32 / kLanes>(put, get);
+    if constexpr (kLanes == 32) add_vector_decoder<Traits, kLanes, 2>(get);
     add_vectors<Traits, kLanes, 1>(put, get);
   }
   if constexpr (kLanes < 4) add_lockstep<Traits, kLanes, 4 / kLanes>(put, get);

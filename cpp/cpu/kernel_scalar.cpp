@@ -1,5 +1,6 @@
 /// The portable kernels: every family, lane count, encoder model and lookup.
 #include "backend_scalar.h"
+#include "chain_decoder.h"
 #include "kernels.h"
 #include "row_decoder.h"
 #include "row_encoder.h"
@@ -17,10 +18,14 @@ constexpr KernelChoice encoder() {
   return {kRows, &Encoder::run, &accepts_all};
 }
 
+template <typename Traits, int kLanes, typename Backend>
+constexpr KernelChoice decoder_of() {
+  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &accepts_all};
+}
+
 template <typename Traits, int kLanes, int kRows, typename Find>
 constexpr KernelChoice decoder() {
-  using Decoder = RowDecoder<RansRow<Traits, kLanes>, ScalarDecoder<Traits, kLanes, kRows, Find>>;
-  return {kRows, &Decoder::run, &accepts_all};
+  return decoder_of<Traits, kLanes, ScalarDecoder<Traits, kLanes, kRows, Find>>();
 }
 
 template <typename Traits, int kLanes>
@@ -33,7 +38,7 @@ void fill(CodecKernels& kernels) {
     *get++ = decoder<Traits, kLanes, kRows, FindByBucket>();
   }
   *put = encoder<Traits, kLanes, 1, PutByRecord>();
-  *get = decoder<Traits, kLanes, 1, FindByBucket>();
+  *get = decoder_of<Traits, kLanes, OneRowDecoder<Traits, kLanes>>();
   kernels.encode[static_cast<int>(EncodeModel::kDivision)][0] =
       encoder<Traits, kLanes, 1, PutByDivision>();
   kernels.encode[static_cast<int>(EncodeModel::kAlias)][0] =

@@ -20,8 +20,9 @@ inline namespace TORCH_ANS_ISA {
 /// Backend requires:
 ///   kRows                  rows advanced together
 ///   kTileSymbols, kTileStride  as for RowEncoder
-///   kInPlace               whether rows of int32 may be read and written where they are;
-///                          otherwise row r is always found kTileStride elements behind row r - 1
+///   kInPlace               whether rows of int32 are read and written where they are, and
+///                          prefetched by the backend; otherwise row r is always found
+///                          kTileStride elements behind row r - 1
 ///   int decode_groups(tables, states, in, indexes, symbols, begin, end, escaped)
 ///       gets groups begin .. end - 1 of every row (element group * kLanes + lane of symbols[row]
 ///       and indexes[row]), lanes first to last; returns where it stopped: at `end`, or, with
@@ -107,11 +108,8 @@ class RowDecoder {
     if (task_.indexes.data == nullptr) return true;
     for (int r = 0; r < kRows; ++r) {
       std::int32_t* tile = index_tile_ + r * kTileStride;
-      const std::int64_t next = first + count;
-      const std::int64_t ahead =
-          smaller<std::int64_t>(kTileSymbols, symbols_in_row(task_, first_row_) - next);
-      prefetch_tile(task_.indexes, first_row_ + r, next, static_cast<int>(ahead));
       const std::int32_t* loaded = load_tile(task_.indexes, first_row_ + r, first, count, tile);
+      if (!Backend::kInPlace || loaded == tile) prefetch_indexes(r, first + count);
       if (!all_name_tables(loaded, count, task_.tables.num_tables)) {
         return reject(r, first, loaded);
       }
@@ -122,6 +120,13 @@ class RowDecoder {
       indexes_[r] = loaded;
     }
     return true;
+  }
+
+  /// Asks for a row's next tile. A backend that works in place asks for it line by line.
+  void prefetch_indexes(int r, std::int64_t first) {
+    const std::int64_t left = symbols_in_row(task_, first_row_) - first;
+    prefetch_tile(task_.indexes, first_row_ + r, first,
+                  static_cast<int>(smaller<std::int64_t>(kTileSymbols, left)));
   }
 
   bool reject(int r, std::int64_t first, const std::int32_t* indexes) {

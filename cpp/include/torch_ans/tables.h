@@ -123,6 +123,7 @@ class CodingTables {
     view.limits = limits_.data();
     view.offsets = offsets_.data();
     view.log_bucket_shifts = log_bucket_shifts_.data();
+    view.decoder_columns = decoder_columns_.data();
     view.has_full_freq = has_full_freq_;
     return view;
   }
@@ -259,6 +260,10 @@ class CodingTables {
       limits_[k] = info_[k].last + (options_.bypass_coding ? 0u : 1u);
       offsets_[k] = info_[k].offset;
     }
+    for (std::size_t k = 0; k < padded; ++k) {
+      decoder_columns_.push_back(std::uint64_t{static_cast<std::uint32_t>(offsets_[k])} << 32 |
+                                 log_bucket_shifts_[k]);
+    }
     cdf16_.reserve(cdf_.size() + 64);
     for (const std::uint32_t entry : cdf_) {
       cdf16_.push_back(static_cast<std::uint16_t>(entry));
@@ -301,6 +306,7 @@ class CodingTables {
   std::vector<Bucket> buckets_;
   std::vector<Bucket> log_buckets_;
   std::vector<std::uint32_t> log_bucket_shifts_;
+  std::vector<std::uint64_t> decoder_columns_;
   std::vector<PackedSlot> packed_slots_;
   std::vector<AliasBucket> aliases_;
   std::vector<std::uint16_t> alias_slots_;

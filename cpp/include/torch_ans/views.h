@@ -82,6 +82,8 @@ struct TablesView {
   const std::uint32_t* limits;
   const std::int32_t* offsets;
   const std::uint32_t* log_bucket_shifts;
+  /// The last two side by side: `log_bucket_shift:32 | offset:32` from the lowest bit.
+  const std::uint64_t* decoder_columns;
   /// tANS only: put records by id; states after a put by id and rank, N = 2^freq_precision a
   /// table; and for each slot `state before the put:16 | sentinel:1 | symbol:15`, N a table.
   const TansSymbol* tans_symbols;
