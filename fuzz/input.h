@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "bindings/coding_call.h"
 #include "cpu/codec.h"
 #include "cpu/tiles.h"
 #include "torch_ans/stream_layout.h"
@@ -62,9 +63,17 @@ class Input {
   std::uint64_t state_ = 0;
 };
 
-inline torch_ans::Codec any_codec(Input& input) {
-  const char* family = input.pick({"rans64", "rans32", "rans32_16"});
+inline torch_ans::Codec any_codec(Input& input, std::initializer_list<const char*> families) {
+  const char* family = input.pick(families);
   return torch_ans::make_codec(family, 1 << input.below(6));
+}
+
+inline torch_ans::Codec any_rans_codec(Input& input) {
+  return any_codec(input, {"rans64", "rans32", "rans32_16"});
+}
+
+inline torch_ans::Codec any_codec(Input& input) {
+  return any_codec(input, {"rans64", "rans32", "rans32_16", "tans32", "tans16", "tans8"});
 }
 
 /// Rows that are CDFs most of the time; else whatever the bytes are.
@@ -130,9 +139,12 @@ struct TableRows {
   }
 };
 
-inline std::shared_ptr<torch_ans::CodingTables> any_tables(Input& input, int most_precision) {
+inline std::shared_ptr<torch_ans::CodingTables> any_tables(Input& input,
+                                                           const torch_ans::Codec& codec) {
+  TableRows rows = TableRows::any(input, codec.max_freq_precision);
+  rows.options.alias &= !is_tans(codec.family);
   try {
-    return TableRows::any(input, most_precision).build();
+    return rows.build();
   } catch (const std::invalid_argument&) {
     return nullptr;
   }
@@ -187,38 +199,83 @@ struct Shape {
   }
 };
 
-/// Indexes that name tables, but for a few. `data` is null now and then, with one table.
-inline std::unique_ptr<Integers> any_indexes(Input& input, const Shape& shape,
-                                             std::uint32_t num_tables) {
-  if (num_tables == 1 && input.chance(2)) return nullptr;
-  auto indexes = std::make_unique<Integers>(any_type(input), shape.rows, shape.row_length);
+/// Integers below `limit`, but for a few: indexes, say.
+inline std::unique_ptr<Integers> any_choices(Input& input, const Shape& shape,
+                                             std::uint32_t limit) {
+  auto choices = std::make_unique<Integers>(any_type(input), shape.rows, shape.row_length);
   for (std::int64_t i = 0; i < shape.rows * shape.row_length; ++i) {
-    indexes->set(i, static_cast<std::int64_t>(input.random() % num_tables));
+    choices->set(i, static_cast<std::int64_t>(input.random() % limit));
   }
   if (shape.total > 0 && input.chance(16)) {
-    indexes->set(
+    choices->set(
         static_cast<std::int64_t>(input.random() % static_cast<std::uint64_t>(shape.total)),
         input.take<std::int64_t>());
   }
   if (shape.total == shape.rows * shape.row_length && input.chance(8)) {
-    indexes->expand(1 + input.below(40));
+    choices->expand(1 + input.below(40));
   }
-  return indexes;
+  return choices;
 }
 
-inline torch_ans::CodingTask make_task(const torch_ans::Codec& codec,
-                                       const torch_ans::CodingTables& tables, const Shape& shape,
-                                       Input& input) {
-  torch_ans::CodingTask task{};
-  task.tables =
-      codec.state_bytes == 8 ? tables.view<std::uint64_t>() : tables.view<std::uint32_t>();
-  task.rows = shape.rows;
-  task.row_length = shape.row_length;
-  task.total = shape.total;
-  task.bypass_precision = 1 + static_cast<int>(input.below(16)) % codec.max_freq_precision;
-  task.require_end = input.chance(2);
-  return task;
-}
+/// Tables that follow the symbols. What callers promise holds: entries name tables, and offsets
+/// reach back as far as there are lanes.
+struct Contexts {
+  std::vector<std::int32_t> tables;
+  std::unique_ptr<Integers> sets;
+  torch_ans::ContextTask task{};
+
+  Contexts(Input& input, const torch_ans::Codec& codec, const Shape& shape,
+           std::uint32_t num_tables) {
+    task.num_sets = 1 + input.below(3);
+    task.num_indexes = 1 + input.below(3);
+    task.order = static_cast<std::int32_t>(1 + input.below(3));
+    std::size_t size = std::size_t{task.num_sets} * task.num_indexes;
+    for (int k = 0; k < 3; ++k) {
+      const bool used = k < task.order;
+      task.sizes[k] = static_cast<std::int32_t>(used ? 1 + input.below(9) : 1);
+      task.offsets[k] = used ? codec.lanes + static_cast<std::int64_t>(input.below(50)) : 1;
+      size *= static_cast<std::size_t>(task.sizes[k]);
+    }
+    tables.resize(size);
+    for (std::int32_t& table : tables) {
+      table = static_cast<std::int32_t>(input.random() % num_tables);
+    }
+    task.tables = tables.data();
+    if (task.num_sets > 1 || input.chance(2)) {
+      sets = any_choices(input, shape, task.num_sets);
+      task.sets = sets->array();
+    }
+  }
+};
+
+/// All that a call of the engine needs, but for the stream: codec, tables, indexes, contexts.
+struct Call {
+  torch_ans::Codec codec;
+  std::shared_ptr<torch_ans::CodingTables> tables;  ///< null: the bytes name none
+  Shape shape;
+  std::unique_ptr<Contexts> contexts;
+  std::unique_ptr<Integers> indexes;
+  int bypass_precision;
+
+  explicit Call(Input& input) : codec(any_codec(input)), tables(any_tables(input, codec)) {
+    if (tables == nullptr) return;
+    shape = Shape::any(input);
+    auto choices = static_cast<std::uint32_t>(tables->num_tables());
+    if (input.chance(4)) {
+      contexts = std::make_unique<Contexts>(input, codec, shape, choices);
+      choices = contexts->task.num_indexes;
+    }
+    if (choices != 1 || input.chance(2)) indexes = any_choices(input, shape, choices);
+    bypass_precision = 1 + static_cast<int>(input.below(16)) % codec.max_freq_precision;
+  }
+
+  torch_ans::CodingTask task(const Integers& symbols) const {
+    return torch_ans::make_task(
+        {codec, *tables, shape.rows, shape.row_length, shape.total, bypass_precision},
+        symbols.array(), indexes == nullptr ? nullptr : &indexes->array(),
+        contexts == nullptr ? nullptr : &contexts->task);
+  }
+};
 
 /// A stream whose memory ends where its last row does.
 class Stream {
@@ -233,7 +290,7 @@ class Stream {
   std::vector<std::uint8_t>& bytes() { return data_; }
 
   /// Anything: rows that could be an encoder's, rows that are nearly so, and noise.
-  void forge(Input& input) {
+  void forge(Input& input, int freq_precision) {
     for (std::uint8_t& byte : data_) byte = static_cast<std::uint8_t>(input.random() >> 33);
     const std::int64_t header = codec_.header_bytes();
     const std::int64_t room = row_bytes_ - torch_ans::kLengthBytes - header;
@@ -245,17 +302,51 @@ class Stream {
       if (input.random() % 16 == 0) length += static_cast<std::int32_t>(input.random() % 9) - 4;
       torch_ans::store(row(r), length);
       for (int lane = 0; lane < codec_.lanes; ++lane) {
-        const std::uint64_t low = codec_.lower_bound;
-        std::uint64_t x = low;
-        if (input.random() % 4 != 0) x += input.random() % ((low << (8 * codec_.word_bytes)) - low);
-        if (input.random() % 256 == 0) x = input.random();
-        std::memcpy(row(r) + torch_ans::kLengthBytes + lane * codec_.state_bytes, &x,
-                    static_cast<std::size_t>(codec_.state_bytes));
+        set_state(r, lane, forge_state(input, freq_precision));
       }
+      if (!is_tans(codec_.family)) continue;
+      set_state(r, codec_.lanes, input.random());  // the bits that fill no word, and their number
+      set_state(r, codec_.lanes + 1, input.random() % static_cast<unsigned>(8 * codec_.word_bytes));
     }
   }
 
+  /// As well-formed rows look once a call has read and written them: tANS gives a fresh row's
+  /// states a value, and clears what lies above the bits that fill no word.
+  std::vector<std::uint8_t> settled(int freq_precision) const {
+    Stream copy = *this;
+    if (!is_tans(codec_.family) || row_bytes_ < torch_ans::kLengthBytes + codec_.header_bytes()) {
+      return copy.data_;
+    }
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      for (int lane = 0; lane < codec_.lanes; ++lane) {
+        if (copy.state(r, lane) == 0) copy.set_state(r, lane, std::uint64_t{1} << freq_precision);
+      }
+      const std::uint32_t count = copy.state(r, codec_.lanes + 1) % 32;
+      copy.set_state(r, codec_.lanes, copy.state(r, codec_.lanes) & ((1u << count) - 1));
+    }
+    return copy.data_;
+  }
+
  private:
+  std::uint64_t forge_state(Input& input, int freq_precision) const {
+    if (input.random() % 256 == 0) return input.random();
+    const bool tans = is_tans(codec_.family);
+    const std::uint64_t low = tans ? std::uint64_t{1} << freq_precision : codec_.lower_bound;
+    const std::uint64_t past = tans ? 2 * low : low << (8 * codec_.word_bytes);
+    if (input.random() % 4 == 0) return tans ? 0 : low;  // as a fresh row has it
+    return low + input.random() % (past - low);
+  }
+
+  std::uint32_t state(std::int64_t r, int number) {
+    return torch_ans::load<std::uint32_t>(row(r) + torch_ans::kLengthBytes +
+                                          number * codec_.state_bytes);
+  }
+
+  void set_state(std::int64_t r, int number, std::uint64_t x) {
+    std::memcpy(row(r) + torch_ans::kLengthBytes + number * codec_.state_bytes, &x,
+                static_cast<std::size_t>(codec_.state_bytes));
+  }
+
   torch_ans::Codec codec_;
   std::int64_t rows_;
   std::int64_t row_bytes_;

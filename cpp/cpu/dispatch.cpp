@@ -12,13 +12,14 @@ namespace torch_ans {
 namespace {
 
 bool always() { return true; }
-void nothing(KernelTable& /*table*/) {}
 
 #if defined(TORCH_ANS_X86_KERNELS)
 const X86Features& features() {
   static const X86Features instance;
   return instance;
 }
+
+void nothing(KernelTable& /*table*/) {}
 
 bool has_avx2() { return features().has_avx2(); }
 bool has_avx512() { return features().has_avx512(); }
