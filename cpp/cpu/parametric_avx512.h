@@ -23,6 +23,10 @@ class Column {
     return pick(_mm512_add_epi64(_mm512_set1_epi64(first), steps), present);
   }
 
+  TORCH_ANS_FN void prefetch(std::int64_t first) const {
+    torch_ans::prefetch(values_ + first * stride_);
+  }
+
   /// Any elements.
   TORCH_ANS_FN __m512d pick(__m512i element, __mmask8 present) const {
     const __m512i place = _mm512_mullo_epi64(element, _mm512_set1_epi64(stride_));
@@ -90,6 +94,11 @@ class ParametricVectors {
   TORCH_ANS_FN FoundSlots find_run(std::int64_t first, __mmask16 present, Vec symbol) const {
     const Block block = load_run(first, first + 8, present);
     return {symbol, edge(block, symbol), edge(block, _mm512_add_epi32(symbol, splat(1)))};
+  }
+
+  TORCH_ANS_FN void prefetch(std::int64_t first) const {
+    means_.prefetch(first);
+    scales_.prefetch(first);
   }
 
   /// Sixteen states, or less, from state `done` on.
