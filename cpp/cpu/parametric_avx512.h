@@ -86,6 +86,7 @@ TORCH_ANS_FN __m256i distance_to(__m256i i, __m512d position, __m512d divisor) {
 template <ModelKind kKind, typename Real>
 class ParametricVectors {
   using Scalar = ParametricModel<kKind, Real>;
+  static constexpr int kMostSteps = 8;
 
  public:
   TORCH_ANS_FN explicit ParametricVectors(const Model& model)
@@ -93,7 +94,7 @@ class ParametricVectors {
 
   TORCH_ANS_FN FoundSlots find_run(std::int64_t first, __mmask16 present, Vec symbol) const {
     const Block block = load_run(first, first + 8, present);
-    return {symbol, edge(block, symbol), edge(block, _mm512_add_epi32(symbol, splat(1)))};
+    return find(block, symbol);
   }
 
   TORCH_ANS_FN void prefetch(std::int64_t first) const {
@@ -106,13 +107,10 @@ class ParametricVectors {
                                 const std::uint32_t* slots, const SlotMatches& matches) const {
     const Vec slot = _mm512_maskz_loadu_epi32(present, slots);
     const Block block = load_states(elements, done, present);
-    FoundSlots found;
-    found.symbol = guess(block, slot);
-    found.start = edge(block, found.symbol);
-    found.end = edge(block, _mm512_add_epi32(found.symbol, splat(1)));
+    FoundSlots found = find(block, guess(block, slot));
     auto missed = static_cast<__mmask16>(found.misses(slot) & present);
-    for (int turn = 0; turn < 2 && missed != 0; ++turn) {
-      step(block, slot, missed, found);
+    for (int turn = 0; turn < kMostSteps && missed != 0; ++turn) {
+      found = find(block, step(slot, missed, found));
       missed = static_cast<__mmask16>(found.misses(slot) & present);
     }
     found.store(matches, present);
@@ -182,47 +180,73 @@ class ParametricVectors {
     return edges.clamp(i, edges.inner(i, fixed));
   }
 
-  /// One symbol up or down for those that missed: of its edges one is known.
-  TORCH_ANS_FN void step(const Block& block, Vec slot, __mmask16 missed, FoundSlots& found) const {
-    const __mmask16 below = _mm512_mask_cmplt_epu32_mask(missed, slot, found.start);
-    const auto above = static_cast<__mmask16>(missed & ~below);
-    const Vec one = splat(1);
-    Vec& symbol = found.symbol;
-    symbol = _mm512_mask_sub_epi32(symbol, below, symbol, one);
-    symbol = _mm512_mask_add_epi32(symbol, above, symbol, one);
-    const Vec other = edge(block, _mm512_mask_add_epi32(symbol, above, symbol, one));
-    const Vec start = found.start;
-    found.start = _mm512_mask_mov_epi32(start, above, found.end);
-    found.start = _mm512_mask_mov_epi32(found.start, below, other);
-    found.end = _mm512_mask_mov_epi32(found.end, below, start);
-    found.end = _mm512_mask_mov_epi32(found.end, above, other);
+  TORCH_ANS_FN FoundSlots find(const Block& block, Vec symbol) const {
+    return {symbol, edge(block, symbol), edge(block, _mm512_add_epi32(symbol, splat(1)))};
   }
 
-  /// Nearly always the right symbol, else its neighbour: as ParametricModel::guess.
+  /// Where those that missed would be if all symbols between had as many slots.
+  TORCH_ANS_FN Vec step(Vec slot, __mmask16 missed, const FoundSlots& found) const {
+    const __m512 away = _mm512_cvtepi32_ps(_mm512_sub_epi32(slot, found.start));
+    const __m512 freq = _mm512_cvtepi32_ps(_mm512_sub_epi32(found.end, found.start));
+    const Vec symbols = _mm512_cvt_roundps_epi32(_mm512_div_ps(away, freq),
+                                                 _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    const Vec symbol = _mm512_mask_add_epi32(found.symbol, missed, found.symbol, symbols);
+    const Vec last = _mm512_sub_epi32(edges.num_symbols, splat(1));
+    return _mm512_min_epi32(_mm512_max_epi32(symbol, _mm512_setzero_si512()), last);
+  }
+
+  /// Nearly always the right symbol: x with leak * x + spread * F(x) = slot, by a step of Newton's
+  /// method from the mean. As in ParametricModel::guess, F's inverse says where it leads.
   TORCH_ANS_FN Vec guess(const Block& block, Vec slots) const {
     const Edges limits(model_);
-    constexpr auto kSize = static_cast<float>(Quantiles::kSize);
     const __m512 zero = _mm512_setzero_ps();
-    const __m512 position = scaled(block.position, 1.0 / kPositionUnits);
-    const __m512 scale = scaled(block.divisor, 1.0 / kScaleUnits);
-    const __m512 slot = _mm512_add_ps(_mm512_cvtepi32_ps(slots), _mm512_set1_ps(0.5f));
+    const __m512 one = _mm512_set1_ps(1.0f);
     const __m512 most = _mm512_set1_ps(static_cast<float>(limits.num_symbols - 1));
-    __m512 found = zero;
-    for (int turn = 0; turn < 2; ++turn) {
-      const std::uint32_t shared = turn == 0 ? limits.slots : larger(limits.spread, 1u);
-      const __m512 per_slot = _mm512_set1_ps(kSize / static_cast<float>(shared));
-      __m512 at = _mm512_mul_ps(_mm512_sub_ps(slot, found), per_slot);
-      at = _mm512_min_ps(_mm512_max_ps(at, zero), _mm512_set1_ps(kSize));
-      const Vec whole = _mm512_cvttps_epi32(at);
-      Vec lower, upper;
-      load_neighbours(quantiles<kKind>(), whole, lower, upper);
-      const __m512 z0 = _mm512_castsi512_ps(lower);
-      const __m512 slope = _mm512_sub_ps(_mm512_castsi512_ps(upper), z0);
-      const __m512 z = _mm512_fmadd_ps(slope, _mm512_sub_ps(at, _mm512_cvtepi32_ps(whole)), z0);
-      found = _mm512_fmadd_ps(z, scale, position);
-      found = _mm512_min_ps(_mm512_max_ps(found, zero), most);
-    }
-    return _mm512_cvttps_epi32(found);
+    const __m512 per_slot = _mm512_set1_ps(1.0f / static_cast<float>(larger(limits.spread, 1u)));
+    const __m512 leak = _mm512_mul_ps(per_slot, _mm512_set1_ps(static_cast<float>(limits.leak)));
+    const __m512 scale = scaled(block.divisor, 1.0 / kScaleUnits);
+    const __m512 mean = scaled(block.position, 1.0 / kPositionUnits);
+    const __m512 slot = _mm512_add_ps(_mm512_cvtepi32_ps(slots), _mm512_set1_ps(0.5f));
+    const __m512 share = _mm512_mul_ps(slot, per_slot);
+    // Each symbol before the right one has a slot at least, each one behind it too.
+    const __m512 first = _mm512_max_ps(
+        _mm512_sub_ps(slot, _mm512_set1_ps(static_cast<float>(limits.spread))), zero);
+    const __m512 last = _mm512_min_ps(slot, most);
+    __m512 x = _mm512_min_ps(_mm512_max_ps(mean, first), last);
+    const Quantile found = quantile(_mm512_fnmadd_ps(x, leak, share));
+    const __m512 miss = _mm512_sub_ps(_mm512_fmadd_ps(found.z, scale, mean), x);
+    const __m512 slope = _mm512_fmadd_ps(_mm512_mul_ps(found.slope, scale), leak, one);
+    x = _mm512_fmadd_ps(miss, _mm512_rcp14_ps(slope), x);
+    x = _mm512_min_ps(_mm512_max_ps(x, first), last);
+    return _mm512_cvttps_epi32(x);
+  }
+
+  struct Quantile {
+    __m512 z;      ///< in scales from the mean
+    __m512 slope;  ///< how z grows with the probability
+  };
+
+  static TORCH_ANS_FN Quantile quantile(__m512 p) {
+    const __m512 other = _mm512_sub_ps(_mm512_set1_ps(1.0f), p);
+    const __m512 tail = _mm512_max_ps(_mm512_min_ps(p, other), _mm512_set1_ps(Quantiles::kLeast));
+    const Vec bits = _mm512_castps_si512(tail);
+    const Vec base = _mm512_castps_si512(_mm512_set1_ps(Quantiles::kLeast));
+    const Vec place = _mm512_srli_epi32(_mm512_sub_epi32(bits, base), Quantiles::kShift);
+    Vec here, next;
+    load_neighbours(quantiles<kKind>(), place, here, next);
+    const Vec rest = _mm512_and_si512(bits, splat((1u << Quantiles::kShift) - 1));
+    const __m512 fraction = _mm512_mul_ps(_mm512_cvtepi32_ps(rest),
+                                          _mm512_set1_ps(1.0f / (1 << Quantiles::kShift)));
+    const __m512 z = _mm512_castsi512_ps(here);
+    const __m512 drop = _mm512_sub_ps(z, _mm512_castsi512_ps(next));
+    // 2^-e of a probability that is 2^e or more
+    const Vec exponent = _mm512_and_si512(bits, splat(0x7f800000));
+    const __m512 inverse = _mm512_castsi512_ps(_mm512_sub_epi32(splat(254u << 23), exponent));
+    const __m512 steps = _mm512_set1_ps(static_cast<float>(1 << (23 - Quantiles::kShift)));
+    const __m512 above = _mm512_fnmadd_ps(drop, fraction, z);
+    const __mmask16 lower = _mm512_cmp_ps_mask(p, other, _CMP_LT_OQ);
+    return {_mm512_mask_sub_ps(above, lower, _mm512_setzero_ps(), above),
+            _mm512_mul_ps(_mm512_mul_ps(drop, steps), inverse)};
   }
 
   static TORCH_ANS_FN __m512 scaled(const __m512d* halves, double by) {
@@ -231,7 +255,7 @@ class ParametricVectors {
     return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
   }
 
-  /// States that two steps have not found.
+  /// States that a few steps have not found.
   TORCH_ANS_COLD bool find_slowly(const Elements& elements, int done, __mmask16 missed,
                                   const std::uint32_t* slots, const SlotMatches& matches) const {
     const Scalar model(model_);
