@@ -167,6 +167,29 @@ def encode_messages(
     bypass_precision: int,
     threads: int,
 ) -> Union[List[bytes], Tuple[int, int, int, int]]: ...
+def encode_short_row(
+    codec: Codec,
+    tables: CodingTables,
+    symbols: int,
+    symbol_dtype: str,
+    indexes: int,
+    index_dtype: str,
+    count: int,
+    bypass_precision: int,
+    length_bytes: int,
+) -> Optional[bytes]: ...
+def decode_short_row(
+    codec: Codec,
+    tables: CodingTables,
+    data: _Bytes,
+    indexes: int,
+    index_dtype: str,
+    out: int,
+    out_dtype: str,
+    count: int,
+    bypass_precision: int,
+    length_bytes: int,
+) -> bool: ...
 def max_row_bytes(codec: Codec, freq_precision: int, row_length: int) -> int: ...
 def escape_bytes(
     codec: Codec,
