@@ -2,9 +2,8 @@
 
 Options: variant ("rans64_i4", "rans32_16", "tans32", ...), lookup ("search", "alias", "invcdf"),
 rows, precision, bypass, threads; api "raw" (push and pop on a stream tensor), "bytes"
-(TorchANSInterface), "messages"
-(compat.compressai), "freqs" (a distribution per symbol), "cdfs" (the same, float CDFs, with a
-format) or "gaussians"; dtype of the symbols and indexes;
+(TorchANSInterface), "messages" (compat.compressai), "freqs" (a distribution per symbol), "cdfs"
+(the same, float CDFs, with a format) or "gaussians"; dtype of the symbols and indexes;
 reuse_output (pop into the same buffer again); no_indexes.
 """
 
@@ -165,7 +164,7 @@ class Messages(MessageCoder):
         self.lists = [(symbols[piece], indexes[piece]) for piece in self.pieces]
 
     def encode_message(self, k: int) -> bytes:
-        return bytes(self.encoder.encode_with_indexes(*self.lists[k], self.tables))
+        return self.encoder.encode_with_indexes(*self.lists[k], self.tables)
 
     def decode_message(self, k: int, coded: bytes) -> Any:
         return self.decoder.decode_with_indexes(coded, self.lists[k][1], self.tables)

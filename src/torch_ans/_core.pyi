@@ -160,6 +160,20 @@ class TableLists:
     def width(self) -> int: ...
     def fill(self, cdfs: int, cdfs_sizes: int, offsets: int) -> None: ...
 
+def encode_message(
+    codec: Codec,
+    tables: CodingTables,
+    symbols: _Integers,
+    indexes: _Integers,
+    bypass_precision: int,
+) -> Union[bytes, Tuple[int, int]]: ...
+def decode_message(
+    codec: Codec,
+    tables: CodingTables,
+    message: _Bytes,
+    indexes: _Integers,
+    bypass_precision: int,
+) -> Union[List[int], Tuple[int, int, int, List[int]]]: ...
 def encode_messages(
     codec: Codec,
     parts: Sequence[Tuple[CodingTables, _Integers, Optional[_Integers], int]],
