@@ -118,7 +118,8 @@ for family, most in (("rans64", 16), ("rans32", 16), ("rans32_16", 15)):
     for lanes in (1, 2, 4, 8, 16, 32):
         digest = hashlib.sha256()
         for n, (symbols, count, rows, precision) in enumerate(
-            [(25, 3001, 37, most), (2, 500, 3, 11), (300, 400, 5, most), (1, 77, 2, most)]
+            [(25, 3001, 37, most), (2, 500, 3, 11), (300, 400, 5, most), (1, 77, 2, most),
+             (17, 300, 2, 6), (512, 90, 2, 9), (513, 90, 4, most)]
         ):
             cdfs = random_cdfs(n, count, symbols).float()
             values = random_symbols(n, cdfs)

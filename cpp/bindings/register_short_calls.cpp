@@ -43,8 +43,8 @@ py::object encode_short_row(const Codec& codec, const CodingTables& tables, std:
   return data;
 }
 
-/// Whether `data`, a row as `encode_short_row` makes it, held exactly these symbols. False: only the
-/// long way round can say what is wrong, and `out` holds anything.
+/// Whether `data`, a row as `encode_short_row` makes it, held exactly these symbols. False: only
+/// the long way round can say what is wrong, and `out` holds anything.
 bool decode_short_row(const Codec& codec, const CodingTables& tables, const py::buffer& data,
                       std::uintptr_t indexes, const std::string& index_type, std::uintptr_t out,
                       const std::string& out_type, std::int64_t count, int bypass_precision,

@@ -69,7 +69,8 @@ class FloatCdfVectors {
     const float* edges = row + 1;
     const int count = num_symbols_ - 1;
     __m512 limit = _mm512_sub_ps(
-        _mm512_set1_ps(static_cast<float>(static_cast<std::int32_t>(slot) + 1) * per_slot_), leaks_);
+        _mm512_set1_ps(static_cast<float>(static_cast<std::int32_t>(slot) + 1) * per_slot_),
+        leaks_);
     const __m512 step = _mm512_set1_ps(leak_ * kVecSize);
     int symbol = 0;
     int t = 0;

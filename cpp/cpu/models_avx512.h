@@ -1,4 +1,5 @@
-/// What the models for AVX-512 share: edges of sixteen symbols at a time, in the integers of model.h.
+/// What the models for AVX-512 share: edges of sixteen symbols at a time, in the integers of
+/// model.h.
 #pragma once
 
 #include "models.h"
@@ -110,8 +111,8 @@ TORCH_ANS_FN SlotFlags find_tile_slots(const Vectors& vectors, const Model& mode
     }
     const Vec freq = _mm512_sub_epi32(found.end, found.start);
     full |= _mm512_mask_cmpge_epu32_mask(present, freq, splat(1u << 16));
-    _mm512_mask_storeu_epi32(
-        pairs + t, present, _mm512_or_si512(found.start, _mm512_slli_epi32(found.end, 16)));
+    _mm512_mask_storeu_epi32(pairs + t, present,
+                             _mm512_or_si512(found.start, _mm512_slli_epi32(found.end, 16)));
   }
   return {-1, full != 0};
 }

@@ -70,15 +70,13 @@ TORCH_ANS_FN __m512d position_of(__m512d mean, std::int32_t low) {
 }
 
 TORCH_ANS_FN __m512d divisor_of(__m512d scale) {
-  return cut_off(
-      clamp_to(_mm512_mul_pd(scale, _mm512_set1_pd(kScaleUnits)), 1.0, 4294967296.0));
+  return cut_off(clamp_to(_mm512_mul_pd(scale, _mm512_set1_pd(kScaleUnits)), 1.0, 4294967296.0));
 }
 
 TORCH_ANS_FN __m256i distance_to(__m256i i, __m512d position, __m512d divisor) {
   constexpr double kUnits = kScaleUnits / kPositionUnits * (1 << kDistanceBits);
   const __m512d place = _mm512_mul_pd(_mm512_cvtepi32_pd(i), _mm512_set1_pd(kPositionUnits));
-  const __m512d difference =
-      _mm512_mul_pd(_mm512_sub_pd(place, position), _mm512_set1_pd(kUnits));
+  const __m512d difference = _mm512_mul_pd(_mm512_sub_pd(place, position), _mm512_set1_pd(kUnits));
   return _mm512_cvttpd_epi32(
       clamp_to(_mm512_div_pd(difference, divisor), -kMostDistance, kMostDistance));
 }
@@ -165,15 +163,15 @@ class ParametricVectors {
 
   /// C(i) of any edge.
   TORCH_ANS_FN Vec edge(const Block& block, Vec i) const {
-    const Vec distance = join(
-        distance_to(_mm512_castsi512_si256(i), block.position[0], block.divisor[0]),
-        distance_to(_mm512_extracti64x4_epi64(i, 1), block.position[1], block.divisor[1]));
+    const Vec distance =
+        join(distance_to(_mm512_castsi512_si256(i), block.position[0], block.divisor[0]),
+             distance_to(_mm512_extracti64x4_epi64(i, 1), block.position[1], block.divisor[1]));
     const Vec size = _mm512_abs_epi32(distance);
     Vec entry, next;
     load_neighbours(tail_of(kKind), _mm512_srli_epi32(size, kFractionBits), entry, next);
     const Vec fraction = _mm512_and_si512(size, splat((1u << kFractionBits) - 1));
-    const Vec drop = _mm512_srli_epi32(
-        _mm512_mullo_epi32(_mm512_sub_epi32(entry, next), fraction), kFractionBits);
+    const Vec drop = _mm512_srli_epi32(_mm512_mullo_epi32(_mm512_sub_epi32(entry, next), fraction),
+                                       kFractionBits);
     const Vec tail = _mm512_sub_epi32(entry, drop);
     const Vec fixed = _mm512_mask_sub_epi32(
         tail, static_cast<__mmask16>(~_mm512_movepi32_mask(distance)), splat(kFixedOne), tail);
@@ -209,8 +207,8 @@ class ParametricVectors {
     const __m512 slot = _mm512_add_ps(_mm512_cvtepi32_ps(slots), _mm512_set1_ps(0.5f));
     const __m512 share = _mm512_mul_ps(slot, per_slot);
     // Each symbol before the right one has a slot at least, each one behind it too.
-    const __m512 first = _mm512_max_ps(
-        _mm512_sub_ps(slot, _mm512_set1_ps(static_cast<float>(limits.spread))), zero);
+    const __m512 first =
+        _mm512_max_ps(_mm512_sub_ps(slot, _mm512_set1_ps(static_cast<float>(limits.spread))), zero);
     const __m512 last = _mm512_min_ps(slot, most);
     __m512 x = _mm512_min_ps(_mm512_max_ps(mean, first), last);
     const Quantile found = quantile(_mm512_fnmadd_ps(x, leak, share));
@@ -235,8 +233,8 @@ class ParametricVectors {
     Vec here, next;
     load_neighbours(quantiles<kKind>(), place, here, next);
     const Vec rest = _mm512_and_si512(bits, splat((1u << Quantiles::kShift) - 1));
-    const __m512 fraction = _mm512_mul_ps(_mm512_cvtepi32_ps(rest),
-                                          _mm512_set1_ps(1.0f / (1 << Quantiles::kShift)));
+    const __m512 fraction =
+        _mm512_mul_ps(_mm512_cvtepi32_ps(rest), _mm512_set1_ps(1.0f / (1 << Quantiles::kShift)));
     const __m512 z = _mm512_castsi512_ps(here);
     const __m512 drop = _mm512_sub_ps(z, _mm512_castsi512_ps(next));
     // 2^-e of a probability that is 2^e or more

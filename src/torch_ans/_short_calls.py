@@ -10,7 +10,7 @@ from typing import Optional
 import torch
 
 from . import _core
-from ._native import INTEGER_NAMES, Coding, Data
+from ._native import INTEGER_NAMES, Coding
 
 __all__ = ["MOST_SYMBOLS", "decode", "encode"]
 
@@ -50,7 +50,7 @@ def encode(
 
 def decode(
     coding: Coding,
-    data: Data,
+    data: object,
     indexes: Optional[torch.Tensor],
     out: torch.Tensor,
     length_bytes: int,

@@ -171,10 +171,9 @@ class RansDecoder:
             ValueError: tables that are not valid.
         """
         check_data(encoded, "encoded")
-        tables = self._tables
-        if type(indexes) is list and tables is not None and cdfs is tables:
-            if cdfs_sizes is None and offsets is None:
-                return decode_message(tables, encoded, indexes)  # for short calls
+        tables, plain = self._tables, cdfs_sizes is None and offsets is None
+        if tables is not None and cdfs is tables and plain and type(indexes) is list:
+            return decode_message(tables, encoded, indexes)  # for short calls
         reader = _core.MessageReader(CODEC, (encoded,))
         found: _Integers = self._decode(reader, indexes, cdfs, cdfs_sizes, offsets)
         return found
