@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 
-from . import _core, _native, _short_calls, _stream
+from . import _core, _native, _native_short, _stream
 from ._arguments import check_bypass_precision, check_size, index_tensor, new_output
 from ._contexts import ContextCall, bind_contexts
 from ._layout import Split, split_rows
@@ -99,7 +99,7 @@ class RowCoder:
         symbols, indexes, tables, contexts = job
         if contexts is None and self._short_length is not None:
             coding = Coding(self._codec, tables, self._bypass_precision)
-            data = _short_calls.encode(coding, symbols, indexes, self._short_length)
+            data = _native_short.encode(coding, symbols, indexes, self._short_length)
             if data is not None:
                 return data
         split = split_rows(symbols.numel(), self._num_rows or 1)
@@ -128,7 +128,7 @@ class RowCoder:
         indexes = index_tensor(indexes, tables, out.shape, contexts)
         if contexts is None and self._short_length is not None:
             coding = Coding(self._codec, tables, self._bypass_precision)
-            if _short_calls.decode(coding, data, indexes, out, self._short_length):
+            if _native_short.decode(coding, data, indexes, out, self._short_length):
                 return
         spans = segment_spans(data, self._length_bytes, self._num_rows)
         if not spans and out.numel():
