@@ -201,6 +201,7 @@ def other_comparisons(full: bool) -> List[Comparison]:
     for length in (16, 256, 4096):
         entries = both(to_bytes("rans64", 1), "TorchANSInterface, rans64")
         entries += [
+            Entry(OURS, "compat.compressai, prepared CodingTables", {"api": "messages"}),
             Entry(COMPRESSAI, "lists ready", {}),
             Entry(CONSTRICTION, "AnsCoder, QuantizedGaussian", {}),
         ]

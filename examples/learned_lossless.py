@@ -127,7 +127,7 @@ def train(photos: List[torch.Tensor], seconds: float) -> nn.ModuleList:
             loss.backward()
             optimizer.step()
             progress.n = round(spent)
-            progress.set_postfix(bits=f"{float(loss):.2f}", refresh=False)
+            progress.set_postfix(bits=f"{float(loss.detach()):.2f}", refresh=False)
             progress.refresh()
     return predictors.eval()
 

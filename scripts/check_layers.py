@@ -45,6 +45,7 @@ ADDRESS_FILES = (
     "src/torch_ans/_native_cuda.py",
     "src/torch_ans/_native_messages.py",
     "src/torch_ans/_native_models.py",
+    "src/torch_ans/_native_short.py",
     "src/torch_ans/_table_cache.py",
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, List, Sequence
 
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 import torch
 
 import reference
-from helpers import run_child
+import torch_ans
+from helpers import ROOT, run_child
 from torch_ans import CorruptStreamError, _core
+from torch_ans._logits import _tail
 from torch_ans.distributions import decode_cdf, encode_cdf
 
 ISAS = _core.cpu_capabilities()["available"]
@@ -118,7 +121,8 @@ for family, most in (("rans64", 16), ("rans32", 16), ("rans32_16", 15)):
     for lanes in (1, 2, 4, 8, 16, 32):
         digest = hashlib.sha256()
         for n, (symbols, count, rows, precision) in enumerate(
-            [(25, 3001, 37, most), (2, 500, 3, 11), (300, 400, 5, most), (1, 77, 2, most)]
+            [(25, 3001, 37, most), (2, 500, 3, 11), (300, 400, 5, most), (1, 77, 2, most),
+             (17, 300, 2, 6), (512, 90, 2, 9), (513, 90, 4, most)]
         ):
             cdfs = random_cdfs(n, count, symbols).float()
             values = random_symbols(n, cdfs)
@@ -250,3 +254,61 @@ def test_a_cdf_that_decreases_does_no_harm() -> None:
             assert error.rows == [0]
         else:
             assert int(found.min()) >= 0 and int(found.max()) < 40
+
+
+def exact_logit_edges(logits: List[float], precision: int) -> List[int]:
+    """C at each edge as cpp/FORMAT.md has it, in Python's integers."""
+    tail = [round(math.exp(-k / 64) * 2**29) for k in range(1025)]
+    tail.append(tail[-1])
+    bounded = [-(2.0**20) if math.isnan(v) else min(max(v, -(2.0**20)), 2.0**20) for v in logits]
+    counts = [math.trunc(Fraction(v) * 2**15) for v in bounded]
+    weights = []
+    for count in counts:
+        entry, rest = divmod(min(max(counts) - count, 2**19), 512)
+        weights.append(tail[entry] - ((tail[entry] - tail[entry + 1]) * rest >> 9))
+    total, size = sum(weights), len(weights)
+    shift = max(total.bit_length() - 33, 0)
+    spread = (1 << precision) - size
+    edges = []
+    for i in range(size):
+        fixed = (sum(weights[:i]) >> shift << 30) // (total >> shift)
+        edges.append(i + (fixed * spread >> 30))
+    return [*edges, 1 << precision]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_logits_give_the_bytes_of_exact_arithmetic(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(3)
+    for size, count, precision in ((9, 60, 16), (1, 5, 3), (300, 12, 15), (8, 40, 3)):
+        scale = torch.tensor([0.1, 3.0, 40.0])[torch.arange(count) % 3].unsqueeze(-1)
+        logits = (torch.randn((count, size), generator=generator) * scale).to(dtype)
+        if size == 9:
+            logits[0, :5] = torch.tensor([math.inf, -math.inf, math.nan, 0.0, -0.0])
+            logits[1] = -math.inf
+        symbols = torch.arange(count) % size
+        options: Any = {"freq_precision": precision, "impl": "rans64"}
+        data = torch_ans.encode_logits(symbols, logits, **options)
+        edges = [exact_logit_edges(row, precision) for row in logits.double().tolist()]
+        assert data == oracle_bytes(symbols.tolist(), edges, precision)
+        decoded = torch_ans.decode_logits(data, logits, dtype=torch.int64, **options)
+        assert decoded.equal(symbols)
+
+
+def test_logits_cost_what_their_softmax_says() -> None:
+    generator = torch.Generator().manual_seed(4)
+    logits = 2 * torch.randn((20000, 64), generator=generator)
+    symbols = torch.distributions.Categorical(logits=logits).sample()
+    data = torch_ans.encode_logits(symbols, logits, low=0)
+    truth = torch.nn.functional.cross_entropy(logits, symbols, reduction="sum") / math.log(2)
+    assert 8 * len(data) < float(truth) * 1.005 + 600
+    assert torch_ans.decode_logits(data, logits).long().equal(symbols)
+    shared = torch_ans.encode_logits(symbols, logits[0])
+    assert torch_ans.decode_logits(shared, logits[0].expand(20000, 64)).long().equal(symbols)
+    with pytest.raises(ValueError, match="logits must have"):
+        torch_ans.encode_logits(symbols, logits, freq_precision=5)
+
+
+def test_a_table_of_logits_is_that_of_the_core() -> None:
+    header = Path(ROOT, "cpp", "include", "torch_ans", "tail_tables.h").read_text()
+    body = header.split("kLaplaceTail[kTailEntries] = {")[1].split("}")[0]
+    assert _tail().tolist() == [int(number) for number in body.replace("\n", " ").split(",")[:-1]]

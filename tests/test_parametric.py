@@ -204,6 +204,19 @@ for kind in KINDS:
             assert decoded.long().equal(symbols), (kind, impl, low)
             digest.update(data)
         found[kind + impl] = digest.hexdigest()
+for low, high in ((-32768, 32767), (-30000, 30000), (-200, 200)):  # few slots follow F, or most do
+    symbols = torch.arange(low, high + 1)
+    for kind in KINDS:
+        encode, decode = coders(kind)
+        digest = hashlib.sha256()
+        for mean, scale in ((0.3, 1e-5), (-1e9, 3.0), (high - 0.25, 0.4), (7.0, 150.0), (0.0, 1e9)):
+            given = torch.tensor(mean), torch.tensor(scale), low, high
+            data = encode(symbols, *given, impl="rans64_i8", num_parallel_states=4)
+            found_symbols = decode(data, *given, impl="rans64_i8", num_parallel_states=4,
+                                   out=torch.empty_like(symbols))
+            assert found_symbols.equal(symbols), (kind, low, mean, scale)
+            digest.update(data)
+        found[f"all {kind} {low}"] = digest.hexdigest()
 symbols, means, scales = random_parameters(8, 3000, 0, 255)
 given = [torch.stack([t.float(), t.float().roll(1)], -1) for t in (means, scales, scales % 1)]
 data = torch_ans.encode_logistic_mixture(symbols, *given, 0, 255, impl="rans64_i16")

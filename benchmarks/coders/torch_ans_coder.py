@@ -2,8 +2,8 @@
 
 Options: variant ("rans64_i4", "rans32_16", "tans32", ...), lookup ("search", "alias", "invcdf"),
 rows, precision, bypass, threads; api "raw" (push and pop on a stream tensor), "bytes"
-(TorchANSInterface), "freqs" (a distribution per symbol), "cdfs" (the same, float CDFs, with a
-format) or "gaussians"; dtype of the symbols and indexes;
+(TorchANSInterface), "messages" (compat.compressai), "freqs" (a distribution per symbol), "cdfs"
+(the same, float CDFs, with a format) or "gaussians"; dtype of the symbols and indexes;
 reuse_output (pop into the same buffer again); no_indexes.
 """
 
@@ -148,6 +148,28 @@ class Bytes(MessageCoder):
         return self.coder.decode_with_indexes(coded, self.tensors[k][1])
 
 
+class Messages(MessageCoder):
+    """CompressAI's coder as a drop-in: lists of symbols, and tables prepared once."""
+
+    def __init__(self, arrays: Arrays, options: Dict[str, Any]) -> None:
+        super().__init__(arrays)
+        from torch_ans import CodingTables
+        from torch_ans.compat import compressai
+
+        torch.set_num_threads(options.get("threads", 1))
+        tables = (arrays["cdfs16"], arrays["cdfs_sizes"], arrays["offsets"])
+        self.tables = CodingTables(*map(torch.from_numpy, tables))
+        self.encoder, self.decoder = compressai.RansEncoder(), compressai.RansDecoder()
+        symbols, indexes = arrays["symbols"].tolist(), arrays["indexes"].tolist()
+        self.lists = [(symbols[piece], indexes[piece]) for piece in self.pieces]
+
+    def encode_message(self, k: int) -> bytes:
+        return self.encoder.encode_with_indexes(*self.lists[k], self.tables)
+
+    def decode_message(self, k: int, coded: bytes) -> Any:
+        return self.decoder.decode_with_indexes(coded, self.lists[k][1], self.tables)
+
+
 class Freqs(MessageCoder):
     """A distribution per symbol: encode_with_freqs and decode_with_freqs."""
 
@@ -214,7 +236,7 @@ class Gaussians(MessageCoder):
 
 def make(arrays: Arrays, options: Dict[str, Any]) -> Any:
     apis: Dict[str, Any] = {"raw": Raw, "bytes": Bytes, "freqs": Freqs}
-    apis.update(cdfs=Cdfs, gaussians=Gaussians)
+    apis.update(cdfs=Cdfs, gaussians=Gaussians, messages=Messages)
     return apis[options["api"]](arrays, options)
 
 

@@ -27,6 +27,7 @@ PYBIND11_MODULE(_core, module) {
   torch_ans::register_byte_strings(module);
   torch_ans::register_container(module);
   torch_ans::register_messages(module);
+  torch_ans::register_short_calls(module);
   torch_ans::register_table_lists(module);
 #if defined(TORCH_ANS_WITH_CUDA)
   torch_ans::register_cuda(module);

@@ -18,6 +18,7 @@ void register_models(pybind11::module_& module);
 void register_byte_strings(pybind11::module_& module);
 void register_container(pybind11::module_& module);
 void register_messages(pybind11::module_& module);
+void register_short_calls(pybind11::module_& module);
 void register_table_lists(pybind11::module_& module);
 /// Only where the CUDA engine is built (TORCH_ANS_WITH_CUDA).
 void register_cuda(pybind11::module_& module);

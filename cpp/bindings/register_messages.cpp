@@ -28,15 +28,40 @@ void check_equal_sizes(std::int64_t indexes, std::int64_t symbols) {
   }
 }
 
+py::bytes message_of(const Codec& codec, const Rows& rows, std::int64_t r) {
+  py::bytes message(nullptr, rows.length(r));
+  reverse_words(codec, rows.row(r) + kLengthBytes, rows.length(r),
+                reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(message.ptr())));
+  return message;
+}
+
 py::list messages_of(const Codec& codec, const Rows& rows) {
   py::list messages(static_cast<std::size_t>(rows.rows()));
   for (std::int64_t r = 0; r < rows.rows(); ++r) {
-    py::bytes message(nullptr, rows.length(r));
-    reverse_words(codec, rows.row(r) + kLengthBytes, rows.length(r),
-                  reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(message.ptr())));
-    messages[static_cast<std::size_t>(r)] = std::move(message);
+    messages[static_cast<std::size_t>(r)] = message_of(codec, rows, r);
   }
   return messages;
+}
+
+/// `encode_parts` of one message of lists or buffers: its bytes, or (status, position).
+py::object encode_message(const Codec& codec, const CodingTables& tables, const py::handle& symbols,
+                          const py::handle& indexes, int bypass_precision) {
+  const Integers values(symbols, "symbols", 0);
+  const Integers chosen(indexes, "indexes", 0);
+  const std::int64_t count = values.size();
+  check_equal_sizes(chosen.size(), count);
+  const CodingTask task = make_task({codec, tables, 1, count, count, bypass_precision},
+                                    values.array(), &chosen.array());
+  const std::vector<MessagePart> parts = {{task, tables.options().freq_precision}};
+  Rows rows;
+  MessageOutcome found;
+  {
+    std::optional<py::gil_scoped_release> release;
+    if (count >= kSymbolsWithoutGil) release.emplace();
+    found = encode_messages(codec, parts, 1, 1, rows);
+  }
+  if (found.outcome.status == Status::kOk) return message_of(codec, rows, 0);
+  return py::make_tuple(static_cast<int>(found.outcome.status), found.outcome.position);
 }
 
 /// `parts`: tuples (tables, symbols, indexes, row_length), symbols and indexes IntArrays of `rows`
@@ -81,22 +106,16 @@ class MessageReader {
  public:
   MessageReader(const Codec& codec, const py::sequence& messages) : codec_(codec) {
     std::vector<std::unique_ptr<BytesView>> views;
-    std::size_t longest = static_cast<std::size_t>(codec.header_bytes());
     for (const py::handle& message : messages) {
       views.push_back(std::make_unique<BytesView>(py::cast<py::buffer>(message)));
-      longest = std::max(longest, views.back()->size());
     }
-    if (longest > INT32_MAX) {
-      throw std::invalid_argument("a row of " + std::to_string(longest) +
-                                  " bytes is longer than 2 GiB");
-    }
-    rows_ = Rows(static_cast<std::int64_t>(views.size()),
-                 kLengthBytes + static_cast<std::int64_t>(longest));
-    for (std::int64_t r = 0; r < rows_.rows(); ++r) {
-      const BytesView& view = *views[static_cast<std::size_t>(r)];
-      store(rows_.row(r), static_cast<std::int32_t>(view.size()));
-      reverse_words(codec, view.data(), view.size(), rows_.row(r) + kLengthBytes);
-    }
+    read(views);
+  }
+
+  MessageReader(const Codec& codec, const py::buffer& message) : codec_(codec) {
+    std::vector<std::unique_ptr<BytesView>> views;
+    views.push_back(std::make_unique<BytesView>(message));
+    read(views);
   }
 
   /// As `decode` of register_codec, for rows of `row_length` symbols or, where there is one row and
@@ -138,6 +157,22 @@ class MessageReader {
   }
 
  private:
+  void read(const std::vector<std::unique_ptr<BytesView>>& views) {
+    auto longest = static_cast<std::size_t>(codec_.header_bytes());
+    for (const auto& view : views) longest = std::max(longest, view->size());
+    if (longest > INT32_MAX) {
+      throw std::invalid_argument("a row of " + std::to_string(longest) +
+                                  " bytes is longer than 2 GiB");
+    }
+    rows_ = Rows(static_cast<std::int64_t>(views.size()),
+                 kLengthBytes + static_cast<std::int64_t>(longest));
+    for (std::int64_t r = 0; r < rows_.rows(); ++r) {
+      const BytesView& view = *views[static_cast<std::size_t>(r)];
+      store(rows_.row(r), static_cast<std::int32_t>(view.size()));
+      reverse_words(codec_, view.data(), view.size(), rows_.row(r) + kLengthBytes);
+    }
+  }
+
   static py::list list_of(const std::vector<std::int64_t>& values) {
     py::list list(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -156,6 +191,17 @@ class MessageReader {
 }  // namespace
 
 void register_messages(py::module_& module) {
+  module.def("encode_message", &encode_message, py::arg("codec"), py::arg("tables"),
+             py::arg("symbols"), py::arg("indexes"), py::arg("bypass_precision"));
+  module.def(
+      "decode_message",
+      [](const Codec& codec, const CodingTables& tables, const py::buffer& message,
+         const py::handle& indexes, int bypass_precision) {
+        MessageReader reader(codec, message);
+        return reader.decode(tables, indexes, py::none(), 0, bypass_precision, 1);
+      },
+      py::arg("codec"), py::arg("tables"), py::arg("message"), py::arg("indexes"),
+      py::arg("bypass_precision"));
   module.def("encode_messages", &encode_parts, py::arg("codec"), py::arg("parts"), py::arg("rows"),
              py::arg("bypass_precision"), py::arg("threads"));
   py::class_<Integers>(module, "IntList")

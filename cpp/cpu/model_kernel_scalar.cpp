@@ -9,18 +9,25 @@ namespace torch_ans {
 namespace {
 
 template <typename Traits, int kLanes, int kRows>
-void append(KernelChoice*& put, KernelChoice*& get) {
-  using Encoder = RowEncoder<RansRow<Traits, kLanes>, ModelEncoder<Traits, kLanes, kRows>>;
+void append_decoder(KernelChoice*& get) {
   using Decoder = RowDecoder<RansRow<Traits, kLanes>, ModelDecoder<Traits, kLanes, kRows>>;
-  *put++ = {kRows, &Encoder::run, &accepts_all};
   *get++ = {kRows, &Decoder::run, &accepts_all};
 }
 
-/// A model evaluates sixteen symbols at a time: as many rows are coded together.
+template <typename Traits, int kLanes, int kRows>
+void append(KernelChoice*& put, KernelChoice*& get) {
+  using Encoder = RowEncoder<RansRow<Traits, kLanes>, ModelEncoder<Traits, kLanes, kRows>>;
+  *put++ = {kRows, &Encoder::run, &accepts_all};
+  append_decoder<Traits, kLanes, kRows>(get);
+}
+
+/// A model evaluates sixteen symbols at a time: as many rows are coded together. A decoder has
+/// something else to do while it waits for one sixteen where it is given two.
 template <typename Traits, int kLanes>
 void fill(CodecKernels& kernels) {
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kModel)];
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kModel)];
+  if constexpr (kLanes == 8 || kLanes == 16) append_decoder<Traits, kLanes, 32 / kLanes>(get);
   if constexpr (kLanes < 16) append<Traits, kLanes, 16 / kLanes>(put, get);
   append<Traits, kLanes, 1>(put, get);
 }

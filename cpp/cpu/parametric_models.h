@@ -29,32 +29,30 @@ TORCH_ANS_FN void find_probabilities(const std::uint32_t* tail, const double* po
   for (int k = 0; k < kCount; ++k) out[k] = probability_below(distance[k], entry[k], next[k]);
 }
 
-/// Where a probability is, roughly: for first guesses, which decide nothing.
+/// How many scales above the mean a tail of given probability begins, roughly: for first guesses,
+/// which decide nothing. Entries follow the bits of the probability, 2^-18 to 1/2, as a float.
 class Quantiles {
  public:
-  static constexpr int kSize = 1 << 12;
+  static constexpr int kShift = 17;
+  static constexpr float kLeast = 1.0f / (1 << 18);
 
   explicit Quantiles(const std::uint32_t* tail) {
-    int entry = kTailEntries - 1;
-    for (int k = 0; k <= kSize / 2; ++k) {
-      const std::uint32_t below = static_cast<std::uint32_t>(k) << (kFixedBits - 12);
-      while (entry > 0 && tail[entry] < larger(below, 1u << 12)) --entry;
-      float step = 0;
-      if (tail[entry] > tail[entry + 1]) {
-        const std::uint32_t over = tail[entry] - smaller(tail[entry], below);
-        step = static_cast<float>(over) / static_cast<float>(tail[entry] - tail[entry + 1]);
-      }
-      const float z = (static_cast<float>(entry) + smaller(step, 1.0f)) / kTailSteps;
-      of_[k] = -z;
-      of_[kSize - k] = z;
+    int entry = kTailEntries - 2;
+    const auto first = bit_cast<std::uint32_t>(kLeast);
+    for (std::uint32_t k = 0; k < kSize; ++k) {
+      const auto p = bit_cast<float>(first + (k << kShift)) * static_cast<float>(kFixedOne);
+      while (entry > 0 && static_cast<float>(tail[entry]) < p) --entry;
+      const auto here = static_cast<float>(tail[entry]);
+      const float step = (here - p) / larger(here - static_cast<float>(tail[entry + 1]), 1.0f);
+      of_[k] = (static_cast<float>(entry) + larger(step, 0.0f)) / kTailSteps;
     }
-    of_[kSize + 1] = of_[kSize];
   }
 
   const float* of() const { return of_; }
 
  private:
-  float of_[kSize + 2];
+  static constexpr std::uint32_t kSize = (17 << (23 - kShift)) + 2;
+  float of_[kSize];
 };
 
 template <ModelKind kKind>
@@ -130,42 +128,55 @@ class ParametricModel {
   const Edges limits;
 
  private:
-  /// Within a symbol of the right one, nearly always.
+  /// Within a symbol of the right one, nearly always: x with leak * x + spread * F(x) = slot, by
+  /// Newton's method. What F gives follows from where its inverse is at what x leaves of the slot.
   template <int kCount>
   TORCH_ANS_FN void guess(const Block<kCount>& block, const std::uint32_t* slots,
                           std::uint32_t* symbol) const {
-    const float* quantile = quantiles<kKind>();
+    constexpr int kShift = Quantiles::kShift;
+    const float* table = quantiles<kKind>();
+    const auto least = bit_cast<std::int32_t>(Quantiles::kLeast);
     const auto most = static_cast<float>(larger(limits.num_symbols, 2u) - 1);
-    const float per_slot =
-        static_cast<float>(Quantiles::kSize) / static_cast<float>(larger(limits.spread, 1u));
-    float at[kCount], lower[kCount], upper[kCount];
-    float found[kCount] = {};
-    for (int turn = 0; turn < 2; ++turn) {  // the second one knows how many slots have leaked
-      const float scale =
-          turn == 0 ? static_cast<float>(Quantiles::kSize) / static_cast<float>(limits.slots)
-                    : per_slot;
+    const float per_slot = 1.0f / static_cast<float>(larger(limits.spread, 1u));
+    const float leak = static_cast<float>(limits.leak) * per_slot;
+    const auto spread = static_cast<float>(limits.spread);
+    float x[kCount], p[kCount], here[kCount], next[kCount];
+    for (int k = 0; k < kCount; ++k) {
+      const float mean = static_cast<float>(block.position[k]) * (1.0f / (1 << 14));
+      x[k] = clamp_to(mean, 0.0f, most);
+    }
+    for (int turn = 0; turn < 2; ++turn) {
       for (int k = 0; k < kCount; ++k) {
         const float slot = static_cast<float>(static_cast<std::int32_t>(slots[k])) + 0.5f;
-        at[k] = (slot - found[k]) * scale;
-        at[k] = at[k] > 0 ? at[k] : 0;
-        at[k] = at[k] < Quantiles::kSize ? at[k] : Quantiles::kSize;
+        p[k] = slot * per_slot - x[k] * leak;
+        const float tail = p[k] < 1.0f - p[k] ? p[k] : 1.0f - p[k];
+        const float clamped = tail > Quantiles::kLeast ? tail : Quantiles::kLeast;
+        symbol[k] = bit_cast<std::uint32_t>(clamped);
       }
       for (int k = 0; k < kCount; ++k) {
-        const auto whole = static_cast<std::int32_t>(at[k]);
-        lower[k] = quantile[whole];
-        upper[k] = quantile[whole + 1];
+        const auto place = (static_cast<std::int32_t>(symbol[k]) - least) >> kShift;
+        here[k] = table[place];
+        next[k] = table[place + 1];
       }
       for (int k = 0; k < kCount; ++k) {
-        const float fraction = at[k] - static_cast<float>(static_cast<std::int32_t>(at[k]));
-        const float z = lower[k] + (upper[k] - lower[k]) * fraction;
-        const float x = static_cast<float>(block.position[k]) * (1.0f / (1 << 14)) +
-                        z * static_cast<float>(block.divisor[k]) * (1.0f / (1 << 16));
-        found[k] = x > 0 ? x : 0;
-        found[k] = found[k] < most ? found[k] : most;
+        const auto bits = static_cast<std::int32_t>(symbol[k]);
+        const auto rest = static_cast<float>(bits & ((1 << kShift) - 1));
+        const float drop = here[k] - next[k];
+        const float tail = here[k] - drop * rest * (1.0f / (1 << kShift));
+        const float z = p[k] < 1.0f - p[k] ? -tail : tail;
+        // 2^-e for a probability that is 2^e or more
+        const auto inverse = bit_cast<float>((254 << 23) - (bits & 0x7f800000));
+        const float scale = static_cast<float>(block.divisor[k]) * (1.0f / (1 << 16));
+        const float mean = static_cast<float>(block.position[k]) * (1.0f / (1 << 14));
+        const float slope = drop * (1 << (23 - kShift)) * inverse * scale;
+        const float found = x[k] + (mean + z * scale - x[k]) / (1.0f + slope * leak);
+        // Each symbol before the right one has a slot at least, each one behind it too.
+        const float slot = static_cast<float>(static_cast<std::int32_t>(slots[k])) + 0.5f;
+        x[k] = clamp_to(found, clamp_to(slot - spread, 0.0f, most), clamp_to(slot, 0.0f, most));
       }
     }
     for (int k = 0; k < kCount; ++k) {
-      const auto whole = static_cast<std::int32_t>(found[k]);
+      const auto whole = static_cast<std::int32_t>(x[k]);
       symbol[k] = static_cast<std::uint32_t>(larger(whole, 1));
     }
   }

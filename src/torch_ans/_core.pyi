@@ -160,6 +160,20 @@ class TableLists:
     def width(self) -> int: ...
     def fill(self, cdfs: int, cdfs_sizes: int, offsets: int) -> None: ...
 
+def encode_message(
+    codec: Codec,
+    tables: CodingTables,
+    symbols: _Integers,
+    indexes: _Integers,
+    bypass_precision: int,
+) -> Union[bytes, Tuple[int, int]]: ...
+def decode_message(
+    codec: Codec,
+    tables: CodingTables,
+    message: _Bytes,
+    indexes: _Integers,
+    bypass_precision: int,
+) -> Union[List[int], Tuple[int, int, int, List[int]]]: ...
 def encode_messages(
     codec: Codec,
     parts: Sequence[Tuple[CodingTables, _Integers, Optional[_Integers], int]],
@@ -167,6 +181,29 @@ def encode_messages(
     bypass_precision: int,
     threads: int,
 ) -> Union[List[bytes], Tuple[int, int, int, int]]: ...
+def encode_short_row(
+    codec: Codec,
+    tables: CodingTables,
+    symbols: int,
+    symbol_dtype: str,
+    indexes: int,
+    index_dtype: str,
+    count: int,
+    bypass_precision: int,
+    length_bytes: int,
+) -> Optional[bytes]: ...
+def decode_short_row(
+    codec: Codec,
+    tables: CodingTables,
+    data: _Bytes,
+    indexes: int,
+    index_dtype: str,
+    out: int,
+    out_dtype: str,
+    count: int,
+    bypass_precision: int,
+    length_bytes: int,
+) -> bool: ...
 def max_row_bytes(codec: Codec, freq_precision: int, row_length: int) -> int: ...
 def escape_bytes(
     codec: Codec,

@@ -50,11 +50,10 @@ def encode_message(tables: CodingTables, symbols: Integers, indexes: Integers) -
     """One message; `encode_messages` of one part, for short calls."""
     if isinstance(symbols, torch.Tensor) or isinstance(indexes, torch.Tensor):
         return encode_parts([(tables, symbols, indexes)])
-    part = (tables.native, symbols, indexes, 0)
-    found = _core.encode_messages(CODEC, (part,), 1, BYPASS_PRECISION, 1)
-    if isinstance(found, list):
-        return found[0]
-    raise_for_status(found[0], found[3], tables, _flat_tensor(symbols), _flat_tensor(indexes))
+    found = _core.encode_message(CODEC, tables.native, symbols, indexes, BYPASS_PRECISION)
+    if isinstance(found, bytes):
+        return found
+    raise_for_status(found[0], found[1], tables, _flat_tensor(symbols), _flat_tensor(indexes))
 
 
 def encode_parts(parts: Sequence[Message]) -> bytes:
@@ -170,6 +169,15 @@ def decode_tensor(
     found = _native_messages.decode(reader, tables.native, source, out, split, BYPASS_PRECISION)
     raise_if_failed(found, tables, indexes, split)
     return out
+
+
+def decode_message(tables: CodingTables, message: Data, indexes: List[int]) -> List[int]:
+    """The first symbols of a message, one for each index."""
+    found = _core.decode_message(CODEC, tables.native, message, indexes, BYPASS_PRECISION)
+    if isinstance(found, list):
+        return found
+    raise_if_failed(found, tables, indexes, Split(1, 0, 0))
+    return []
 
 
 def decode_list(

@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 
-from . import _core, _native, _stream
+from . import _core, _native, _native_short, _stream
 from ._arguments import check_bypass_precision, check_size, index_tensor, new_output
 from ._contexts import ContextCall, bind_contexts
 from ._layout import Split, split_rows
@@ -86,6 +86,8 @@ class RowCoder:
         self._num_rows = num_rows
         self._length_bytes = length_bytes
         self._framing = (length_bytes, num_rows is not None)
+        # In front of the only row of a short call; the only one of a fixed number is bare.
+        self._short_length = {None: length_bytes, 1: 0}.get(num_rows)
         self._workspace = _stream.Workspace()
 
     def __reduce__(self) -> Tuple[type, Tuple[object, ...]]:
@@ -95,6 +97,11 @@ class RowCoder:
     def encode_bytes(self, job: Job) -> bytes:
         """The bytes of one job in fresh rows."""
         symbols, indexes, tables, contexts = job
+        if contexts is None and self._short_length is not None:
+            coding = Coding(self._codec, tables, self._bypass_precision)
+            data = _native_short.encode(coding, symbols, indexes, self._short_length)
+            if data is not None:
+                return data
         split = split_rows(symbols.numel(), self._num_rows or 1)
         coding = self._coding(tables, symbols.shape, split, contexts)
         return _stream.encode_bytes(coding, self._workspace, split, symbols, indexes, self._framing)
@@ -119,6 +126,10 @@ class RowCoder:
     ) -> None:
         """Decodes bytes that hold the symbols of `out` and nothing else."""
         indexes = index_tensor(indexes, tables, out.shape, contexts)
+        if contexts is None and self._short_length is not None:
+            coding = Coding(self._codec, tables, self._bypass_precision)
+            if _native_short.decode(coding, data, indexes, out, self._short_length):
+                return
         spans = segment_spans(data, self._length_bytes, self._num_rows)
         if not spans and out.numel():
             raise CorruptStreamError(f"encoded data has no row for {out.numel()} symbols")

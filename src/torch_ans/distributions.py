@@ -1,12 +1,14 @@
 """Coding with a distribution for each symbol, without tables.
 
 A coder needs to know which slots one symbol owns, not all of a table: these functions compute just
-that, inside the coder, and build nothing. They take what a network puts out.
+that, inside the coder, and build nothing. They take what a network puts out. (Only logits become
+CDFs before, as their sum has to be known.)
 
 | functions | a distribution is given by |
 |---|---|
 | `encode_cdf`, `decode_cdf` | its CDF at the edges of the symbols |
 | `encode_pmf`, `decode_pmf` | the probabilities of the symbols |
+| `encode_logits`, `decode_logits` | their logarithms, up to a constant |
 
 (`torch_ans.parametric` has Gaussians and other families.)
 
@@ -31,6 +33,7 @@ import torch
 
 from . import _native
 from ._arguments import check_size
+from ._logits import quantize_logits
 from ._model_coder import (
     Coder,
     Distributions,
@@ -42,7 +45,14 @@ from ._model_coder import (
 from ._native import Data
 from ._native_models import REAL_NAMES, make_model
 
-__all__ = ["decode_cdf", "decode_pmf", "encode_cdf", "encode_pmf"]
+__all__ = [
+    "decode_cdf",
+    "decode_logits",
+    "decode_pmf",
+    "encode_cdf",
+    "encode_logits",
+    "encode_pmf",
+]
 
 _MaybeTensor = Optional[torch.Tensor]
 
@@ -182,6 +192,62 @@ def decode_pmf(
     return decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
 
 
+def encode_logits(
+    symbols: torch.Tensor,
+    logits: torch.Tensor,
+    *,
+    low: int = 0,
+    freq_precision: int = 16,
+    impl: str = "auto",
+    num_parallel_states: Optional[int] = None,
+) -> bytes:
+    """Codes each symbol with the softmax of logits of its own.
+
+    Logits are cut off to multiples of 2**-15, and what follows are integers: unlike those of
+    `torch.softmax`, the probabilities are the same on every machine and device. A logit that is
+    more than 16 below the largest one counts as 16 below it.
+
+    Args:
+        symbols: integers of any shape.
+        logits: float32, float64, float16 or bfloat16 of shape (..., S), where (...) is the symbols'
+            shape or broadcasts to it. What is beyond 2**20 counts as that, a NaN as the least.
+        low: as in `encode_cdf`, like the next three.
+        freq_precision: bits of the probabilities.
+        impl: the coder.
+        num_parallel_states: rows.
+
+    Raises:
+        TypeError: an argument has the wrong type.
+        ValueError: a shape does not fit, or a symbol is outside its distribution.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.tensor([[1.0, 2.0, 0.5], [0.1, 0.0, 3.0]])
+        >>> decode_logits(encode_logits(torch.tensor([1, 2]), logits), logits)
+        tensor([1, 2], dtype=torch.int32)
+    """
+    check_symbols(symbols)
+    found = _logit_distributions(logits, low, freq_precision, symbols.shape)
+    return encode(symbols, found, (impl, num_parallel_states, freq_precision))
+
+
+def decode_logits(
+    data: Data,
+    logits: torch.Tensor,
+    *,
+    low: int = 0,
+    freq_precision: int = 16,
+    impl: str = "auto",
+    num_parallel_states: Optional[int] = None,
+    out: _MaybeTensor = None,
+    dtype: torch.dtype = torch.int32,
+) -> torch.Tensor:
+    """The inverse of `encode_logits`; see `decode_cdf`."""
+    shape = shape_of(out, {"logits": logits}, 1)
+    found = _logit_distributions(logits, low, freq_precision, shape)
+    return decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
+
+
 _Options = Tuple[str, Optional[int], int]
 """impl, num_parallel_states, freq_precision"""
 
@@ -224,6 +290,17 @@ def _pmf_distributions(
     values = describe_values([pmf], 1, shape)
     model = make_model("pmf", values, check_low(low), num_symbols, freq_precision)
     return Distributions(model, shape, pmf.device)
+
+
+def _logit_distributions(
+    logits: torch.Tensor, low: int, freq_precision: int, shape: torch.Size
+) -> Distributions:
+    check_values({"logits": logits}, 1, shape)
+    text = "logits must have 1 to {} entries for each symbol"
+    check_alphabet(logits.shape[-1], freq_precision, text, 0)
+    cdf = quantize_logits(logits.cpu(), freq_precision)
+    found = _cdf_distributions(cdf, low, freq_precision, shape)
+    return found._replace(device=logits.device)
 
 
 def check_symbols(symbols: torch.Tensor) -> None:

@@ -23,8 +23,9 @@ constexpr int kFractionBits = 9;
 static_assert(kTailSteps << kFractionBits == 1 << kDistanceBits, "entries are 1/64 apart");
 
 /// `value` in [low, high]; NaN counts as low.
-TORCH_ANS_FN double clamp_to(double value, double low, double high) {
-  const double above = value > low ? value : low;
+template <typename Real>
+TORCH_ANS_FN Real clamp_to(Real value, Real low, Real high) {
+  const Real above = value > low ? value : low;
   return above < high ? above : high;
 }
 

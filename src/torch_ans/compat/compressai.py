@@ -27,6 +27,7 @@ from .._messages import (
     check_sizes,
     decode_array,
     decode_list,
+    decode_message,
     decode_tensor,
     encode_message,
     encode_parts,
@@ -169,7 +170,11 @@ class RansDecoder:
             TypeError: an argument has the wrong type.
             ValueError: tables that are not valid.
         """
-        reader = _core.MessageReader(CODEC, (check_data(encoded, "encoded"),))
+        check_data(encoded, "encoded")
+        tables, plain = self._tables, cdfs_sizes is None and offsets is None
+        if tables is not None and cdfs is tables and plain and type(indexes) is list:
+            return decode_message(tables, encoded, indexes)  # for short calls
+        reader = _core.MessageReader(CODEC, (encoded,))
         found: _Integers = self._decode(reader, indexes, cdfs, cdfs_sizes, offsets)
         return found
 

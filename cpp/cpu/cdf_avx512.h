@@ -1,0 +1,147 @@
+/// A float32 CDF for each symbol, for AVX-512: the symbols of sixteen slots.
+///
+/// C(i) <= slot says floor(spread * F(i)) <= slot - leak * i, or F(i) < (slot + 1 - leak * i) /
+/// spread: a comparison of the floats as they are. Its right side is rounded here, so how many
+/// edges pass is a guess, wrong once in hundreds of symbols; the exact edges of the symbol decide.
+#pragma once
+
+#include "models_avx512.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+
+class FloatCdfVectors {
+  using Scalar = CdfModel<float>;
+  static constexpr int kAheadBytes = 2048;
+
+ public:
+  /// Rows longer than that are searched: to read less whole is faster, as what a search reads
+  /// cannot be asked for beforehand.
+  static constexpr std::uint32_t kMostSymbols = 512;
+
+  TORCH_ANS_FN explicit FloatCdfVectors(const Model& model)
+      : edges_(Edges(model)),
+        model_(model),
+        rows_(static_cast<const float*>(model.values[0])),
+        stride_(model.strides[0]),
+        num_symbols_(static_cast<int>(model.num_symbols)) {
+    const Edges limits(model);
+    per_slot_ = 1.0f / static_cast<float>(larger(limits.spread, 1u));
+    leak_ = static_cast<float>(limits.leak) * per_slot_;
+    const __m512 steps = _mm512_cvtepi32_ps(_mm512_add_epi32(iota(), splat(1)));
+    leaks_ = _mm512_mul_ps(steps, _mm512_set1_ps(leak_));
+  }
+
+  /// Asks for what `count` elements will read some groups later.
+  TORCH_ANS_FN void prefetch(std::int64_t first, int count) const {
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(rows_ + first * stride_);
+    begin += kAheadBytes;
+    const std::int64_t bytes = count * stride_ * static_cast<std::int64_t>(sizeof(float));
+    for (std::int64_t byte = 0; byte < bytes; byte += 64) torch_ans::prefetch(begin + byte);
+  }
+
+  TORCH_ANS_FN bool find_states(const std::int64_t* element, int count, const std::uint32_t* slots,
+                                const SlotMatches& matches) const {
+    const __mmask16 present = first_elements(count);
+    alignas(64) std::uint32_t symbol[kVecSize] = {};
+    alignas(64) float edges[2][kVecSize] = {};
+    for (int k = 0; k < count; ++k) {
+      const float* row = rows_ + element[k] * stride_;
+      const int found = count_edges(row, slots[k]);
+      symbol[k] = static_cast<std::uint32_t>(found);
+      edges[0][k] = row[found];
+      edges[1][k] = row[found + 1];
+    }
+    FoundSlots match;
+    match.symbol = _mm512_load_si512(symbol);
+    match.start = edge(match.symbol, _mm512_load_ps(edges[0]));
+    match.end = edge(_mm512_add_epi32(match.symbol, splat(1)), _mm512_load_ps(edges[1]));
+    match.store(matches, present);
+    const Vec slot = _mm512_maskz_loadu_epi32(present, slots);
+    const auto missed = static_cast<__mmask16>(
+        present & (match.misses(slot) | _mm512_cmpgt_epu32_mask(match.end, edges_.slots)));
+    return missed == 0 || find_slowly(element, missed, slots, matches);
+  }
+
+ private:
+  /// How many of a row's inner edges seem to be at or below a slot.
+  TORCH_ANS_FN int count_edges(const float* row, std::uint32_t slot) const {
+    const float* edges = row + 1;
+    const int count = num_symbols_ - 1;
+    __m512 limit = _mm512_sub_ps(
+        _mm512_set1_ps(static_cast<float>(static_cast<std::int32_t>(slot) + 1) * per_slot_),
+        leaks_);
+    const __m512 step = _mm512_set1_ps(leak_ * kVecSize);
+    int symbol = 0;
+    int t = 0;
+    for (; t + kVecSize <= count; t += kVecSize) {
+      symbol += _mm_popcnt_u32(_mm512_cmp_ps_mask(_mm512_loadu_ps(edges + t), limit, _CMP_LT_OQ));
+      limit = _mm512_sub_ps(limit, step);
+    }
+    const __mmask16 rest = first_elements(count - t);
+    const __m512 last = _mm512_maskz_loadu_ps(rest, edges + t);
+    return symbol + _mm_popcnt_u32(_mm512_mask_cmp_ps_mask(rest, last, limit, _CMP_LT_OQ));
+  }
+
+  /// C(i) of any edge, as CdfModel::edges.
+  TORCH_ANS_FN Vec edge(Vec i, __m512 value) const {
+    const Vec bits = _mm512_max_epi32(_mm512_castps_si512(value), _mm512_setzero_si512());
+    const __m512 one = _mm512_set1_ps(1.0f);
+    const __m512 clamped = _mm512_castsi512_ps(_mm512_min_epi32(bits, _mm512_castps_si512(one)));
+    const __m512 scaled = _mm512_mul_ps(clamped, _mm512_set1_ps(static_cast<float>(kFixedOne)));
+    return edges_.clamp(i, edges_.inner(i, _mm512_cvttps_epi32(scaled)));
+  }
+
+  TORCH_ANS_COLD bool find_slowly(const std::int64_t* element, __mmask16 missed,
+                                  const std::uint32_t* slots, const SlotMatches& matches) const {
+    const Scalar model(model_);
+    std::uint32_t bad = 0;
+    for (std::uint32_t left = missed; left != 0; left = _blsr_u32(left)) {
+      const auto k = static_cast<int>(_tzcnt_u32(left));
+      bad |= find_block_symbols<1>(model, element + k, slots + k, matches + k);
+    }
+    return bad == 0;
+  }
+
+  const VectorEdges edges_;
+  const Model& model_;
+  const float* rows_;
+  std::int64_t stride_;
+  int num_symbols_;
+  float per_slot_;
+  float leak_;
+  __m512 leaks_;  ///< of the first sixteen inner edges
+};
+
+inline bool find_cdf_symbols(const Model& model, const Elements& elements,
+                             const std::uint32_t* slots, const SlotMatches& matches) {
+  if (model.num_symbols > FloatCdfVectors::kMostSymbols) {
+    return find_symbols<CdfModel<float>>(model, elements, slots, matches);
+  }
+  const FloatCdfVectors vectors(model);
+  std::int64_t element[kVecSize];
+  bool good = true;
+  int filled = 0;
+  int done = 0;
+  for (int r = 0; r < elements.rows; ++r) {
+    vectors.prefetch(elements.first[r], elements.lanes);
+    for (int lane = 0; lane < elements.lanes; ++lane) {
+      element[filled++] = elements.first[r] + lane;
+      if (filled < kVecSize) continue;
+      good &= vectors.find_states(element, filled, slots + done, matches + done);
+      done += filled;
+      filled = 0;
+    }
+  }
+  if (filled > 0) good &= vectors.find_states(element, filled, slots + done, matches + done);
+  return good;
+}
+
+inline void add_cdf_vectors(ModelTable& table) {
+  ModelFunctions& functions =
+      table[static_cast<int>(ModelKind::kCdf)][static_cast<int>(RealType::kFloat32)];
+  functions.find_symbols = &find_cdf_symbols;
+}
+
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans

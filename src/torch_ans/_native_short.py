@@ -1,0 +1,82 @@
+"""Few symbols in one row, tensors to bytes and back: one native call, and little before it.
+
+What is unusual, or wrong, is left to the long way round (`_stream`), which also says what it is.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+import torch
+
+from . import _core
+from ._native import INTEGER_NAMES, Coding
+
+__all__ = ["MOST_SYMBOLS", "decode", "encode"]
+
+MOST_SYMBOLS = 4096
+"""Longer calls give the GIL away, and the way to the native module is nothing to them."""
+
+
+def encode(
+    coding: Coding, symbols: torch.Tensor, indexes: Optional[torch.Tensor], length_bytes: int
+) -> Optional[bytes]:
+    """A row behind its length, or bare (`length_bytes` 0); None: take the long way.
+
+    Args:
+        coding: how, without contexts.
+        symbols: integers.
+        indexes: integers of the same shape, or None where there is one table.
+        length_bytes: bytes of the length.
+    """
+    count = symbols.numel()
+    if count > MOST_SYMBOLS or not _is_plain(symbols):
+        return None
+    if indexes is not None and not _is_plain(indexes):
+        return None
+    codec, tables, bypass_precision, _ = coding
+    return _core.encode_short_row(
+        codec,
+        tables.native,
+        symbols.data_ptr(),
+        INTEGER_NAMES[symbols.dtype],
+        0 if indexes is None or not count else indexes.data_ptr(),
+        "int32" if indexes is None else INTEGER_NAMES[indexes.dtype],
+        count,
+        bypass_precision,
+        length_bytes,
+    )
+
+
+def decode(
+    coding: Coding,
+    data: object,
+    indexes: Optional[torch.Tensor],
+    out: torch.Tensor,
+    length_bytes: int,
+) -> bool:
+    """Decodes a row of `encode` into `out`; False: take the long way, `out` holds anything."""
+    count = out.numel()
+    if count > MOST_SYMBOLS or not _is_plain(out):
+        return False
+    if indexes is not None and not _is_plain(indexes):
+        return False
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        return False
+    codec, tables, bypass_precision, _ = coding
+    return _core.decode_short_row(
+        codec,
+        tables.native,
+        data,
+        0 if indexes is None or not count else indexes.data_ptr(),
+        "int32" if indexes is None else INTEGER_NAMES[indexes.dtype],
+        out.data_ptr(),
+        INTEGER_NAMES[out.dtype],
+        count,
+        bypass_precision,
+        length_bytes,
+    )
+
+
+def _is_plain(tensor: torch.Tensor) -> bool:
+    return tensor.is_contiguous() and not tensor.is_cuda
