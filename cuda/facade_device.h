@@ -99,6 +99,8 @@ class SharedArray {
   }
   TORCH_ANS_DEVICE T get(unsigned i) const { return data_[i]; }
   TORCH_ANS_DEVICE void set(unsigned i, T value) const { data_[i] = value; }
+  /// Sets bits, whoever else does so between two barriers.
+  TORCH_ANS_DEVICE void merge(unsigned i, T bits) const { atomicOr(data_ + i, bits); }
 
  private:
   T* data_;

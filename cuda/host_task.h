@@ -14,9 +14,11 @@ namespace gpu {
 /// A push or a pop as the bindings describe it. Pointers but `tables` name device memory.
 struct HostTask {
   const CodingTables* tables;
-  const std::uint8_t* image;  ///< of `tables`, for `state_bytes`; aligned to 16
-  int state_bytes;
+  const std::uint8_t* image;  ///< of `tables`, of this kind; aligned to 16
+  ImageKind kind;
   int lanes;
+  int word_bytes;
+  int header_bytes;
   std::uint8_t* stream;
   std::int64_t row_bytes;
   IntArray symbols;
@@ -75,8 +77,8 @@ inline Elements make_elements(const IntArray& array, std::int64_t row_length) {
 inline CoderTask make_task(const HostTask& host) {
   const CodingTables& tables = *host.tables;
   CoderTask task{};
-  task.tables = image_view(tables, host.state_bytes, host.image);
-  const ImageLayout layout = image_layout(tables, host.state_bytes);
+  task.tables = image_view(tables, host.kind, host.image);
+  const ImageLayout layout = image_layout(tables, host.kind);
   task.slot_starts = reinterpret_cast<const std::uint32_t*>(host.image + layout.slot_starts);
   task.stream = host.stream;
   task.row_bytes = host.row_bytes;
@@ -88,6 +90,7 @@ inline CoderTask make_task(const HostTask& host) {
   task.lanes_log2 = bit_width(static_cast<std::uint64_t>(host.lanes)) - 1;
   task.rows_per_warp = 32 / host.lanes;
   task.bypass_precision = host.bypass_precision;
+  task.word_bytes = host.word_bytes;
   task.require_end = host.require_end;
   const auto range = range_of(host.symbols.type);
   task.lowest_symbol = range.first;

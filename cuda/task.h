@@ -46,11 +46,12 @@ struct CoderTask {
   std::int32_t lanes_log2;
   std::int32_t rows_per_warp;  ///< at most 32 / lanes; fewer spread few rows over more warps
   std::int32_t bypass_precision;
+  std::int32_t word_bytes;
   bool require_end;
   std::int64_t lowest_symbol;  ///< of the symbols' type
   std::int64_t highest_symbol;
   bool symbols_fit;       ///< pop: every symbol of every table fits the symbols' type
-  std::uint8_t* headers;  ///< (rows, lanes * state bytes): scratch
+  std::uint8_t* headers;  ///< (rows, bytes of a header): scratch
   RowResult* results;     ///< (rows,)
   std::uint32_t* failed;  ///< rows whose result is not kOk; zeroed with `results`
 };

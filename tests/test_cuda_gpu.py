@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+import reference
+import tans_reference
 import torch_ans
 from helpers import (
     VARIANT_IDS,
@@ -80,6 +82,26 @@ def test_the_cpus_bytes(family: str, lanes: int, alias: bool, shape: Tuple[int, 
         assert torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 0), (5, 37), (70, 333), (2, 5000)], ids=str)
+@pytest.mark.parametrize("lanes", reference.LANES)
+@pytest.mark.parametrize("family", tans_reference.FAMILIES)
+def test_the_cpus_bytes_of_tans(family: str, lanes: int, shape: Tuple[int, int]) -> None:
+    most = tans_reference.MAX_FREQ_PRECISION[family]
+    for precision, bypass in ((most, True), (most, False), (3, True)):
+        tables = make_tables(precision, [5, 7, 2], precision, bypass, 3)
+        symbols, indexes = make_symbols(lanes, shape, tables)
+        expected = encode(family, lanes, tables, symbols, indexes)
+        stream = init_op(family)(shape[0], lanes, device=GPU)
+        push, pop = push_op(family, lanes), pop_op(family, lanes)
+        push(stream, symbols.to(GPU), indexes.to(GPU), *on_gpu(tables), check=True)
+        assert host_rows(stream) == stream_rows(expected)
+        push(stream, symbols.to(GPU), indexes.to(GPU), *on_gpu(tables), check=True)
+        for again in (stream, expected.to(GPU)):
+            decoded = pop(again, indexes.to(GPU), *on_gpu(tables), check=True)
+            assert torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
+        assert host_rows(stream) == stream_rows(expected)
+
+
 @pytest.mark.parametrize("q", [0, 1, 5, "auto"])
 @pytest.mark.parametrize("family,lanes", VARIANTS, ids=VARIANT_IDS)
 def test_every_lookup(family: str, lanes: int, q: object) -> None:
@@ -134,7 +156,9 @@ def test_dtypes_and_strides(dtype: torch.dtype, lanes: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [None, 1, 7])
-@pytest.mark.parametrize("impl", ["rans64", "rans32_i4", "rans32_16_i32", "rans64_i8_alias"])
+@pytest.mark.parametrize(
+    "impl", ["rans64", "rans32_i4", "rans32_16_i32", "rans64_i8_alias", "tans32", "tans16_i32"]
+)
 def test_the_interface_end_to_end(impl: str, rows: object) -> None:
     coder = TorchANSInterface(impl, device="cuda", num_parallel_states=rows, freq_precision=14)
     freqs = torch.rand(5, 100, generator=torch.Generator().manual_seed(0)) + 0.01
@@ -232,11 +256,12 @@ def test_what_goes_wrong_is_told_later() -> None:
 
 
 @pytest.mark.parametrize("lanes", [1, 4, 32])
-def test_hostile_streams(lanes: int) -> None:
+@pytest.mark.parametrize("family", ["rans32_16", "tans32"])
+def test_hostile_streams(family: str, lanes: int) -> None:
     """The rows that the CPU blames, whatever the bytes."""
     tables = make_tables(5, [60, 90, 20], 12)
     symbols, indexes = make_symbols(1, (50, 200), tables)
-    good = encode("rans32_16", lanes, tables, symbols, indexes)
+    good = encode(family, lanes, tables, symbols, indexes)
     rng = np.random.default_rng(lanes)
     for _ in range(10):
         bad = good.clone()
@@ -247,7 +272,7 @@ def test_hostile_streams(lanes: int) -> None:
         broken = []
         for where in ("cpu", GPU):
             try:
-                pop = pop_op("rans32_16", lanes)
+                pop = pop_op(family, lanes)
                 pop(bad.to(where, copy=True), indexes.to(where), *tables.args, check=True)
                 broken.append([])
             except CorruptStreamError as error:

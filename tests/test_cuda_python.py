@@ -50,12 +50,11 @@ class HostEngine:
         assert queue == QUEUE
         self.calls.append(name)
 
-    def image_bytes(self, tables: Any, state_bytes: int) -> int:
-        assert state_bytes in (4, 8)
+    def image_bytes(self, tables: Any, codec: Any) -> int:
         return 16
 
-    def write_image(self, tables: Any, state_bytes: int, image: int) -> None:
-        ctypes.memset(image, state_bytes, 16)
+    def write_image(self, tables: Any, codec: Any, image: int) -> None:
+        ctypes.memmove(image, codec.family.ljust(16).encode(), 16)
 
     def init_stream(self, codec: Any, stream: int, rows: int, columns: int, *queue: int) -> None:
         self._enter("init_stream", queue)
@@ -71,7 +70,7 @@ class HostEngine:
         stream, rows, columns, symbols, indexes, length, total, digits = rest[:8]
         headers, results, failed = rest[8:11]
         self._enter("encode", rest[11:])
-        assert headers and ctypes.string_at(image, 16) == bytes([codec.state_bytes]) * 16
+        assert headers and ctypes.string_at(image, 4) == codec.family[:4].encode()
         if read_int32(failed):
             return
         code, row, position = _core.encode(
@@ -192,7 +191,10 @@ class Work:
         return out
 
 
-@pytest.mark.parametrize("family,lanes", [("rans64", 1), ("rans32", 4), ("rans32_16", 32)])
+CODERS = [("rans64", 1), ("rans32", 4), ("rans32_16", 32), ("tans32", 1), ("tans16", 8)]
+
+
+@pytest.mark.parametrize("family,lanes", CODERS)
 def test_push_and_pop_without_waiting(engine: HostEngine, family: str, lanes: int) -> None:
     work = Work(family, lanes, (3, 500))
     stream = work.stream(3000)
@@ -374,8 +376,8 @@ def test_what_this_build_says() -> None:
     assert engine.built_for and engine.ROW_RESULT_BYTES == 24
     assert "driver cannot be used" in _native.cuda_problem()
     tables = torch_ans.CodingTables(torch.tensor([0, 3, 8]), freq_precision=3, bypass_coding=False)
-    for state_bytes in (4, 8):
-        size = engine.image_bytes(tables.native, state_bytes)
-        image = torch.zeros(size, dtype=torch.uint8)
-        engine.write_image(tables.native, state_bytes, image.data_ptr())
+    for family in _core.FAMILIES:
+        codec = _native.get_codec(family, 1)
+        image = torch.zeros(engine.image_bytes(tables.native, codec), dtype=torch.uint8)
+        engine.write_image(tables.native, codec, image.data_ptr())
         assert int(image.sum()) > 0

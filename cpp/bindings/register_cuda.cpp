@@ -21,10 +21,14 @@ CudaFamily cuda_family(const Codec& codec) {
       return CudaFamily::kRans64;
     case Family::kRans32:
       return CudaFamily::kRans32;
-    default:
+    case Family::kRans32x16:
       return CudaFamily::kRans32x16;
+    default:
+      return CudaFamily::kTans;
   }
 }
+
+gpu::ImageKind image_kind(const Codec& codec) { return {is_tans(codec.family), codec.state_bytes}; }
 
 void check_cuda(const char* error) {
   if (error != nullptr) throw std::runtime_error(std::string("CUDA: ") + error);
@@ -60,8 +64,10 @@ gpu::HostTask make_task(const CudaCall& call) {
   gpu::HostTask task{};
   task.tables = &call.tables;
   task.image = pointer<std::uint8_t>(call.image);
-  task.state_bytes = call.codec.state_bytes;
+  task.kind = image_kind(call.codec);
   task.lanes = call.codec.lanes;
+  task.word_bytes = call.codec.word_bytes;
+  task.header_bytes = call.codec.header_bytes();
   task.stream = pointer<std::uint8_t>(call.stream);
   task.row_bytes = call.columns * kColumnBytes;
   task.symbols = call.symbols;
@@ -119,7 +125,7 @@ void bind_coder(py::module_& module) {
       [](const Codec& codec, std::uintptr_t stream, std::int64_t rows, std::int64_t columns,
          int device, std::uintptr_t queue) {
         check_cuda(gpu::init_stream({pointer<std::uint8_t>(stream), rows, columns * kColumnBytes,
-                                     codec.lower_bound, codec.lanes, codec.state_bytes},
+                                     codec.lower_bound, codec.header_bytes(), codec.state_bytes},
                                     queue_of(device, queue)));
       },
       py::arg("codec"), py::arg("stream"), py::arg("rows"), py::arg("columns"), py::arg("device"),
@@ -129,17 +135,17 @@ void bind_coder(py::module_& module) {
 void bind_tables(py::module_& module) {
   module.def(
       "image_bytes",
-      [](const CodingTables& tables, int state_bytes) {
-        return gpu::image_layout(tables, state_bytes).end;
+      [](const CodingTables& tables, const Codec& codec) {
+        return gpu::image_layout(tables, image_kind(codec)).end;
       },
-      py::arg("tables"), py::arg("state_bytes"));
+      py::arg("tables"), py::arg("codec"));
   module.def(
       "write_image",
-      [](const CodingTables& tables, int state_bytes, std::uintptr_t image) {
+      [](const CodingTables& tables, const Codec& codec, std::uintptr_t image) {
         const py::gil_scoped_release release;
-        gpu::write_image(tables, state_bytes, pointer<std::uint8_t>(image));
+        gpu::write_image(tables, image_kind(codec), pointer<std::uint8_t>(image));
       },
-      py::arg("tables"), py::arg("state_bytes"), py::arg("image"));
+      py::arg("tables"), py::arg("codec"), py::arg("image"));
   module.def(
       "quantize_pmf",
       [](std::uintptr_t pmf, const std::string& dtype, std::int64_t rows, std::int64_t length,

@@ -8,6 +8,7 @@
 #include "coder_kernels.h"
 #include "host_task.h"
 #include "scalar_coder.h"
+#include "tans_scalar_coder.h"
 
 namespace torch_ans {
 namespace {
@@ -74,7 +75,8 @@ IntArray array_of(const Case& c, Tensor& tensor, bool expanded = false) {
 
 Case make_case(Random& random, int max_precision, int lanes, int lookup) {
   Case c{};
-  c.options.freq_precision = static_cast<int>(random.between(max_precision - 6, max_precision));
+  c.options.freq_precision =
+      static_cast<int>(random.between(std::max(1, max_precision - 6), max_precision));
   c.options.bypass_coding = random.chance(0.6);
   c.options.alias = lookup == 2;
   c.options.inverse_cdf_precision =
@@ -89,7 +91,8 @@ Case make_case(Random& random, int max_precision, int lanes, int lookup) {
   const std::int64_t slots = std::int64_t{1} << c.options.freq_precision;
   c.cdfs.assign(static_cast<std::size_t>(c.num_tables * c.width), 0);
   for (std::int64_t k = 0; k < c.num_tables; ++k) {
-    const std::int64_t size = random.chance(0.2) ? 2 : random.between(2, c.width);
+    const std::int64_t most = std::min(c.width, slots + 1);
+    const std::int64_t size = random.chance(0.2) ? 2 : random.between(2, most);
     std::vector<std::int64_t> freqs(static_cast<std::size_t>(size - 1), 1);
     std::int64_t left = slots - (size - 1);
     for (std::int64_t i = 0; i + 1 < size && left > 0; ++i) {
@@ -154,23 +157,54 @@ Operands make_operands(const Case& c, Random& random) {
   return operands;
 }
 
-template <typename Traits, int kFixedLanes>
+/// What tests need to know of a family.
+template <typename Traits>
+struct RansFamily {
+  using System = gpu::RansSystem<Traits>;
+  using Scalar = ScalarCoder<Traits>;
+  static constexpr gpu::ImageKind kKind = {false, static_cast<int>(sizeof(typename Traits::State))};
+  static constexpr std::uint64_t kFirstState = Traits::kLowerBound;
+  static constexpr int kMaxFreqPrecision = Traits::kMaxFreqPrecision;
+  static constexpr int kWordBytes = static_cast<int>(sizeof(typename Traits::Word));
+  static constexpr int kLookups = 3;
+  static int header_bytes(int lanes) { return torch_ans::header_bytes<Traits>(lanes); }
+  static Scalar scalar(const CodingTables& tables, int lanes, int bypass_precision) {
+    return {tables, lanes, bypass_precision};
+  }
+};
+
+template <int kWordBytes_, int kMaxFreqPrecision_>
+struct TansFamily {
+  using System = gpu::TansSystem;
+  using Scalar = TansScalarCoder;
+  static constexpr gpu::ImageKind kKind = {true, 4};
+  static constexpr std::uint64_t kFirstState = 0;
+  static constexpr int kMaxFreqPrecision = kMaxFreqPrecision_;
+  static constexpr int kWordBytes = kWordBytes_;
+  static constexpr int kLookups = 1;
+  static int header_bytes(int lanes) { return 4 * lanes + 8; }
+  static Scalar scalar(const CodingTables& tables, int lanes, int bypass_precision) {
+    return {tables, lanes, bypass_precision, kWordBytes};
+  }
+};
+
+template <typename Family, int kFixedLanes>
 class CoderTest {
-  using State = typename Traits::State;
+  using System = typename Family::System;
   using Stream = std::vector<std::uint32_t>;
-  static constexpr int kStateBytes = static_cast<int>(sizeof(State));
+  static constexpr gpu::ImageKind kKind = Family::kKind;
 
  public:
   CoderTest(const Case& c, int lanes, Random& random)
       : case_(c),
         lanes_(lanes),
-        header_(lanes * kStateBytes),
+        header_(Family::header_bytes(lanes)),
         random_(random),
         tables_(c.cdfs.data(), c.num_tables, c.width, c.sizes.data(), c.offsets.data(), c.options),
-        scalar_(tables_, lanes, c.bypass_precision),
-        image_(gpu::image_layout(tables_, kStateBytes).end / 16 + 1),
+        scalar_(Family::scalar(tables_, lanes, c.bypass_precision)),
+        image_(gpu::image_layout(tables_, kKind).end / 16 + 1),
         headers_(static_cast<std::size_t>(c.rows * header_ + 8)) {
-    gpu::write_image(tables_, kStateBytes, image());
+    gpu::write_image(tables_, kKind, image());
   }
 
   void run() {
@@ -198,7 +232,8 @@ class CoderTest {
         check(symbols.get(i) == operands.symbols.get(i), name() + ": symbols of pop");
       }
     }
-    check(rows_of(stream) == rows_of(fresh()), name() + ": rows after pop");
+    const std::vector<RowBytes> emptied(static_cast<std::size_t>(case_.rows), scalar_.emptied());
+    check(rows_of(stream) == emptied, name() + ": rows after pop");
   }
 
  private:
@@ -239,8 +274,8 @@ class CoderTest {
   Stream fresh() {
     Stream stream(static_cast<std::size_t>(case_.rows * columns_), 0);
     launch({2, 64, 0}, random_, name() + ", init", [&] {
-      gpu::init_kernel(bytes(stream), case_.rows, 4 * columns_, Traits::kLowerBound, lanes_,
-                       kStateBytes);
+      gpu::init_kernel(bytes(stream), case_.rows, 4 * columns_, Family::kFirstState,
+                       static_cast<int>(header_), kKind.state_bytes);
     });
     return stream;
   }
@@ -249,8 +284,10 @@ class CoderTest {
     gpu::HostTask host{};
     host.tables = &tables_;
     host.image = image();
-    host.state_bytes = kStateBytes;
+    host.kind = kKind;
     host.lanes = lanes_;
+    host.word_bytes = Family::kWordBytes;
+    host.header_bytes = static_cast<int>(header_);
     host.stream = bytes(stream);
     host.row_bytes = 4 * columns_;
     host.symbols = array_of(case_, symbols);
@@ -273,10 +310,10 @@ class CoderTest {
     return task;
   }
 
-  Grid grid() {
+  Grid grid(std::size_t warp_bytes) {
     const unsigned warps = static_cast<unsigned>(random_.between(1, 2));
     return {static_cast<unsigned>(random_.between(1, 3)), 32 * warps,
-            case_.staged ? std::size_t{1} << 17 : warps * gpu::kTileBytes};
+            case_.staged ? std::size_t{1} << 17 : warps * warp_bytes};
   }
 
   void commit(const gpu::CoderTask& task) {
@@ -286,16 +323,16 @@ class CoderTest {
 
   std::vector<gpu::RowResult> push(Stream& stream, Operands& operands) {
     const gpu::CoderTask task = make_task(stream, operands.symbols, operands);
-    const auto layout = gpu::image_layout(tables_, kStateBytes);
-    launch(grid(), random_, name() + ", encode", [&] {
+    const auto layout = gpu::image_layout(tables_, kKind);
+    launch(grid(gpu::kEncoderWarpBytes<System, kFixedLanes>), random_, name() + ", encode", [&] {
       if constexpr (kFixedLanes == 32) {
         if (case_.staged) {
-          gpu::encode_staged_kernel<Traits>(task,
+          gpu::encode_staged_kernel<System>(task,
                                             static_cast<std::uint32_t>(layout.num_entries + 1));
           return;
         }
       }
-      gpu::encode_kernel<Traits, kFixedLanes>(task);
+      gpu::encode_kernel<System, kFixedLanes>(task);
     });
     commit(task);
     return results_;
@@ -305,16 +342,16 @@ class CoderTest {
                                   bool require_end) {
     gpu::CoderTask task = make_task(stream, symbols, operands);
     task.require_end = require_end;
-    const auto layout = gpu::image_layout(tables_, kStateBytes);
-    launch(grid(), random_, name() + ", decode", [&] {
+    const auto layout = gpu::image_layout(tables_, kKind);
+    launch(grid(gpu::kDecoderWarpBytes<kFixedLanes>), random_, name() + ", decode", [&] {
       if constexpr (kFixedLanes == 32) {
         if (case_.staged && layout.num_buckets > 0 && layout.num_buckets < 15000) {
-          gpu::decode_staged_kernel<Traits>(task,
+          gpu::decode_staged_kernel<System>(task,
                                             static_cast<std::uint32_t>(layout.num_buckets + 1));
           return;
         }
       }
-      gpu::decode_kernel<Traits, kFixedLanes>(task);
+      gpu::decode_kernel<System, kFixedLanes>(task);
     });
     commit(task);
     return results_;
@@ -477,7 +514,7 @@ class CoderTest {
   const std::int64_t header_;
   Random& random_;
   CodingTables tables_;
-  ScalarCoder<Traits> scalar_;
+  typename Family::Scalar scalar_;
   struct alignas(16) Line {
     std::uint8_t bytes[16];
   };
@@ -488,28 +525,38 @@ class CoderTest {
   std::int64_t columns_ = 0;
 };
 
-template <typename Traits>
+template <typename Family>
 void test_variant(const std::string& family, int lanes, int seeds) {
-  for (int lookup = 0; lookup < 3; ++lookup) {
-    for (int seed = 0; seed < seeds; ++seed) {
-      Random random(static_cast<std::uint64_t>(seed * 1000 + lookup * 100 + lanes));
-      Case c = make_case(random, Traits::kMaxFreqPrecision, lanes, lookup);
-      c.name = family + " lanes " + std::to_string(lanes) + " lookup " + std::to_string(lookup) +
-               " seed " + std::to_string(seed);
-      if (lanes == 32) {
-        CoderTest<Traits, 32>(c, lanes, random).run();
-      } else {
-        CoderTest<Traits, 0>(c, lanes, random).run();
-      }
+  for (int n = 0; n < 3 * seeds; ++n) {
+    const int lookup = n / seeds % Family::kLookups, seed = n % seeds;
+    Random random(static_cast<std::uint64_t>(seed * 1000 + n / seeds * 100 + lanes));
+    Case c = make_case(random, Family::kMaxFreqPrecision, lanes, lookup);
+    c.staged &= !Family::kKind.tans;
+    c.name = family + " lanes " + std::to_string(lanes) + " lookup " + std::to_string(lookup) +
+             " seed " + std::to_string(seed);
+    if (lanes == 32) {
+      CoderTest<Family, 32>(c, lanes, random).run();
+    } else {
+      CoderTest<Family, 0>(c, lanes, random).run();
     }
   }
   std::printf("%s lanes %d: ok\n", family.c_str(), lanes);
 }
 
-template <typename Traits>
-void test_family(const std::string& family, int only_lanes, int seeds) {
+/// What the command line asks for.
+struct Request {
+  std::string family;
+  int lanes;
+  int seeds;
+};
+
+template <typename Family>
+void test_family(const std::string& family, const Request& request) {
+  if (request.family != "all" && request.family != family) return;
   for (const int lanes : {1, 2, 4, 8, 16, 32}) {
-    if (only_lanes == 0 || only_lanes == lanes) test_variant<Traits>(family, lanes, seeds);
+    if (request.lanes == 0 || request.lanes == lanes) {
+      test_variant<Family>(family, lanes, request.seeds);
+    }
   }
 }
 
@@ -517,13 +564,15 @@ void test_family(const std::string& family, int only_lanes, int seeds) {
 }  // namespace torch_ans
 
 int main(int argc, char** argv) {
-  plant_defect();
-  const std::string family = argc > 1 ? argv[1] : "all";
-  const int lanes = argc > 2 ? std::atoi(argv[2]) : 0;
-  const int seeds = argc > 3 ? std::atoi(argv[3]) : 12;
   using namespace torch_ans;
-  if (family == "all" || family == "rans64") test_family<Rans64>("rans64", lanes, seeds);
-  if (family == "all" || family == "rans32") test_family<Rans32>("rans32", lanes, seeds);
-  if (family == "all" || family == "rans32_16") test_family<Rans32x16>("rans32_16", lanes, seeds);
+  plant_defect();
+  const Request request{argc > 1 ? argv[1] : "all", argc > 2 ? std::atoi(argv[2]) : 0,
+                        argc > 3 ? std::atoi(argv[3]) : 12};
+  test_family<RansFamily<Rans64>>("rans64", request);
+  test_family<RansFamily<Rans32>>("rans32", request);
+  test_family<RansFamily<Rans32x16>>("rans32_16", request);
+  test_family<TansFamily<2, 15>>("tans32", request);
+  test_family<TansFamily<1, 15>>("tans16", request);
+  test_family<TansFamily<1, 7>>("tans8", request);
   return 0;
 }

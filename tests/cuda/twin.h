@@ -40,6 +40,9 @@ struct Shadow {
   int reader = -1;
   int other_reader = -1;
   std::uint64_t read_epoch = 0;
+  int merger = -1;  ///< atomic operations may meet each other
+  int other_merger = -1;
+  std::uint64_t merge_epoch = 0;
 };
 
 class Block {
@@ -61,6 +64,7 @@ class Block {
   std::uint64_t meet(Kind kind, std::uint64_t value, unsigned source, Site site);
   void* shared_read(std::size_t offset, std::size_t size);
   void* shared_write(std::size_t offset, std::size_t size);
+  void* shared_merge(std::size_t offset, std::size_t size);
   void fail(const std::string& what);
 
  private:
@@ -75,6 +79,10 @@ class Block {
   std::uint64_t epoch(unsigned reader, unsigned other) const;
   /// An offset past the end is reported, and becomes 0.
   Shadow& shadow_of(std::size_t& offset, std::size_t size);
+  bool races_with(int other, std::uint64_t time) const;
+  void expect_no_write(const Shadow& shadow, std::size_t offset, const char* what);
+  void expect_no_merge(const Shadow& shadow, std::size_t offset, const char* what);
+  void expect_no_read(const Shadow& shadow, std::size_t offset);
 
   static thread_local Block* current_;
   unsigned threads_;

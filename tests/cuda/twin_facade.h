@@ -104,6 +104,13 @@ class SharedArray {
     std::memcpy(twin::Block::current().shared_write(offset_ + i * sizeof(T), sizeof(T)), &value,
                 sizeof(T));
   }
+  void merge(unsigned i, T bits) const {
+    void* place = twin::Block::current().shared_merge(offset_ + i * sizeof(T), sizeof(T));
+    T value;
+    std::memcpy(&value, place, sizeof(T));
+    value = static_cast<T>(value | bits);
+    std::memcpy(place, &value, sizeof(T));
+  }
 
  private:
   std::size_t offset_;

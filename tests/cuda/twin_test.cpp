@@ -56,6 +56,26 @@ int main() {
     ballot(true);
     if (thread_index() == 3) shared.set(5, 1);
   });
+  expect("atomic operations that meet", "", 32, [] {
+    const SharedArray<unsigned> shared(0);
+    shared.set(thread_index(), 0);
+    sync_warp();
+    shared.merge(thread_index() / 8, 1u << (thread_index() % 8));
+    sync_warp();
+    check(shared.get(thread_index() / 8) == 0xff, "merged bits");
+  });
+  expect("a read after an atomic operation", "race", 32, [] {
+    const SharedArray<unsigned> shared(0);
+    shared.merge(5, 1);
+    ballot(true);
+    shared.get(5);
+  });
+  expect("an atomic operation after a write", "race", 32, [] {
+    const SharedArray<unsigned> shared(0);
+    if (thread_index() == 0) shared.set(5, 0);
+    ballot(true);
+    shared.merge(5, 1);
+  });
   expect("half a warp at a ballot", "deadlock", 32, [] {
     if (thread_index() < 16) ballot(true);
   });
