@@ -1,6 +1,7 @@
 /// The coder's kernels, without their launch: what each thread of a block does.
 #pragma once
 
+#include "resolve_kernel.h"
 #include "warp_decoder.h"
 #include "warp_encoder.h"
 

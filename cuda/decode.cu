@@ -18,8 +18,18 @@ __global__ void __launch_bounds__(kPolicy.staged_threads, 1)
   decode_staged_kernel<System>(task, num_items);
 }
 
+/// Any number of lanes, tables that follow the symbols.
+template <typename System>
+__global__ void __launch_bounds__(kPolicy.threads, kPolicy.other_blocks)
+    decode_contexts_global(const __grid_constant__ CoderTask task) {
+  decode_kernel<System, 0, ContextChoice>(task);
+}
+
 template <typename System>
 LaunchResult launch_system(const CoderLaunch& launch) {
+  if (launch.task.contexts.order > 0) {
+    return launch_cached(decode_contexts_global<System>, launch, kDecoderWarpBytes<0>);
+  }
   if (launch.task.lanes_log2 == 5) {
     return launch_cached(decode_global<System, 32>, launch, kDecoderWarpBytes<32>);
   }

@@ -3,6 +3,7 @@
 
 #include "engine.h"
 #include "launch.h"
+#include "resolve_kernel.h"
 
 namespace torch_ans {
 namespace gpu {
@@ -96,6 +97,11 @@ const char* encode(Family family, const HostTask& task, const Queue& queue) {
   CoderLaunch launch{make_task(task), {}, native(queue), 0};
   const cudaError_t error = enter(queue, launch.device);
   if (error != cudaSuccess) return message(error);
+  if (task.contexts.order > 0 && task.rows > 0) {
+    const cudaError_t resolved = launch_resolve(launch);
+    if (resolved != cudaSuccess) return message(resolved);
+    launch.task = with_chosen_tables(launch.task);
+  }
   const ImageLayout layout = image_layout(*task.tables, task.kind);
   // Symbols of alias tables look their slots up beside the records.
   const bool stages = !task.kind.tans && !task.tables->options().alias;
@@ -108,7 +114,7 @@ const char* decode(Family family, const HostTask& task, const Queue& queue) {
   const cudaError_t error = enter(queue, launch.device);
   if (error != cudaSuccess) return message(error);
   const ImageLayout layout = image_layout(*task.tables, task.kind);
-  const bool buckets = launch.task.tables.buckets != nullptr;
+  const bool buckets = launch.task.tables.buckets != nullptr && task.contexts.order == 0;
   return run(launch_decode, family, launch, buckets ? layout.num_buckets + 1 : 0, task);
 }
 

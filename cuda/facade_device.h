@@ -84,6 +84,17 @@ TORCH_ANS_DEVICE void streaming_store(T* target, T value) {
   }
 }
 
+/// Global memory by which threads of a warp tell each other something: the twin looks for races.
+template <typename T>
+TORCH_ANS_DEVICE T exchanged_load(const T* source) {
+  return *source;
+}
+
+template <typename T>
+TORCH_ANS_DEVICE void exchanged_store(T* target, T value) {
+  *target = value;
+}
+
 TORCH_ANS_DEVICE void atomic_add(unsigned* target, unsigned value) { atomicAdd(target, value); }
 TORCH_ANS_DEVICE void atomic_min(std::uint64_t* target, std::uint64_t value) {
   atomicMin(reinterpret_cast<unsigned long long*>(target), value);

@@ -8,6 +8,8 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kPlanThreads = 1024;
 
+__global__ void resolve_global(const __grid_constant__ CoderTask task) { resolve_kernel(task); }
+
 __global__ void commit_global(const __grid_constant__ CoderTask task, std::uint32_t header_words) {
   commit_kernel(task, header_words);
 }
@@ -39,6 +41,13 @@ unsigned grid_for_copy(const PackTask& task) {
 }
 
 }  // namespace
+
+LaunchResult launch_resolve(const CoderLaunch& launch) {
+  const std::int64_t chunks = (launch.task.row_length + kResolveChunk - 1) / kResolveChunk;
+  resolve_global<<<grid_for(launch.task.rows * chunks, kThreads / 32), kThreads, 0,
+                   launch.stream>>>(launch.task);
+  return cudaGetLastError();
+}
 
 LaunchResult launch_commit(const CoderLaunch& launch, std::uint32_t header_words) {
   const std::int64_t words = launch.task.rows * (header_words + 1);

@@ -1,11 +1,12 @@
 /// The coder's kernels on the twin against the scalar coder, byte for byte.
 ///
-/// usage: coder_test [family lanes [seeds]]
+/// usage: coder_test [family lanes [seeds [contexts]]]
 #include <algorithm>
 #include <cstring>
 
 #include "check.h"
 #include "coder_kernels.h"
+#include "context_case.h"
 #include "host_task.h"
 #include "scalar_coder.h"
 #include "tans_scalar_coder.h"
@@ -25,6 +26,12 @@ struct Case {
   bool with_indexes;
   bool expanded;  ///< one index a column of 5 symbols, the same for all rows
   double escapes;
+  ContextCase contexts;
+
+  /// An index is below this.
+  std::int64_t num_indexes() const {
+    return contexts.order() > 0 ? contexts.num_indexes : num_tables;
+  }
 };
 
 std::size_t bytes_of(IntType type) {
@@ -131,7 +138,13 @@ Case make_case(Random& random, int max_precision, int lanes, int lookup) {
 struct Operands {
   Tensor symbols;
   Tensor indexes;
+  Tensor sets;
+  std::vector<std::int64_t> tables;  ///< of each symbol
   const Case& c;
+
+  std::int64_t set(std::int64_t row, std::int64_t i) const {
+    return c.contexts.num_sets > 1 ? sets.get(row * c.row_length + i) : 0;
+  }
 
   std::int64_t index(std::int64_t row, std::int64_t i) const {
     if (!c.with_indexes) return 0;
@@ -139,17 +152,40 @@ struct Operands {
   }
 };
 
+/// The tables of a row whose symbols are `symbols` as far as they are asked for.
+Sequence tables_of_row(const Operands& operands, std::int64_t row, const Sequence& symbols) {
+  const Case& c = operands.c;
+  const Sequence indexes = [&operands, row](std::int64_t i) { return operands.index(row, i); };
+  if (c.contexts.order() == 0) return indexes;
+  const Sequence sets = [&operands, row](std::int64_t i) { return operands.set(row, i); };
+  const Sequence offsets = [&c](std::int64_t k) { return c.offsets[static_cast<std::size_t>(k)]; };
+  return follow_symbols(c.contexts, {symbols, indexes, sets, offsets});
+}
+
 Operands make_operands(const Case& c, Random& random) {
-  Operands operands{Tensor(c.symbol_type, c.total), Tensor(c.index_type, c.total), c};
+  Operands operands{Tensor(c.symbol_type, c.total),
+                    Tensor(c.index_type, c.total),
+                    Tensor(IntType::kUint8, c.total),
+                    {},
+                    c};
   for (std::int64_t i = 0; i < c.total; ++i) {
-    operands.indexes.set(i, random.between(0, c.num_tables - 1));
+    operands.indexes.set(i, random.between(0, c.num_indexes() - 1));
+    operands.sets.set(i, random.between(0, c.contexts.num_sets - 1));
   }
+  Sequence tables;
   for (std::int64_t i = 0; i < c.total; ++i) {
-    const auto k = static_cast<std::size_t>(operands.index(i / c.row_length, i % c.row_length));
+    const std::int64_t row = i / c.row_length;
+    if (i % c.row_length == 0) {
+      tables = tables_of_row(operands, row, [&operands, row](std::int64_t at) {
+        return operands.symbols.get(row * operands.c.row_length + at);
+      });
+    }
+    operands.tables.push_back(tables(i % c.row_length));
+    const auto k = static_cast<std::size_t>(operands.tables.back());
     const std::int64_t count = c.sizes[k] - (c.options.bypass_coding ? 2 : 1);
     std::int64_t symbol = c.offsets[k] + (count > 0 ? random.between(0, count - 1) : 0);
     if (c.options.bypass_coding && random.chance(c.escapes)) {
-      symbol = random.chance(0.2) ? random.between(INT64_MIN / 2, INT64_MAX / 2)
+      symbol = random.chance(0.2) ? random.between(INT64_MIN / 2, INT64_MAX / 2) * 2
                                   : random.between(-300, 300);
     }
     operands.symbols.set(i, symbol);  // what the type makes of it
@@ -217,7 +253,7 @@ class CoderTest {
     for (int n = 0; n < pushes; ++n) {
       for (std::int64_t row = 0; row < case_.rows; ++row) {
         scalar_.encode(expected[static_cast<std::size_t>(row)], case_.row_length, present(row),
-                       sequence(operands, row), indexes(operands, row));
+                       sequence(operands, row), tables_of(operands, row));
       }
       expect(push(stream, operands), Status::kOk, "push");
       check(rows_of(stream) == expected, name() + ": bytes of push " + std::to_string(n));
@@ -254,8 +290,10 @@ class CoderTest {
     };
   }
 
-  Sequence indexes(const Operands& operands, std::int64_t row) const {
-    return [&operands, row](std::int64_t i) { return operands.index(row, i); };
+  Sequence tables_of(const Operands& operands, std::int64_t row) const {
+    return [&operands, row, this](std::int64_t i) {
+      return operands.tables[static_cast<std::size_t>(row * case_.row_length + i)];
+    };
   }
 
   std::vector<RowBytes> rows_of(Stream stream) const {
@@ -280,7 +318,8 @@ class CoderTest {
     return stream;
   }
 
-  gpu::CoderTask make_task(Stream& stream, Tensor& symbols, const Operands& operands) {
+  gpu::CoderTask make_task(Stream& stream, Tensor& symbols, const Operands& operands,
+                           bool is_push) {
     gpu::HostTask host{};
     host.tables = &tables_;
     host.image = image();
@@ -293,6 +332,16 @@ class CoderTest {
     host.symbols = array_of(case_, symbols);
     if (case_.with_indexes) {
       host.indexes = array_of(case_, const_cast<Tensor&>(operands.indexes), case_.expanded);
+    }
+    host.is_push = is_push;
+    if (case_.contexts.order() > 0) {
+      host.contexts = host_contexts(case_.contexts, case_.row_length);
+      if (case_.contexts.num_sets > 1) {
+        host.contexts.sets = array_of(case_, const_cast<Tensor&>(operands.sets));
+      }
+      scratch_.resize(static_cast<std::size_t>(
+          gpu::context_scratch_bytes(case_.rows, case_.row_length, is_push) / 2 + 1));
+      host.contexts.scratch = reinterpret_cast<std::uint8_t*>(scratch_.data());
     }
     host.rows = case_.rows;
     host.row_length = case_.row_length;
@@ -322,7 +371,11 @@ class CoderTest {
   }
 
   std::vector<gpu::RowResult> push(Stream& stream, Operands& operands) {
-    const gpu::CoderTask task = make_task(stream, operands.symbols, operands);
+    gpu::CoderTask task = make_task(stream, operands.symbols, operands, true);
+    if (case_.contexts.order() > 0) {
+      launch({2, 64, 0}, random_, name() + ", resolve", [&] { gpu::resolve_kernel(task); });
+      task = gpu::with_chosen_tables(task);
+    }
     const auto layout = gpu::image_layout(tables_, kKind);
     launch(grid(gpu::kEncoderWarpBytes<System, kFixedLanes>), random_, name() + ", encode", [&] {
       if constexpr (kFixedLanes == 32) {
@@ -340,10 +393,17 @@ class CoderTest {
 
   std::vector<gpu::RowResult> pop(Stream& stream, const Operands& operands, Tensor& symbols,
                                   bool require_end) {
-    gpu::CoderTask task = make_task(stream, symbols, operands);
+    gpu::CoderTask task = make_task(stream, symbols, operands, false);
     task.require_end = require_end;
     const auto layout = gpu::image_layout(tables_, kKind);
-    launch(grid(gpu::kDecoderWarpBytes<kFixedLanes>), random_, name() + ", decode", [&] {
+    const bool follows = case_.contexts.order() > 0;
+    const std::size_t warp_bytes =
+        follows ? gpu::kDecoderWarpBytes<0> : gpu::kDecoderWarpBytes<kFixedLanes>;
+    launch(grid(warp_bytes), random_, name() + ", decode", [&] {
+      if (follows) {
+        gpu::decode_kernel<System, 0, gpu::ContextChoice>(task);
+        return;
+      }
       if constexpr (kFixedLanes == 32) {
         if (case_.staged && layout.num_buckets > 0 && layout.num_buckets < 15000) {
           gpu::decode_staged_kernel<System>(task,
@@ -377,7 +437,7 @@ class CoderTest {
       return;
     }
     const std::int64_t bad_symbol = random_.chance(0.5) ? -1 - (std::int64_t{1} << 40) - 100 : 500;
-    if (bad_index) operands.indexes.set(i, random_.chance(0.5) ? -1 : case_.num_tables);
+    if (bad_index) operands.indexes.set(i, random_.chance(0.5) ? -1 : case_.num_indexes());
     if (!bad_index) operands.symbols.set(i, bad_symbol);
     Stream stream = before;
     const auto results = push(stream, operands);
@@ -488,8 +548,10 @@ class CoderTest {
     if (length < header_ || length > 4 * columns_ - 4) return false;
     RowBytes row_bytes(start + 4, start + 4 + length);
     std::vector<std::int64_t> expected;
-    if (!scalar_.decode(row_bytes, case_.row_length, present(row), indexes(operands, row), expected,
-                        require_end)) {
+    const Sequence tables = tables_of_row(operands, row, [&expected](std::int64_t i) {
+      return expected[static_cast<std::size_t>(i)];
+    });
+    if (!scalar_.decode(row_bytes, case_.row_length, present(row), tables, expected, require_end)) {
       return false;
     }
     Tensor one(case_.symbol_type, 1);
@@ -520,18 +582,24 @@ class CoderTest {
   };
   std::vector<Line> image_;
   std::vector<std::uint8_t> headers_;
+  std::vector<std::uint16_t> scratch_;
   std::vector<gpu::RowResult> results_;
   std::uint32_t failed_ = 0;
   std::int64_t columns_ = 0;
 };
 
 template <typename Family>
-void test_variant(const std::string& family, int lanes, int seeds) {
+void test_variant(const std::string& family, int lanes, int seeds, bool contexts) {
   for (int n = 0; n < 3 * seeds; ++n) {
     const int lookup = n / seeds % Family::kLookups, seed = n % seeds;
     Random random(static_cast<std::uint64_t>(seed * 1000 + n / seeds * 100 + lanes));
     Case c = make_case(random, Family::kMaxFreqPrecision, lanes, lookup);
     c.staged &= !Family::kKind.tans;
+    if (contexts) c.contexts = make_context_case(random, lanes, c.num_tables);
+    if (c.contexts.order() > 0) c.with_indexes |= c.contexts.num_indexes > 1;
+    if (contexts && random.chance(0.5)) {
+      std::fill(c.offsets.begin(), c.offsets.end(), c.offsets[0]);
+    }
     c.name = family + " lanes " + std::to_string(lanes) + " lookup " + std::to_string(lookup) +
              " seed " + std::to_string(seed);
     if (lanes == 32) {
@@ -548,6 +616,7 @@ struct Request {
   std::string family;
   int lanes;
   int seeds;
+  bool contexts;
 };
 
 template <typename Family>
@@ -555,7 +624,7 @@ void test_family(const std::string& family, const Request& request) {
   if (request.family != "all" && request.family != family) return;
   for (const int lanes : {1, 2, 4, 8, 16, 32}) {
     if (request.lanes == 0 || request.lanes == lanes) {
-      test_variant<Family>(family, lanes, request.seeds);
+      test_variant<Family>(family, lanes, request.seeds, request.contexts);
     }
   }
 }
@@ -567,7 +636,7 @@ int main(int argc, char** argv) {
   using namespace torch_ans;
   plant_defect();
   const Request request{argc > 1 ? argv[1] : "all", argc > 2 ? std::atoi(argv[2]) : 0,
-                        argc > 3 ? std::atoi(argv[3]) : 12};
+                        argc > 3 ? std::atoi(argv[3]) : 12, argc > 4};
   test_family<RansFamily<Rans64>>("rans64", request);
   test_family<RansFamily<Rans32>>("rans32", request);
   test_family<RansFamily<Rans32x16>>("rans32_16", request);

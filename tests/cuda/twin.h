@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace twin {
@@ -65,6 +66,8 @@ class Block {
   void* shared_read(std::size_t offset, std::size_t size);
   void* shared_write(std::size_t offset, std::size_t size);
   void* shared_merge(std::size_t offset, std::size_t size);
+  void global_read(const void* address);
+  void global_write(const void* address);
   void fail(const std::string& what);
 
  private:
@@ -80,9 +83,15 @@ class Block {
   /// An offset past the end is reported, and becomes 0.
   Shadow& shadow_of(std::size_t& offset, std::size_t size);
   bool races_with(int other, std::uint64_t time) const;
-  void expect_no_write(const Shadow& shadow, std::size_t offset, const char* what);
-  void expect_no_merge(const Shadow& shadow, std::size_t offset, const char* what);
-  void expect_no_read(const Shadow& shadow, std::size_t offset);
+  void expect_no_write(const Shadow& shadow, const std::string& where, const char* what);
+  void expect_no_merge(const Shadow& shadow, const std::string& where, const char* what);
+  void expect_no_read(const Shadow& shadow, const std::string& where);
+  void read(Shadow& shadow, const std::string& where);
+  void write(Shadow& shadow, const std::string& where);
+  void maybe_pause();
+  static std::string shared_byte(std::size_t offset) {
+    return "shared byte " + std::to_string(offset);
+  }
 
   static thread_local Block* current_;
   unsigned threads_;
@@ -100,6 +109,7 @@ class Block {
   std::function<void()> body_;
   std::vector<std::uint64_t> shared_;
   std::vector<Shadow> shadows_;
+  std::unordered_map<const void*, Shadow> global_shadows_;
   std::string error_;
 };
 

@@ -50,6 +50,12 @@ int main() {
     sync_warp();
     shared.get((thread_index() + 32) % 64);
   });
+  static int global[32];
+  expect("a ballot as a fence of global memory", "race", 32, [] {
+    exchanged_store(global + thread_index(), 1);
+    ballot(true);
+    exchanged_load(global + (thread_index() + 1) % 32);
+  });
   expect("a write after a read", "race", 32, [] {
     const SharedArray<int> shared(0);
     shared.get(5);
