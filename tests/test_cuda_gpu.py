@@ -102,6 +102,51 @@ def test_the_cpus_bytes_of_tans(family: str, lanes: int, shape: Tuple[int, int])
         assert host_rows(stream) == stream_rows(expected)
 
 
+@pytest.mark.parametrize("one_offset", [True, False])
+@pytest.mark.parametrize("offsets", [(32,), (33, 64), (32, 64, 97)], ids=str)
+@pytest.mark.parametrize("family,lanes", [*VARIANTS, ("tans32", 1), ("tans16", 8), ("tans8", 32)])
+def test_tables_that_follow_the_symbols(
+    family: str, lanes: int, offsets: Tuple[int, ...], one_offset: bool
+) -> None:
+    tables = make_tables(3, [3, 9, 5], 7, True, 3)
+    if one_offset:
+        tables.offsets[:] = -2
+    generator = torch.Generator().manual_seed(len(offsets))
+    shape = (5, 400)
+    symbols, _ = make_symbols(lanes, shape, tables)
+    indexes, sets = (torch.randint(0, n, shape, generator=generator) for n in (4, 2))
+    sizes = [7, 3, 4][: len(offsets)]
+    ar_tables = torch.randint(0, 3, (2, 4, *sizes), generator=generator)
+    back = [max(1, offset * lanes // 32) for offset in offsets]
+    more = {"ar_tables": ar_tables, "ar_offsets": back}
+    expected = init_op(family)(5, lanes)
+    push, pop = push_op(family, lanes), pop_op(family, lanes)
+    push(expected, symbols, indexes, *tables.args, ar_indexes=sets, **more)
+    more["ar_indexes"] = sets.to(GPU)
+    stream = init_op(family)(5, lanes, device=GPU)
+    push(stream, symbols.to(GPU), indexes.to(GPU), *tables.args, check=True, **more)
+    assert host_rows(stream) == stream_rows(expected)
+    decoded = pop(stream, indexes.to(GPU), *tables.args, check=True, **more)
+    assert torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
+    for name, bad in (("indexes", indexes), ("ar_indexes", sets)):
+        wrong = bad.clone()
+        wrong[2, 60] = 4
+        chosen = {"indexes": indexes.to(GPU), **more, name: wrong.to(GPU)}
+        with pytest.raises(IndexError, match=name):
+            push(stream, symbols.to(GPU), chosen.pop("indexes"), *tables.args, check=True, **chosen)
+
+
+def test_an_interface_whose_tables_follow_the_symbols() -> None:
+    coder = TorchANSInterface("tans32", device="cuda", num_parallel_states=3, freq_precision=10)
+    coder.init_params(torch.rand(4, 30, generator=torch.Generator().manual_seed(0)) + 0.01)
+    generator = torch.Generator().manual_seed(1)
+    coder.init_ar_params(torch.randint(0, 4, (1, 1, 31, 31), generator=generator), [(1, 0), (0, 1)])
+    symbols = torch.randint(0, 30, (12, 40), generator=generator)
+    data = coder.encode_symbols(symbols.to(GPU))
+    assert data == coder.encode_symbols(symbols)
+    assert torch.equal(coder.decode_symbols(data, (12, 40)).cpu().long(), symbols)
+
+
 @pytest.mark.parametrize("q", [0, 1, 5, "auto"])
 @pytest.mark.parametrize("family,lanes", VARIANTS, ids=VARIANT_IDS)
 def test_every_lookup(family: str, lanes: int, q: object) -> None:

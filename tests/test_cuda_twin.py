@@ -65,6 +65,14 @@ def test_the_scalar_coders_bytes(programs: Dict[str, Path], family: str, lanes: 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16, 32])
+def test_tables_that_follow_the_symbols(programs: Dict[str, Path], family: str, lanes: int) -> None:
+    """The same with orders 1 to 3, near and far contexts, tables of one offset and of several."""
+    done = run(programs["coder_test"], family, str(lanes), "5", "contexts")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_packing_and_quantising(programs: Dict[str, Path]) -> None:
     done = run(programs["stream_test"], "200")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -154,7 +154,7 @@ def encode(
 ) -> None:
     """Appends symbols to the rows, unless one of them fails or has failed."""
     with guard(stream.memory.device):
-        engine().encode(*_arguments(coding, stream, split, symbols, indexes, status))
+        engine().encode(*_arguments(coding, stream, split, symbols, indexes, status, push=True))
 
 
 def decode(
@@ -179,13 +179,16 @@ def _arguments(
     symbols: Operand,
     indexes: Optional[Operand],
     status: RowStatus,
+    push: bool = False,
 ) -> Tuple[Any, ...]:
     codec, tables, bypass_precision, contexts = coding
-    if contexts is not None:
-        raise ValueError("ar_tables are for the CPU, got a CUDA device: pass symbols.cpu()")
     device = stream.memory.device
     image = table_image(tables, codec, device)
     headers = torch.empty(max(split.rows * codec.header_bytes, 1), dtype=torch.uint8, device=device)
+    scratch_bytes = 0
+    if contexts is not None:
+        scratch_bytes = engine().context_scratch_bytes(split.rows, split.row_length, push)
+    scratch = torch.empty(scratch_bytes, dtype=torch.uint8, device=device)
     results = status.memory.data_ptr()
     return (
         codec,
@@ -199,7 +202,9 @@ def _arguments(
         split.row_length,
         split.total,
         bypass_precision,
-        headers.data_ptr(),  # freed on return, reused by this stream only after the kernels
+        None if contexts is None else contexts.native,
+        scratch.data_ptr(),  # freed on return, reused by this stream only after the kernels
+        headers.data_ptr(),  # the same
         results + 8,
         results,
         *queue(device),
