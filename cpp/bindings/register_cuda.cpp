@@ -4,6 +4,7 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "coding_call.h"
 #include "cpu/codec.h"
 #include "engine.h"
 #include "register.h"
@@ -67,6 +68,9 @@ gpu::HostContexts host_contexts(const ContextTask& task, std::uintptr_t scratch)
 }
 
 gpu::HostTask make_task(const CudaCall& call, bool is_push) {
+  check_call(
+      {call.codec, call.tables, call.rows, call.row_length, call.total, call.bypass_precision},
+      call.indexes, call.contexts);
   if (call.row_length > gpu::kMaxRowLength) {
     throw std::invalid_argument("a row must have under 2**31 symbols on a CUDA device, got " +
                                 std::to_string(call.row_length));
