@@ -6,8 +6,15 @@ namespace torch_ans {
 namespace gpu {
 namespace {
 
+/// Blocks a multiprocessor: with words of 16 bits or tANS the registers of 32 lanes suffice for
+/// more.
 template <typename System, int kFixedLanes>
-__global__ void __launch_bounds__(kPolicy.threads, kPolicy.other_blocks)
+constexpr int kDecodeBlocks = kPolicy.other_blocks;
+template <>
+constexpr int kDecodeBlocks<TansSystem, 32> = kPolicy.wide_blocks;
+
+template <typename System, int kFixedLanes>
+__global__ void __launch_bounds__(kPolicy.threads, kDecodeBlocks<System, kFixedLanes>)
     decode_global(const __grid_constant__ CoderTask task) {
   decode_kernel<System, kFixedLanes>(task);
 }
@@ -20,7 +27,7 @@ __global__ void __launch_bounds__(kPolicy.staged_threads, 1)
 
 /// Any number of lanes, tables that follow the symbols.
 template <typename System>
-__global__ void __launch_bounds__(kPolicy.threads, kPolicy.other_blocks)
+__global__ void __launch_bounds__(kPolicy.threads, kPolicy.context_blocks)
     decode_contexts_global(const __grid_constant__ CoderTask task) {
   decode_kernel<System, 0, ContextChoice>(task);
 }

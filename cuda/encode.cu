@@ -7,8 +7,8 @@ namespace gpu {
 namespace {
 
 template <typename System, int kFixedLanes>
-__global__ void __launch_bounds__(kPolicy.threads, kFixedLanes == 32 ? kPolicy.wide_encode_blocks
-                                                                     : kPolicy.other_blocks)
+__global__ void __launch_bounds__(kPolicy.threads,
+                                  kFixedLanes == 32 ? kPolicy.wide_blocks : kPolicy.other_blocks)
     encode_global(const __grid_constant__ CoderTask task) {
   encode_kernel<System, kFixedLanes>(task);
 }
