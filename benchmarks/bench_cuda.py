@@ -39,7 +39,8 @@ INSTALLS = {
 }
 DIRECTIONS = ("push", "pop", "to bytes", "from bytes")
 
-# Workload, dtype of the symbols, variant, rows. The peer codes on CUDA what it has.
+# Workload, dtype of the symbols, variant, rows. The peer codes on CUDA what it has. With "+ar" the
+# tables, eight of the same kind, follow the symbols; peers have no such thing.
 CASES = [
     *(("W1", "int32", "rans32_16_i32", rows) for rows in (256, 2048, 8192)),
     *(("W2", "int32", "rans32_16_i32", rows) for rows in (256, 2048, 8192)),
@@ -48,6 +49,8 @@ CASES = [
     *(("W2", "int32", variant, 8192) for variant in ("rans32_i32", "rans64_i32", "rans32_16_i4")),
     ("W2", "int32", "rans64", 16384),
     ("W1", "int32", "rans64", 16384),
+    *(("W4 hi", "uint8", variant, 8192) for variant in ("tans32_i32", "tans32_i4", "tans32")),
+    *(("W4 hi", "uint8", variant, 16384) for variant in ("rans32_16+ar", "tans32+ar")),
 ]
 
 
@@ -62,8 +65,9 @@ class Case:
 
         arrays = np.load(path)
         self.device = torch.device("cuda")
+        variant, _, follows = variant.partition("+")
         self.variant, self.rows = variant, rows
-        self.precision = 15 if variant.startswith("rans32_16") else 16
+        self.precision = {"rans32_16": 15, "tans32": 12}.get(variant.partition("_i")[0], 16)
         family, _, lanes = variant.partition("_i")
         self.lanes = int(lanes or 1)
         self.bypass = bool(arrays["bypass"])
@@ -78,6 +82,9 @@ class Case:
         self.indexes = indexes[: rows * length].reshape(rows, length).contiguous()
         self.one_table = len(arrays["cdfs_sizes"]) == 1
         self.is_ours = hasattr(torch_ans, "rans_check_stream")
+        self.more: Dict[str, Any] = {}
+        if follows:
+            self._follow_symbols()
         if not self.is_ours:  # torch-ans takes int32 and wants an index per symbol
             self.symbols = self.symbols.to(torch.int32)
         self._push = getattr(torch_ans, f"{variant}_push")
@@ -95,18 +102,27 @@ class Case:
         self.bits = 8 * float(self.full[:, 0].sum()) / self.symbols.numel()
         self._prepare_bytes(torch_ans)
 
+    def _follow_symbols(self) -> None:
+        """Eight copies of the table, chosen by the lane's last symbol."""
+        if not self.is_ours:
+            raise ValueError("tables do not follow the symbols there")
+        self.tables = [t.expand(8, *t.shape[1:]).contiguous() for t in self.tables]
+        contexts = torch.arange(int(self.tables[1].max()), device=self.device) % 8
+        self.more = {"ar_tables": contexts.reshape(1, 1, -1), "ar_offsets": self.lanes}
+
     def _arguments(self) -> List[Any]:
         return [*self.tables, 8, self.precision, self.bypass, 4]
 
     def push(self) -> None:
         indexes = None if self.is_ours and self.one_table else self.indexes
-        self._push(self.stream, self.symbols, indexes, *self._arguments())
+        self._push(self.stream, self.symbols, indexes, *self._arguments(), **self.more)
 
     def pop(self) -> torch.Tensor:
         if self.is_ours:
             indexes = None if self.one_table else self.indexes
             out = torch.empty_like(self.symbols)
-            result: torch.Tensor = self._pop(self.stream, indexes, *self._arguments(), out=out)
+            arguments = (self.stream, indexes, *self._arguments())
+            result: torch.Tensor = self._pop(*arguments, out=out, **self.more)
             return result
         result = self._pop(self.stream, self.indexes, *self._arguments())
         return result
@@ -123,6 +139,8 @@ class Case:
         self.data: Optional[bytes] = None
         if self.is_ours:
             self.coder.set_cdfs(*self.tables)
+            if self.more:
+                self.coder.init_ar_params(self.more["ar_tables"], self.lanes)
             self.to_bytes()
             self.from_bytes()
 

@@ -1,6 +1,7 @@
 /// The coder's kernels, without their launch: what each thread of a block does.
 #pragma once
 
+#include "resolve_kernel.h"
 #include "warp_decoder.h"
 #include "warp_encoder.h"
 
@@ -24,57 +25,93 @@ TORCH_ANS_DEVICE void for_each_warp_of_rows(const CoderTask& task, const Body& b
   }
 }
 
-template <typename Traits, int kFixedLanes, typename Tables>
+/// The two systems, and what their coders look up: to encode by a symbol's id, to decode by a slot
+/// (rANS: its bucket).
+template <typename Traits>
+struct RansSystem {
+  using State = typename Traits::State;
+  template <int kFixedLanes>
+  using Writer = RansWriter<Traits, kFixedLanes>;
+  template <int kFixedLanes>
+  using Reader = RansReader<Traits, kFixedLanes>;
+  static TORCH_ANS_DEVICE const Record<State>* encoder_items(const TablesView& view) {
+    return static_cast<const Record<State>*>(view.records);
+  }
+  static TORCH_ANS_DEVICE const Bucket* decoder_items(const TablesView& view) {
+    return view.buckets;
+  }
+};
+
+struct TansSystem {
+  template <int kFixedLanes>
+  using Writer = TansWriter<kFixedLanes>;
+  template <int kFixedLanes>
+  using Reader = TansReader<kFixedLanes>;
+  static TORCH_ANS_DEVICE const TansSymbol* encoder_items(const TablesView& view) {
+    return view.tans_symbols;
+  }
+  static TORCH_ANS_DEVICE const std::uint32_t* decoder_items(const TablesView& view) {
+    return view.tans_slots;
+  }
+};
+
+/// Bytes of shared memory that a warp takes, beside tables that are staged.
+template <int kFixedLanes>
+constexpr std::size_t kDecoderWarpBytes = kFixedLanes == 32 ? 0 : kTileBytes;
+template <typename System, int kFixedLanes>
+constexpr std::size_t kEncoderWarpBytes =
+    kDecoderWarpBytes<kFixedLanes> +
+    System::template Writer<kFixedLanes>::kSharedWords * sizeof(std::uint32_t);
+
+template <typename System, int kFixedLanes, typename Tables>
 TORCH_ANS_DEVICE void encode_rows(const CoderTask& task, const Tables& tables) {
-  const SharedArray<std::uint32_t> tile(kFixedLanes == 32 ? 0 : warp_index() * kTileBytes);
+  using Writer = typename System::template Writer<kFixedLanes>;
+  const std::size_t start = warp_index() * kEncoderWarpBytes<System, kFixedLanes>;
+  const SharedArray<std::uint32_t> tile(start);
+  const SharedArray<std::uint32_t> shared(start + kDecoderWarpBytes<kFixedLanes>);
   for_each_warp_of_rows(task, [&](std::int64_t first_row) {
-    WarpEncoder<Traits, kFixedLanes, Tables>(task, tables, first_row, tile).run();
+    WarpEncoder<Writer, kFixedLanes, Tables>(task, tables, first_row, tile, shared).run();
   });
 }
 
-template <typename Traits, int kFixedLanes, typename Tables>
+template <typename System, int kFixedLanes, typename Choice, typename Tables>
 TORCH_ANS_DEVICE void decode_rows(const CoderTask& task, const Tables& tables) {
-  const SharedArray<std::uint32_t> tile(kFixedLanes == 32 ? 0 : warp_index() * kTileBytes);
+  using Reader = typename System::template Reader<kFixedLanes>;
+  const SharedArray<std::uint32_t> tile(warp_index() * kDecoderWarpBytes<kFixedLanes>);
   for_each_warp_of_rows(task, [&](std::int64_t first_row) {
-    WarpDecoder<Traits, kFixedLanes, Tables>(task, tables, first_row, tile).run();
+    WarpDecoder<Reader, kFixedLanes, Tables, Choice>(task, tables, first_row, tile).run();
   });
 }
 
-template <typename State>
-using RecordTables = CachedTables<Record<State>>;
-template <typename State>
-using StagedRecordTables = StagedTables<Record<State>>;
-using BucketTables = CachedTables<Bucket>;
-using StagedBucketTables = StagedTables<Bucket>;
-
-template <typename Traits, int kFixedLanes>
+template <typename System, int kFixedLanes>
 TORCH_ANS_DEVICE void encode_kernel(const CoderTask& task) {
-  using State = typename Traits::State;
-  const RecordTables<State> tables(task.tables.info,
-                                   static_cast<const Record<State>*>(task.tables.records));
-  encode_rows<Traits, kFixedLanes>(task, tables);
+  using Item = typename System::template Writer<kFixedLanes>::Item;
+  const CachedTables<Item> tables(task.tables.info, System::encoder_items(task.tables));
+  encode_rows<System, kFixedLanes>(task, tables);
 }
 
-template <typename Traits>
+/// 32 lanes. Of rANS: the tables of tANS are small enough for the caches, or too large to stage.
+template <typename System>
 TORCH_ANS_DEVICE void encode_staged_kernel(const CoderTask& task, std::uint32_t num_items) {
-  using State = typename Traits::State;
-  const StagedRecordTables<State> tables(task.tables.info, task.tables.num_tables + 1,
-                                         static_cast<const Record<State>*>(task.tables.records),
-                                         num_items);
-  encode_rows<Traits, 32>(task, tables);
+  using Item = typename System::template Writer<32>::Item;
+  const StagedTables<Item> tables(task.tables.info, task.tables.num_tables + 1,
+                                  System::encoder_items(task.tables), num_items);
+  encode_rows<System, 32>(task, tables);
 }
 
-template <typename Traits, int kFixedLanes>
+template <typename System, int kFixedLanes, typename Choice = IndexedChoice>
 TORCH_ANS_DEVICE void decode_kernel(const CoderTask& task) {
-  const BucketTables tables(task.tables.info, task.tables.buckets);
-  decode_rows<Traits, kFixedLanes>(task, tables);
+  using Item = typename System::template Reader<kFixedLanes>::Item;
+  const CachedTables<Item> tables(task.tables.info, System::decoder_items(task.tables));
+  decode_rows<System, kFixedLanes, Choice>(task, tables);
 }
 
-template <typename Traits>
+template <typename System>
 TORCH_ANS_DEVICE void decode_staged_kernel(const CoderTask& task, std::uint32_t num_items) {
-  const StagedBucketTables tables(task.tables.info, task.tables.num_tables + 1, task.tables.buckets,
-                                  num_items);
-  decode_rows<Traits, 32>(task, tables);
+  using Item = typename System::template Reader<32>::Item;
+  const StagedTables<Item> tables(task.tables.info, task.tables.num_tables + 1,
+                                  System::decoder_items(task.tables), num_items);
+  decode_rows<System, 32, IndexedChoice>(task, tables);
 }
 
 /// Makes the length words and states of all rows what the coder found, if no row has failed.
@@ -95,16 +132,16 @@ TORCH_ANS_DEVICE void commit_kernel(const CoderTask& task, std::uint32_t header_
   }
 }
 
-/// Fresh rows: every state at `lower_bound`.
+/// Fresh rows: every state at `lower_bound` (tANS: all of the header 0).
 TORCH_ANS_DEVICE void init_kernel(std::uint8_t* stream, std::int64_t rows, std::int64_t row_bytes,
-                                  std::uint64_t lower_bound, int lanes, int state_bytes) {
-  const std::int64_t header_words = lanes * state_bytes / 4;
+                                  std::uint64_t lower_bound, int header_bytes, int state_bytes) {
+  const std::int64_t header_words = header_bytes / 4;
   const std::int64_t words = rows * (header_words + 1);
   for (std::int64_t n = static_cast<std::int64_t>(block_index()) * block_size() + thread_index();
        n < words; n += static_cast<std::int64_t>(grid_size()) * block_size()) {
     const std::int64_t row = n / (header_words + 1);
     const std::int64_t word = n - row * (header_words + 1);
-    std::uint32_t value = static_cast<std::uint32_t>(lanes * state_bytes);
+    std::uint32_t value = static_cast<std::uint32_t>(header_bytes);
     if (word > 0) {
       const bool high = state_bytes == 8 && word % 2 == 0;
       value = static_cast<std::uint32_t>(high ? lower_bound >> 32 : lower_bound);

@@ -39,14 +39,22 @@ Record<State> make_device_record(std::uint32_t start, std::uint32_t freq) {
   return record;
 }
 
-/// Where the parts of an image stand, in bytes; each is aligned to 16.
+/// Whose coders an image serves.
+struct ImageKind {
+  bool tans;
+  int state_bytes;  ///< of rANS
+};
+
+/// Where the parts of an image stand, in bytes; each is aligned to 16. Those of the other system
+/// are left out.
 struct ImageLayout {
-  std::size_t info;     ///< num_tables + 1
-  std::size_t buckets;  ///< Bucket or AliasBucket
+  std::size_t buckets;  ///< Bucket or AliasBucket; at 0 the TableInfos stand, num_tables + 1
   std::size_t cdf;
   std::size_t alias_slots;
   std::size_t slot_starts;  ///< alias tables: of each CDF entry, in alias_slots
-  std::size_t records;
+  std::size_t records;      ///< rANS: Record<State>; tANS: TansSymbol
+  std::size_t tans_next;
+  std::size_t tans_slots;
   std::size_t end;
   std::size_t num_buckets;
   std::size_t num_entries;  ///< of all CDFs
@@ -54,28 +62,35 @@ struct ImageLayout {
 
 inline std::size_t align_image(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
 
-inline ImageLayout image_layout(const CodingTables& tables, int state_bytes) {
-  const TablesView view = tables.view<std::uint32_t>();
+/// Bytes for an array, or none.
+inline std::size_t image_part(bool wanted, std::size_t bytes) {
+  return wanted ? align_image(bytes) : 0;
+}
+
+inline ImageLayout image_layout(const CodingTables& tables, const ImageKind& kind) {
+  const TablesView view = kind.tans ? tables.tans_view() : tables.view<std::uint32_t>();
   ImageLayout layout{};
   const auto count = static_cast<std::size_t>(view.num_tables);
+  const std::size_t slots = count << view.freq_precision;
+  const bool alias = view.aliases != nullptr;
   if (count > 0) {
     const TableInfo& last = view.info[count - 1];
     layout.num_entries = last.base + last.last + std::size_t{2};
-    layout.num_buckets = last.bucket + (std::size_t{1} << (view.freq_precision - last.shift));
+    if (!kind.tans && (alias || view.buckets != nullptr)) {
+      layout.num_buckets = last.bucket + (std::size_t{1} << (view.freq_precision - last.shift));
+    }
   }
-  const bool alias = view.aliases != nullptr;
-  if (!alias && view.buckets == nullptr) layout.num_buckets = 0;
   const std::size_t bucket_bytes = alias ? sizeof(AliasBucket) : sizeof(Bucket);
-  const std::size_t record_bytes = 2 * static_cast<std::size_t>(state_bytes);
-  layout.info = 0;
+  const std::size_t record_bytes = kind.tans ? sizeof(TansSymbol) : 2 * kind.state_bytes;
+  const std::size_t entry = sizeof(std::uint32_t);
   layout.buckets = align_image((count + 1) * sizeof(TableInfo));
-  layout.cdf = layout.buckets + align_image((layout.num_buckets + 1) * bucket_bytes);
-  layout.alias_slots = layout.cdf + align_image((layout.num_entries + 2) * sizeof(std::uint32_t));
-  layout.slot_starts =
-      layout.alias_slots + (alias ? align_image(count << (view.freq_precision + 1)) : 0);
-  layout.records =
-      layout.slot_starts + (alias ? align_image(layout.num_entries * sizeof(std::uint32_t)) : 0);
-  layout.end = layout.records + (layout.num_entries + 1) * record_bytes;
+  layout.cdf = layout.buckets + image_part(!kind.tans, (layout.num_buckets + 1) * bucket_bytes);
+  layout.alias_slots = layout.cdf + image_part(!kind.tans, (layout.num_entries + 2) * entry);
+  layout.slot_starts = layout.alias_slots + image_part(alias, 2 * slots);
+  layout.records = layout.slot_starts + image_part(alias, layout.num_entries * entry);
+  layout.tans_next = layout.records + align_image((layout.num_entries + 1) * record_bytes);
+  layout.tans_slots = layout.tans_next + image_part(kind.tans, 2 * slots);
+  layout.end = layout.tans_slots + image_part(kind.tans, 4 * slots);
   return layout;
 }
 
@@ -99,21 +114,30 @@ inline void write_slot_starts(const TablesView& view, std::uint8_t* target) {
   }
 }
 
-/// Fills `image_layout(tables, state_bytes).end` bytes.
-inline void write_image(const CodingTables& tables, int state_bytes, std::uint8_t* image) {
-  const TablesView view = tables.view<std::uint32_t>();
-  const ImageLayout layout = image_layout(tables, state_bytes);
-  std::memset(image, 0, layout.end);
+inline void write_infos(const TablesView& view, const ImageLayout& layout, std::uint8_t* image) {
   const auto count = static_cast<std::size_t>(view.num_tables);
-  std::memcpy(image + layout.info, view.info, count * sizeof(TableInfo));
+  std::memcpy(image, view.info, count * sizeof(TableInfo));
   TableInfo nobody{};  // its bucket and its CDF are the zeros behind those of the tables
   nobody.base = static_cast<std::uint32_t>(layout.num_entries);
   nobody.bucket = static_cast<std::uint32_t>(layout.num_buckets);
   nobody.shift = static_cast<std::uint16_t>(view.freq_precision);
-  store(image + layout.info + count * sizeof(TableInfo), nobody);
+  store(image + count * sizeof(TableInfo), nobody);
+}
+
+inline void write_tans_image(const TablesView& view, const ImageLayout& layout,
+                             std::uint8_t* image) {
+  const std::size_t slots = static_cast<std::size_t>(view.num_tables) << view.freq_precision;
+  std::memcpy(image + layout.records, view.tans_symbols, layout.num_entries * sizeof(TansSymbol));
+  std::memcpy(image + layout.tans_next, view.tans_next, 2 * slots);
+  std::memcpy(image + layout.tans_slots, view.tans_slots, 4 * slots);
+}
+
+inline void write_rans_image(const TablesView& view, const ImageLayout& layout, int state_bytes,
+                             std::uint8_t* image) {
   if (view.aliases != nullptr) {
+    const std::size_t slots = static_cast<std::size_t>(view.num_tables) << view.freq_precision;
     std::memcpy(image + layout.buckets, view.aliases, layout.num_buckets * sizeof(AliasBucket));
-    std::memcpy(image + layout.alias_slots, view.alias_slots, count << (view.freq_precision + 1));
+    std::memcpy(image + layout.alias_slots, view.alias_slots, 2 * slots);
     write_slot_starts(view, image + layout.slot_starts);
   } else if (layout.num_buckets > 0) {
     std::memcpy(image + layout.buckets, view.buckets, layout.num_buckets * sizeof(Bucket));
@@ -126,16 +150,35 @@ inline void write_image(const CodingTables& tables, int state_bytes, std::uint8_
   }
 }
 
+/// Fills `image_layout(tables, kind).end` bytes.
+inline void write_image(const CodingTables& tables, const ImageKind& kind, std::uint8_t* image) {
+  const ImageLayout layout = image_layout(tables, kind);
+  const TablesView view = kind.tans ? tables.tans_view() : tables.view<std::uint32_t>();
+  std::memset(image, 0, layout.end);
+  write_infos(view, layout, image);
+  if (kind.tans) {
+    write_tans_image(view, layout, image);
+  } else {
+    write_rans_image(view, layout, kind.state_bytes, image);
+  }
+}
+
 /// The view that kernels get of an image at `image` (an address on the device).
-inline TablesView image_view(const CodingTables& tables, int state_bytes,
+inline TablesView image_view(const CodingTables& tables, const ImageKind& kind,
                              const std::uint8_t* image) {
-  const TablesView host = tables.view<std::uint32_t>();
-  const ImageLayout layout = image_layout(tables, state_bytes);
+  const TablesView host = kind.tans ? tables.tans_view() : tables.view<std::uint32_t>();
+  const ImageLayout layout = image_layout(tables, kind);
   TablesView view{};
-  view.info = reinterpret_cast<const TableInfo*>(image + layout.info);
+  view.info = reinterpret_cast<const TableInfo*>(image);
   view.num_tables = host.num_tables;
   view.freq_precision = host.freq_precision;
   view.bypass_coding = host.bypass_coding;
+  if (kind.tans) {
+    view.tans_symbols = reinterpret_cast<const TansSymbol*>(image + layout.records);
+    view.tans_next = reinterpret_cast<const std::uint16_t*>(image + layout.tans_next);
+    view.tans_slots = reinterpret_cast<const std::uint32_t*>(image + layout.tans_slots);
+    return view;
+  }
   view.cdf = reinterpret_cast<const std::uint32_t*>(image + layout.cdf);
   view.records = image + layout.records;
   if (host.aliases != nullptr) {

@@ -3,6 +3,7 @@
 
 #include "engine.h"
 #include "launch.h"
+#include "resolve_kernel.h"
 
 namespace torch_ans {
 namespace gpu {
@@ -71,14 +72,14 @@ using Coder = LaunchResult (*)(Family, const CoderLaunch&);
 const char* run(Coder coder, Family family, CoderLaunch& launch, std::size_t items,
                 const HostTask& host) {
   spread_rows(launch);
-  launch.staged_items = items_to_stage(
-      launch, items,
-      coder == launch_encode ? 2 * static_cast<std::size_t>(host.state_bytes) : sizeof(Bucket));
+  launch.staged_items =
+      items_to_stage(launch, items,
+                     coder == launch_encode ? 2 * static_cast<std::size_t>(host.kind.state_bytes)
+                                            : sizeof(Bucket));
   if (launch.task.rows == 0) return nullptr;
   const LaunchResult coded = coder(family, launch);
   if (coded != cudaSuccess) return message(coded);
-  return message(
-      launch_commit(launch, static_cast<std::uint32_t>(host.lanes * host.state_bytes / 4)));
+  return message(launch_commit(launch, static_cast<std::uint32_t>(host.header_bytes / 4)));
 }
 
 }  // namespace
@@ -96,9 +97,15 @@ const char* encode(Family family, const HostTask& task, const Queue& queue) {
   CoderLaunch launch{make_task(task), {}, native(queue), 0};
   const cudaError_t error = enter(queue, launch.device);
   if (error != cudaSuccess) return message(error);
-  const ImageLayout layout = image_layout(*task.tables, task.state_bytes);
+  if (task.contexts.order > 0 && task.rows > 0) {
+    const cudaError_t resolved = launch_resolve(launch);
+    if (resolved != cudaSuccess) return message(resolved);
+    launch.task = with_chosen_tables(launch.task);
+  }
+  const ImageLayout layout = image_layout(*task.tables, task.kind);
   // Symbols of alias tables look their slots up beside the records.
-  const std::size_t items = task.tables->options().alias ? 0 : layout.num_entries + 1;
+  const bool stages = !task.kind.tans && !task.tables->options().alias;
+  const std::size_t items = stages ? layout.num_entries + 1 : 0;
   return run(launch_encode, family, launch, items, task);
 }
 
@@ -106,8 +113,8 @@ const char* decode(Family family, const HostTask& task, const Queue& queue) {
   CoderLaunch launch{make_task(task), {}, native(queue), 0};
   const cudaError_t error = enter(queue, launch.device);
   if (error != cudaSuccess) return message(error);
-  const ImageLayout layout = image_layout(*task.tables, task.state_bytes);
-  const bool buckets = launch.task.tables.buckets != nullptr;
+  const ImageLayout layout = image_layout(*task.tables, task.kind);
+  const bool buckets = launch.task.tables.buckets != nullptr && task.contexts.order == 0;
   return run(launch_decode, family, launch, buckets ? layout.num_buckets + 1 : 0, task);
 }
 

@@ -13,7 +13,8 @@
 namespace torch_ans {
 namespace gpu {
 
-enum class Family { kRans64, kRans32, kRans32x16 };
+/// The families of tANS differ in the bytes of their words alone, which a task says.
+enum class Family { kRans64, kRans32, kRans32x16, kTans };
 
 /// Where work goes: a device by its number, and a cudaStream_t of it (null: the default stream).
 struct Queue {
@@ -37,8 +38,8 @@ struct FreshRows {
   std::uint8_t* stream;
   std::int64_t rows;
   std::int64_t row_bytes;
-  std::uint64_t lower_bound;
-  int lanes;
+  std::uint64_t lower_bound;  ///< tANS: 0
+  int header_bytes;
   int state_bytes;
 };
 

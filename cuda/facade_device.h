@@ -84,6 +84,17 @@ TORCH_ANS_DEVICE void streaming_store(T* target, T value) {
   }
 }
 
+/// Global memory by which threads of a warp tell each other something: the twin looks for races.
+template <typename T>
+TORCH_ANS_DEVICE T exchanged_load(const T* source) {
+  return *source;
+}
+
+template <typename T>
+TORCH_ANS_DEVICE void exchanged_store(T* target, T value) {
+  *target = value;
+}
+
 TORCH_ANS_DEVICE void atomic_add(unsigned* target, unsigned value) { atomicAdd(target, value); }
 TORCH_ANS_DEVICE void atomic_min(std::uint64_t* target, std::uint64_t value) {
   atomicMin(reinterpret_cast<unsigned long long*>(target), value);
@@ -99,6 +110,8 @@ class SharedArray {
   }
   TORCH_ANS_DEVICE T get(unsigned i) const { return data_[i]; }
   TORCH_ANS_DEVICE void set(unsigned i, T value) const { data_[i] = value; }
+  /// Sets bits, whoever else does so between two barriers.
+  TORCH_ANS_DEVICE void merge(unsigned i, T bits) const { atomicOr(data_ + i, bits); }
 
  private:
   T* data_;

@@ -11,20 +11,42 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
+/// Tables that follow the symbols. Pointers name device memory.
+struct HostContexts {
+  const std::int32_t* tables;  ///< (num_sets, num_indexes, sizes[0], ..)
+  std::uint32_t num_sets;
+  std::uint32_t num_indexes;
+  std::int32_t order;  ///< 0: none
+  std::int32_t sizes[3];
+  std::int64_t offsets[3];  ///< at least the lanes
+  IntArray sets;            ///< data == nullptr: 0
+  /// Room for `context_scratch_bytes`, aligned to 4.
+  std::uint8_t* scratch;
+};
+
+/// A push keeps tables, either may keep contexts.
+inline std::int64_t context_scratch_bytes(std::int64_t rows, std::int64_t row_length, bool push) {
+  return rows * row_length * (push ? 6 : 2);
+}
+
 /// A push or a pop as the bindings describe it. Pointers but `tables` name device memory.
 struct HostTask {
   const CodingTables* tables;
-  const std::uint8_t* image;  ///< of `tables`, for `state_bytes`; aligned to 16
-  int state_bytes;
+  const std::uint8_t* image;  ///< of `tables`, of this kind; aligned to 16
+  ImageKind kind;
   int lanes;
+  int word_bytes;
+  int header_bytes;
   std::uint8_t* stream;
   std::int64_t row_bytes;
   IntArray symbols;
   IntArray indexes;
+  HostContexts contexts;
   std::int64_t rows;
   std::int64_t row_length;
   std::int64_t total;
   int bypass_precision;
+  bool is_push;
   bool require_end;
   std::uint8_t* headers;
   RowResult* results;
@@ -71,23 +93,51 @@ inline Elements make_elements(const IntArray& array, std::int64_t row_length) {
   return elements;
 }
 
+inline DeviceContexts make_contexts(const HostTask& host) {
+  const HostContexts& given = host.contexts;
+  DeviceContexts contexts{};
+  if (given.order == 0) return contexts;
+  contexts.tables = given.tables;
+  contexts.num_sets = given.num_sets;
+  contexts.num_indexes = given.num_indexes;
+  contexts.order = given.order;
+  for (int k = 0; k < given.order; ++k) {
+    contexts.sizes[k] = given.sizes[k];
+    contexts.offsets[k] = static_cast<std::uint32_t>(smaller(given.offsets[k], kMaxRowLength));
+  }
+  contexts.sets = make_elements(given.sets, host.row_length);
+  const TablesView tables = host.tables->view<std::uint32_t>();
+  contexts.has_one_offset = tables.num_tables > 0;
+  for (std::uint32_t k = 0; k < tables.num_tables; ++k) {
+    contexts.has_one_offset &= tables.offsets[k] == tables.offsets[0];
+  }
+  if (contexts.has_one_offset) contexts.table_offset = tables.offsets[0];
+  // A pop needs no room for tables: then both stand at the start.
+  contexts.chosen = reinterpret_cast<std::int32_t*>(given.scratch);
+  contexts.history = reinterpret_cast<std::uint16_t*>(
+      given.scratch + (host.is_push ? 4 * host.rows * host.row_length : 0));
+  return contexts;
+}
+
 /// `rows_per_warp` is the most that fits; launches may lower it.
 inline CoderTask make_task(const HostTask& host) {
   const CodingTables& tables = *host.tables;
   CoderTask task{};
-  task.tables = image_view(tables, host.state_bytes, host.image);
-  const ImageLayout layout = image_layout(tables, host.state_bytes);
+  task.tables = image_view(tables, host.kind, host.image);
+  const ImageLayout layout = image_layout(tables, host.kind);
   task.slot_starts = reinterpret_cast<const std::uint32_t*>(host.image + layout.slot_starts);
   task.stream = host.stream;
   task.row_bytes = host.row_bytes;
   task.symbols = make_elements(host.symbols, host.row_length);
   task.indexes = make_elements(host.indexes, host.row_length);
+  task.contexts = make_contexts(host);
   task.rows = host.rows;
   task.total = host.total;
   task.row_length = static_cast<std::uint32_t>(host.row_length);
   task.lanes_log2 = bit_width(static_cast<std::uint64_t>(host.lanes)) - 1;
   task.rows_per_warp = 32 / host.lanes;
   task.bypass_precision = host.bypass_precision;
+  task.word_bytes = host.word_bytes;
   task.require_end = host.require_end;
   const auto range = range_of(host.symbols.type);
   task.lowest_symbol = range.first;

@@ -29,6 +29,8 @@ struct CoderLaunch {
   std::uint32_t staged_items;  ///< records or buckets to hold in shared memory; 0: none
 };
 
+/// Fills `task.contexts.chosen`.
+LaunchResult launch_resolve(const CoderLaunch& launch);
 LaunchResult launch_encode(Family family, const CoderLaunch& launch);
 LaunchResult launch_decode(Family family, const CoderLaunch& launch);
 LaunchResult launch_commit(const CoderLaunch& launch, std::uint32_t header_words);

@@ -10,8 +10,9 @@ namespace gpu {
 /// warps a scheduler hide the latency of a coder's step.
 struct LaunchPolicy {
   int threads;               ///< of a block that reads tables through the cache
-  int wide_encode_blocks;    ///< such blocks a multiprocessor that encode with 32 lanes
+  int wide_blocks;           ///< such blocks a multiprocessor that code with 32 lanes
   int other_blocks;          ///< and that do anything else: they need more registers
+  int context_blocks;        ///< and that decode with tables that follow the symbols
   int staged_threads;        ///< of a block with tables in shared memory, one a multiprocessor
   std::size_t staged_bytes;  ///< the most tables that are staged
 };
@@ -20,15 +21,16 @@ struct LaunchPolicy {
 constexpr LaunchPolicy launch_policy(int arch) {
   switch (arch) {
     case 75:
-      return {256, 4, 3, 512, 60 * 1024};
+      return {256, 4, 3, 3, 512, 60 * 1024};
     case 86:
     case 89:
+      return {256, 4, 3, 2, 768, 96 * 1024};
     case 120:
-      return {256, 4, 3, 768, 96 * 1024};
+      return {256, 3, 3, 2, 768, 96 * 1024};
     case 80:
-      return {256, 4, 3, 768, 160 * 1024};
+      return {256, 4, 3, 3, 768, 160 * 1024};
     default:
-      return {256, 4, 3, 768, 220 * 1024};
+      return {256, 4, 3, 3, 768, 220 * 1024};
   }
 }
 

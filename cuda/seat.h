@@ -9,23 +9,23 @@ inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
 /// A warp holds `rows_per_warp` rows of `lanes` neighbouring threads each; threads beyond them
-/// have no row (they help to move data). kFixedLanes: 32, or 0 for 1 to 16 lanes, known only at
-/// run time.
+/// have no row (they help to move data). kFixedLanes: 32, or 0 where only run time knows.
 template <int kFixedLanes>
 class Seat {
  public:
-  static_assert(kFixedLanes == 32 || kFixedLanes == 0, "one kernel serves 1 to 16 lanes");
+  static_assert(kFixedLanes == 32 || kFixedLanes == 0, "one kernel serves all other lanes");
   static constexpr bool kWide = kFixedLanes == 32;
 
   /// The seats of a warp that takes rows from `first_row` on.
   TORCH_ANS_DEVICE Seat(const CoderTask& task, std::int64_t first_row) : first_row_(first_row) {
     const unsigned thread = lane_index();
     lanes_log2_ = kWide ? 5 : task.lanes_log2;
-    const unsigned slot = kWide ? 0 : thread >> lanes_log2_;
+    slot_ = kWide ? 0 : thread >> lanes_log2_;
     lane_ = kWide ? thread : thread & (lanes() - 1);
-    row_ = first_row + slot;
-    has_row_ = row_ < task.rows && (kWide || slot < static_cast<unsigned>(task.rows_per_warp));
-    row_mask_ = kWide ? 0xffffffffu : ((1u << lanes()) - 1) << (slot << lanes_log2_);
+    row_ = first_row + slot_;
+    has_row_ = row_ < task.rows && (kWide || slot_ < static_cast<unsigned>(task.rows_per_warp));
+    const unsigned first_lane = 1u << (slot_ << lanes_log2_);
+    row_mask_ = kWide ? 0xffffffffu : (first_lane << (lanes() - 1)) * 2 - first_lane;
     below_ = lanes_below() & row_mask_;
     above_ = lanes_above() & row_mask_;
   }
@@ -33,6 +33,7 @@ class Seat {
   TORCH_ANS_DEVICE unsigned lanes() const { return kWide ? 32u : 1u << lanes_log2_; }
   TORCH_ANS_DEVICE int lanes_log2() const { return lanes_log2_; }
   TORCH_ANS_DEVICE unsigned lane() const { return lane_; }
+  TORCH_ANS_DEVICE unsigned slot() const { return slot_; }  ///< of the row in its warp
   TORCH_ANS_DEVICE std::int64_t first_row() const { return first_row_; }
   TORCH_ANS_DEVICE std::int64_t row() const { return row_; }
   TORCH_ANS_DEVICE bool has_row() const { return has_row_; }
@@ -42,12 +43,13 @@ class Seat {
   TORCH_ANS_DEVICE unsigned below() const { return below_; }
   TORCH_ANS_DEVICE unsigned above() const { return above_; }
 
-  /// The sum of `value` over the lanes above this one, and over the whole row.
+  /// The sum of a value over some lanes of the row, and over all of it.
   struct Sums {
-    unsigned above;
+    unsigned others;
     unsigned all;
   };
 
+  /// `others`: the lanes above this one.
   TORCH_ANS_DEVICE Sums sum_over_row(unsigned value) const {
     unsigned sum = value;  // of this lane and those above it, once the loop is through
     for (unsigned step = 1; step < lanes(); step *= 2) {
@@ -55,6 +57,20 @@ class Seat {
       if (lane_ + step < lanes()) sum += other;
     }
     return {sum - value, shuffle(sum, lane_index() - lane_)};
+  }
+
+  /// The same for values below 16, and for the lanes below: a ballot for each bit of the values.
+  /// Unlike shuffles these do not wait for one another.
+  TORCH_ANS_DEVICE Sums sum_small_above(unsigned value) const {
+    if (lanes_log2_ == 0) return {0, value};
+    const unsigned sum = sum_small(value, above_);
+    return {sum, shuffle(sum + value, lane_index() - lane_)};
+  }
+
+  TORCH_ANS_DEVICE Sums sum_small_below(unsigned value) const {
+    if (lanes_log2_ == 0) return {0, value};
+    const unsigned sum = sum_small(value, below_);
+    return {sum, shuffle(sum + value, lane_index() - lane_ + lanes() - 1)};
   }
 
   TORCH_ANS_DEVICE std::uint64_t min_over_row(std::uint64_t value) const {
@@ -69,7 +85,18 @@ class Seat {
   TORCH_ANS_DEVICE bool any_in_row(bool vote) const { return (ballot(vote) & row_mask_) != 0; }
 
  private:
+  TORCH_ANS_DEVICE unsigned sum_small(unsigned value, unsigned mask) const {
+    unsigned sum = 0;
+    TORCH_ANS_UNROLL
+    for (int bit = 0; bit < 4; ++bit) {
+      const unsigned votes = ballot((value >> bit & 1) != 0) & mask;
+      sum += static_cast<unsigned>(count_bits(votes)) << bit;
+    }
+    return sum;
+  }
+
   int lanes_log2_;
+  unsigned slot_;
   unsigned lane_;
   bool has_row_;
   unsigned row_mask_;

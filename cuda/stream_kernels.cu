@@ -8,13 +8,15 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kPlanThreads = 1024;
 
+__global__ void resolve_global(const __grid_constant__ CoderTask task) { resolve_kernel(task); }
+
 __global__ void commit_global(const __grid_constant__ CoderTask task, std::uint32_t header_words) {
   commit_kernel(task, header_words);
 }
 
 __global__ void init_global(std::uint8_t* stream, std::int64_t rows, std::int64_t row_bytes,
-                            std::uint64_t lower_bound, int lanes, int state_bytes) {
-  init_kernel(stream, rows, row_bytes, lower_bound, lanes, state_bytes);
+                            std::uint64_t lower_bound, int header_bytes, int state_bytes) {
+  init_kernel(stream, rows, row_bytes, lower_bound, header_bytes, state_bytes);
 }
 
 __global__ void plan_global(const __grid_constant__ PackTask task, const std::uint32_t* failed,
@@ -40,6 +42,13 @@ unsigned grid_for_copy(const PackTask& task) {
 
 }  // namespace
 
+LaunchResult launch_resolve(const CoderLaunch& launch) {
+  const std::int64_t chunks = (launch.task.row_length + kResolveChunk - 1) / kResolveChunk;
+  resolve_global<<<grid_for(launch.task.rows * chunks, kThreads / 32), kThreads, 0,
+                   launch.stream>>>(launch.task);
+  return cudaGetLastError();
+}
+
 LaunchResult launch_commit(const CoderLaunch& launch, std::uint32_t header_words) {
   const std::int64_t words = launch.task.rows * (header_words + 1);
   commit_global<<<grid_for(words, kThreads), kThreads, 0, launch.stream>>>(launch.task,
@@ -48,9 +57,10 @@ LaunchResult launch_commit(const CoderLaunch& launch, std::uint32_t header_words
 }
 
 LaunchResult launch_init(const FreshRows& fresh, cudaStream_t stream) {
-  const std::int64_t words = fresh.rows * (fresh.lanes * fresh.state_bytes / 4 + 1);
+  const std::int64_t words = fresh.rows * (fresh.header_bytes / 4 + 1);
   init_global<<<grid_for(words, kThreads), kThreads, 0, stream>>>(
-      fresh.stream, fresh.rows, fresh.row_bytes, fresh.lower_bound, fresh.lanes, fresh.state_bytes);
+      fresh.stream, fresh.rows, fresh.row_bytes, fresh.lower_bound, fresh.header_bytes,
+      fresh.state_bytes);
   return cudaGetLastError();
 }
 

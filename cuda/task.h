@@ -32,6 +32,22 @@ struct RowResult {
   std::int64_t end;       ///< bytes of the row, its length word included; kNoSpace: as needed
 };
 
+/// Tables that follow the symbols; see ContextTask of the CPU engine, whose meaning is the same.
+struct DeviceContexts {
+  const std::int32_t* tables;
+  std::uint32_t num_sets;
+  std::uint32_t num_indexes;
+  std::int32_t order;  ///< 0: indexes name tables
+  std::int32_t sizes[3];
+  std::uint32_t offsets[3];
+  Elements sets;
+  /// All tables have this offset, so that a push need not know a symbol's table for its context.
+  bool has_one_offset;
+  std::int32_t table_offset;
+  std::uint16_t* history;  ///< (rows, row_length), scratch: contexts of symbols
+  std::int32_t* chosen;    ///< (rows, row_length), push: the table of each symbol, -1 for none
+};
+
 /// A push or a pop of `rows` rows; see CodingTask of the CPU engine, whose meaning is the same.
 struct CoderTask {
   TablesView tables;                 ///< `info` has one entry more, which no index may name
@@ -40,17 +56,19 @@ struct CoderTask {
   std::int64_t row_bytes;
   Elements symbols;
   Elements indexes;
+  DeviceContexts contexts;
   std::int64_t rows;
   std::int64_t total;
   std::uint32_t row_length;  ///< below 2^31
   std::int32_t lanes_log2;
   std::int32_t rows_per_warp;  ///< at most 32 / lanes; fewer spread few rows over more warps
   std::int32_t bypass_precision;
+  std::int32_t word_bytes;
   bool require_end;
   std::int64_t lowest_symbol;  ///< of the symbols' type
   std::int64_t highest_symbol;
   bool symbols_fit;       ///< pop: every symbol of every table fits the symbols' type
-  std::uint8_t* headers;  ///< (rows, lanes * state bytes): scratch
+  std::uint8_t* headers;  ///< (rows, bytes of a header): scratch
   RowResult* results;     ///< (rows,)
   std::uint32_t* failed;  ///< rows whose result is not kOk; zeroed with `results`
 };

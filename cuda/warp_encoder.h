@@ -1,35 +1,31 @@
 /// Push: a warp encodes its rows from last symbol to first, a step (one symbol a lane) at a time.
 ///
-/// All lanes of a row append to one sequence of words, the highest lane first. A lane finds its
-/// place by a ballot: it writes behind the words of the lanes above it. Steps run in quads that
-/// need no check inside; whatever is rare (an escape, a bad argument, a row that runs full) sends
-/// the warp through `put_carefully`, which is made of the same functions as the CPU's encoder.
+/// How a symbol is put is the affair of a writer (rans_writer.h, tans_writer.h). Steps run in
+/// quads that need no check inside; whatever is rare (an escape, a bad argument, a row that runs
+/// full) sends the warp through `put_carefully`, made of the same functions as the CPU's encoder.
 #pragma once
 
 #include "elements.h"
-#include "seat.h"
+#include "rans_writer.h"
 #include "table_access.h"
-#include "torch_ans/bypass.h"
-#include "torch_ans/coder.h"
-#include "torch_ans/stream_layout.h"
+#include "tans_writer.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// Invariant: `out_` is one past the row's last byte and the same in all threads of a row; it may
-/// pass `row_end_`, where nothing is written any more but counting goes on, so that the caller
-/// learns how much room it takes.
-template <typename Traits, int kFixedLanes, typename Tables>
+template <typename Writer, int kFixedLanes, typename Tables>
 class WarpEncoder {
  public:
-  using State = typename Traits::State;
-  using Word = typename Traits::Word;
   using Item = typename Tables::Item;
 
   TORCH_ANS_DEVICE WarpEncoder(const CoderTask& task, const Tables& tables, std::int64_t first_row,
-                               SharedArray<std::uint32_t> tile)
-      : task_(task), tables_(tables), seat_(task, first_row), tile_(tile) {}
+                               SharedArray<std::uint32_t> tile, SharedArray<std::uint32_t> shared)
+      : task_(task),
+        tables_(tables),
+        seat_(task, first_row),
+        tile_(tile),
+        writer_(task, seat_, shared) {}
 
   TORCH_ANS_DEVICE void run() {
     load_row();
@@ -45,36 +41,23 @@ class WarpEncoder {
  private:
   static constexpr unsigned kQuad = 4;
   static constexpr std::uint32_t kRare = std::uint32_t{1} << 31;
-  static constexpr int kStepBytes = Traits::kMaxWords * static_cast<int>(sizeof(Word));
 
   TORCH_ANS_DEVICE void load_row() {
-    bool broken = true;
-    if (seat_.has_row()) {
-      const std::uint8_t* row = task_.stream + seat_.row() * task_.row_bytes;
-      const auto length = load<std::int32_t>(row);
-      const auto x = load<State>(row + kLengthBytes + seat_.lane() * sizeof(State));
-      const int lanes = static_cast<int>(seat_.lanes());
-      broken = !is_length<Traits>(length, task_.row_bytes, lanes) || !is_state<Traits>(x);
-      failed_before_ = task_.results[seat_.row()].status != 0;
-      x_ = x;
-      row_end_ = task_.stream + (seat_.row() + 1) * task_.row_bytes;
-      out_ = task_.stream + seat_.row() * task_.row_bytes + kLengthBytes + length;
-    }
-    broken_ = seat_.any_in_row(broken);
+    const bool good = writer_.load_row();
+    if (seat_.has_row()) failed_before_ = task_.results[seat_.row()].status != 0;
+    broken_ = seat_.any_in_row(!good);
     present_ = broken_ || failed_before_ ? 0 : symbols_in_row(task_, seat_.row());
   }
 
   TORCH_ANS_DEVICE void finish_row() {
     const Complaint complaint = seat_.min_over_row(complaint_);
     if (!seat_.has_row() || failed_before_) return;
-    const std::int64_t state = seat_.row() * seat_.lanes() + seat_.lane();
-    reinterpret_cast<State*>(task_.headers)[state] = x_;
+    const std::int64_t end = writer_.finish();
     if (seat_.lane() != 0) return;
-    const std::uint8_t* row = task_.stream + seat_.row() * task_.row_bytes;
-    const Status status = broken_           ? Status::kCorrupt
-                          : out_ > row_end_ ? Status::kNoSpace
-                                            : Status::kOk;
-    report_row(task_, seat_.row(), status, complaint, out_ - row);
+    const Status status = broken_                 ? Status::kCorrupt
+                          : end > task_.row_bytes ? Status::kNoSpace
+                                                  : Status::kOk;
+    report_row(task_, seat_.row(), status, complaint, end);
   }
 
   TORCH_ANS_DEVICE std::uint32_t position(std::uint32_t step) const {
@@ -184,13 +167,12 @@ class WarpEncoder {
   template <typename Present>
   TORCH_ANS_DEVICE void put_quad(std::uint32_t step, const std::uint32_t (&ids)[kQuad],
                                  const Present& present) {
-    const auto worst = static_cast<std::int64_t>(kQuad * kStepBytes) << seat_.lanes_log2();
-    bool rare = present_ > 0 && row_end_ - out_ < worst;
-    Item records[kQuad];
+    bool rare = present_ > 0 && writer_.may_run_full(kQuad);
+    Item items[kQuad];
     TORCH_ANS_UNROLL
     for (unsigned j = 0; j < kQuad; ++j) {
       rare |= (ids[j] & kRare) != 0;
-      records[j] = tables_.item(ids[j] & ~kRare);
+      items[j] = tables_.item(ids[j] & ~kRare);
     }
     if (any(rare)) {
       for (unsigned j = kQuad; j > 0; --j) {
@@ -200,53 +182,12 @@ class WarpEncoder {
     }
     TORCH_ANS_UNROLL
     for (unsigned j = kQuad; j > 0; --j) {
-      put(records[j - 1], ids[j - 1], present(static_cast<int>(j - 1)));
+      writer_.put(items[j - 1], ids[j - 1], present(static_cast<int>(j - 1)));
     }
+    writer_.flush();
   }
 
-  /// C(s, x) of one step.
-  TORCH_ANS_DEVICE void put(const Item& record, std::uint32_t id, bool active) {
-    const int precision = task_.tables.freq_precision;
-    const std::uint32_t freq = record.freq_minus_1 + 1u;
-    give_words(put_limit<Traits>(freq, precision), active);
-    State quotient = multiply_high(x_, record.reciprocal);
-    auto rank = static_cast<std::uint32_t>(x_ - quotient * freq);
-    const bool one_less = rank >= freq;
-    quotient += one_less ? 1 : 0;
-    rank -= one_less ? freq : 0;
-    std::uint32_t slot = record.start + rank;
-    if (task_.tables.aliases != nullptr) slot = scattered_slot(id, rank);
-    x_ = active ? (quotient << precision) + slot : x_;
-  }
-
-  TORCH_ANS_DEVICE std::uint32_t scattered_slot(std::uint32_t id, std::uint32_t rank) const {
-    return cached_load(task_.tables.alias_slots +
-                       (cached_load(task_.slot_starts + (id & ~kRare)) + rank));
-  }
-
-  /// Writes the words that states at or above their limit give up.
-  TORCH_ANS_DEVICE void give_words(State limit, bool active) {
-    const bool give = active && x_ >= limit;
-    const unsigned givers = ballot(give) & seat_.row_mask();
-    if constexpr (Traits::kMaxWords == 1) {
-      if (give) {
-        reinterpret_cast<Word*>(out_)[count_bits(givers & seat_.above())] = static_cast<Word>(x_);
-        x_ >>= Traits::kWordBits;
-      }
-      out_ += static_cast<int>(sizeof(Word)) * count_bits(givers);
-    } else {
-      const bool give_two = active && (x_ >> Traits::kWordBits) >= limit;
-      const unsigned two_givers = ballot(give_two) & seat_.row_mask();
-      std::uint8_t* target =
-          out_ + count_bits(givers & seat_.above()) + count_bits(two_givers & seat_.above());
-      if (give) *target = static_cast<Word>(x_);
-      if (give_two) target[1] = static_cast<Word>(x_ >> Traits::kWordBits);
-      x_ >>= (give ? Traits::kWordBits : 0) + (give_two ? Traits::kWordBits : 0);
-      out_ += count_bits(givers) + count_bits(two_givers);
-    }
-  }
-
-  /// A step with everything that can be the matter with it. All escapes' digits go first.
+  /// A step with everything that can be the matter with it.
   TORCH_ANS_DEVICE void put_carefully(std::uint32_t step, bool active) {
     const TablesView& view = task_.tables;
     const std::uint32_t i = position(step);
@@ -258,9 +199,7 @@ class WarpEncoder {
       complaint_ = smaller(complaint_, complain(Status::kBadIndex, i));
       active = false;
     }
-    std::uint8_t bytes[kMaxEscapeBytes];
-    std::uint8_t* end = bytes;
-    std::uint32_t start = 0, freq = 0;
+    CarefulSymbol symbol{};
     if (active) {
       const TableInfo info = tables_.info(static_cast<std::uint32_t>(index));
       const auto v = static_cast<std::int64_t>(
@@ -270,42 +209,19 @@ class WarpEncoder {
       if (outside && !view.bypass_coding) {
         complaint_ = smaller(complaint_, complain(Status::kBadSymbol, i));
         active = false;
-      } else if (outside) {
-        x_ = put_escape<Traits>(x_, zigzag(v, info.last), task_.bypass_precision, end);
       }
-      const std::uint32_t id = info.base + (outside ? info.last : static_cast<std::uint32_t>(v));
-      start = view.cdf[id];
-      freq = view.cdf[id + 1] - start;
+      const std::uint32_t inside = outside ? info.last : static_cast<std::uint32_t>(v);
+      symbol = {active, outside, outside ? zigzag(v, info.last) : 0,
+                static_cast<std::uint32_t>(index), info.base + inside};
     }
-    if (any(end != bytes)) append(bytes, end);
-    end = bytes;
-    if (active && view.aliases != nullptr) {
-      x_ = put_scattered<Traits>(x_, start, freq, view.freq_precision,
-                                 view.alias_slots + (index << view.freq_precision), end);
-    } else if (active) {
-      x_ = torch_ans::put<Traits>(x_, start, freq, view.freq_precision, end);
-    }
-    append(bytes, end);
-  }
-
-  /// Appends each lane's bytes to its row, those of the highest lane first.
-  TORCH_ANS_DEVICE void append(const std::uint8_t* bytes, const std::uint8_t* end) {
-    const auto count = static_cast<unsigned>(end - bytes);
-    const auto sums = seat_.sum_over_row(count);
-    std::uint8_t* target = out_ + sums.above;
-    for (unsigned b = 0; b < count; ++b) {
-      if (target + b < row_end_) target[b] = bytes[b];
-    }
-    out_ += sums.all;
+    writer_.put_carefully(symbol);
   }
 
   const CoderTask& task_;
   const Tables& tables_;
   const Seat<kFixedLanes> seat_;
   const SharedArray<std::uint32_t> tile_;
-  State x_ = Traits::kLowerBound;
-  std::uint8_t* out_ = nullptr;
-  std::uint8_t* row_end_ = nullptr;
+  Writer writer_;
   std::uint32_t present_ = 0;  ///< symbols of the row; 0 where there is nothing to do
   bool broken_ = false;
   bool failed_before_ = false;

@@ -218,3 +218,17 @@ def test_fit_errors_name_the_argument() -> None:
         fit_markov_tables(symbols.float(), 1)
     with pytest.raises(ValueError, match="symbols"):
         fit_markov_tables(symbols * 10**7, 1)
+
+
+@pytest.mark.parametrize("family", ["rans64", "tans32"])
+def test_symbols_near_the_limits_of_64_bits(family: str) -> None:
+    """Their distance to a table's offset may need 65 bits; encoder and decoder must agree on it."""
+    tables = make_tables(1, [5, 6, 7], 12)
+    tables.offsets[:] = torch.tensor([-5, 3, 7])
+    symbols = torch.tensor([[2**63 - 1, 0, 1, -(2**63), 1, 0, 2**63 - 3, 1] * 9])
+    ar_tables = torch.tensor([[[0, 1, 2, 0, 1, 2, 1]]])
+    more: Any = {"ar_tables": ar_tables, "ar_offsets": 1}
+    stream = init_op(family)(1)
+    push_op(family, 1)(stream, symbols, None, *tables.args, **more)
+    out = torch.zeros_like(symbols)
+    assert torch.equal(pop_op(family, 1)(stream, None, *tables.args, out=out, **more), symbols)

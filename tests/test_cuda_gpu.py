@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 
+import reference
+import tans_reference
 import torch_ans
 from helpers import (
     VARIANT_IDS,
@@ -80,6 +82,71 @@ def test_the_cpus_bytes(family: str, lanes: int, alias: bool, shape: Tuple[int, 
         assert torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 0), (5, 37), (70, 333), (2, 5000)], ids=str)
+@pytest.mark.parametrize("lanes", reference.LANES)
+@pytest.mark.parametrize("family", tans_reference.FAMILIES)
+def test_the_cpus_bytes_of_tans(family: str, lanes: int, shape: Tuple[int, int]) -> None:
+    most = tans_reference.MAX_FREQ_PRECISION[family]
+    for precision, bypass in ((most, True), (most, False), (3, True)):
+        tables = make_tables(precision, [5, 7, 2], precision, bypass, 3)
+        symbols, indexes = make_symbols(lanes, shape, tables)
+        expected = encode(family, lanes, tables, symbols, indexes)
+        stream = init_op(family)(shape[0], lanes, device=GPU)
+        push, pop = push_op(family, lanes), pop_op(family, lanes)
+        push(stream, symbols.to(GPU), indexes.to(GPU), *on_gpu(tables), check=True)
+        assert host_rows(stream) == stream_rows(expected)
+        push(stream, symbols.to(GPU), indexes.to(GPU), *on_gpu(tables), check=True)
+        for again in (stream, expected.to(GPU)):
+            decoded = pop(again, indexes.to(GPU), *on_gpu(tables), check=True)
+            assert torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
+        assert host_rows(stream) == stream_rows(expected)
+
+
+@pytest.mark.parametrize("one_offset", [True, False])
+@pytest.mark.parametrize("offsets", [(32,), (33, 64), (32, 64, 97)], ids=str)
+@pytest.mark.parametrize("family,lanes", [*VARIANTS, ("tans32", 1), ("tans16", 8), ("tans8", 32)])
+def test_tables_that_follow_the_symbols(
+    family: str, lanes: int, offsets: Tuple[int, ...], one_offset: bool
+) -> None:
+    tables = make_tables(3, [3, 9, 5], 7, True, 3)
+    if one_offset:
+        tables.offsets[:] = -2
+    generator = torch.Generator().manual_seed(len(offsets))
+    shape = (5, 400)
+    symbols, _ = make_symbols(lanes, shape, tables)
+    indexes, sets = (torch.randint(0, n, shape, generator=generator) for n in (4, 2))
+    sizes = [7, 3, 4][: len(offsets)]
+    ar_tables = torch.randint(0, 3, (2, 4, *sizes), generator=generator)
+    back = [max(1, offset * lanes // 32) for offset in offsets]
+    more = {"ar_tables": ar_tables, "ar_offsets": back}
+    expected = init_op(family)(5, lanes)
+    push, pop = push_op(family, lanes), pop_op(family, lanes)
+    push(expected, symbols, indexes, *tables.args, ar_indexes=sets, **more)
+    more["ar_indexes"] = sets.to(GPU)
+    stream = init_op(family)(5, lanes, device=GPU)
+    push(stream, symbols.to(GPU), indexes.to(GPU), *tables.args, check=True, **more)
+    assert host_rows(stream) == stream_rows(expected)
+    decoded = pop(stream, indexes.to(GPU), *tables.args, check=True, **more)
+    assert torch.equal(decoded.cpu(), symbols.to(decoded.dtype))
+    for name, bad in (("indexes", indexes), ("ar_indexes", sets)):
+        wrong = bad.clone()
+        wrong[2, 60] = 4
+        chosen = {"indexes": indexes.to(GPU), **more, name: wrong.to(GPU)}
+        with pytest.raises(IndexError, match=name):
+            push(stream, symbols.to(GPU), chosen.pop("indexes"), *tables.args, check=True, **chosen)
+
+
+def test_an_interface_whose_tables_follow_the_symbols() -> None:
+    coder = TorchANSInterface("tans32", device="cuda", num_parallel_states=3, freq_precision=10)
+    coder.init_params(torch.rand(4, 30, generator=torch.Generator().manual_seed(0)) + 0.01)
+    generator = torch.Generator().manual_seed(1)
+    coder.init_ar_params(torch.randint(0, 4, (1, 1, 31, 31), generator=generator), [(1, 0), (0, 1)])
+    symbols = torch.randint(0, 30, (12, 40), generator=generator)
+    data = coder.encode_symbols(symbols.to(GPU))
+    assert data == coder.encode_symbols(symbols)
+    assert torch.equal(coder.decode_symbols(data, (12, 40)).cpu().long(), symbols)
+
+
 @pytest.mark.parametrize("q", [0, 1, 5, "auto"])
 @pytest.mark.parametrize("family,lanes", VARIANTS, ids=VARIANT_IDS)
 def test_every_lookup(family: str, lanes: int, q: object) -> None:
@@ -134,7 +201,9 @@ def test_dtypes_and_strides(dtype: torch.dtype, lanes: int) -> None:
 
 
 @pytest.mark.parametrize("rows", [None, 1, 7])
-@pytest.mark.parametrize("impl", ["rans64", "rans32_i4", "rans32_16_i32", "rans64_i8_alias"])
+@pytest.mark.parametrize(
+    "impl", ["rans64", "rans32_i4", "rans32_16_i32", "rans64_i8_alias", "tans32", "tans16_i32"]
+)
 def test_the_interface_end_to_end(impl: str, rows: object) -> None:
     coder = TorchANSInterface(impl, device="cuda", num_parallel_states=rows, freq_precision=14)
     freqs = torch.rand(5, 100, generator=torch.Generator().manual_seed(0)) + 0.01
@@ -232,11 +301,12 @@ def test_what_goes_wrong_is_told_later() -> None:
 
 
 @pytest.mark.parametrize("lanes", [1, 4, 32])
-def test_hostile_streams(lanes: int) -> None:
+@pytest.mark.parametrize("family", ["rans32_16", "tans32"])
+def test_hostile_streams(family: str, lanes: int) -> None:
     """The rows that the CPU blames, whatever the bytes."""
     tables = make_tables(5, [60, 90, 20], 12)
     symbols, indexes = make_symbols(1, (50, 200), tables)
-    good = encode("rans32_16", lanes, tables, symbols, indexes)
+    good = encode(family, lanes, tables, symbols, indexes)
     rng = np.random.default_rng(lanes)
     for _ in range(10):
         bad = good.clone()
@@ -247,7 +317,7 @@ def test_hostile_streams(lanes: int) -> None:
         broken = []
         for where in ("cpu", GPU):
             try:
-                pop = pop_op("rans32_16", lanes)
+                pop = pop_op(family, lanes)
                 pop(bad.to(where, copy=True), indexes.to(where), *tables.args, check=True)
                 broken.append([])
             except CorruptStreamError as error:

@@ -20,6 +20,7 @@ from helpers import Tables, encode, make_symbols, make_tables, stream_rows
 from torch_ans import (
     CorruptStreamError,
     TorchANSInterface,
+    _contexts,
     _core,
     _cuda_stream,
     _native,
@@ -50,12 +51,14 @@ class HostEngine:
         assert queue == QUEUE
         self.calls.append(name)
 
-    def image_bytes(self, tables: Any, state_bytes: int) -> int:
-        assert state_bytes in (4, 8)
+    def image_bytes(self, tables: Any, codec: Any) -> int:
         return 16
 
-    def write_image(self, tables: Any, state_bytes: int, image: int) -> None:
-        ctypes.memset(image, state_bytes, 16)
+    def write_image(self, tables: Any, codec: Any, image: int) -> None:
+        ctypes.memmove(image, codec.family.ljust(16).encode(), 16)
+
+    def context_scratch_bytes(self, rows: int, row_length: int, push: bool) -> int:
+        return rows * row_length * (6 if push else 2)
 
     def init_stream(self, codec: Any, stream: int, rows: int, columns: int, *queue: int) -> None:
         self._enter("init_stream", queue)
@@ -69,17 +72,28 @@ class HostEngine:
 
     def encode(self, codec: Any, tables: Any, image: int, *rest: Any) -> None:
         stream, rows, columns, symbols, indexes, length, total, digits = rest[:8]
-        headers, results, failed = rest[8:11]
-        self._enter("encode", rest[11:])
-        assert headers and ctypes.string_at(image, 16) == bytes([codec.state_bytes]) * 16
+        contexts, _, headers, results, failed = rest[8:13]
+        self._enter("encode", rest[13:])
+        assert headers and ctypes.string_at(image, 4) == codec.family[:4].encode()
         if read_int32(failed):
             return
         code, row, position = _core.encode(
-            codec, tables, stream, rows, columns, symbols, indexes, length, total, digits, 1
+            codec,
+            tables,
+            stream,
+            rows,
+            columns,
+            symbols,
+            indexes,
+            length,
+            total,
+            digits,
+            1,
+            contexts,
         )[:3]
         if code == _core.NO_SPACE:
             needed = 4 * columns + _core.escape_bytes(
-                codec, tables, symbols, indexes, rows, length, total, digits
+                codec, tables, symbols, indexes, rows, length, total, digits, contexts
             )
             self._report(results, failed, row, code, 0, needed)
         elif code != _core.OK:
@@ -87,8 +101,9 @@ class HostEngine:
 
     def decode(self, codec: Any, tables: Any, image: int, *rest: Any) -> None:
         stream, rows, columns, out, indexes, length, total, digits = rest[:8]
-        results, failed = rest[9:11]
-        self._enter("decode", rest[11:13])
+        contexts, scratch, _, results, failed = rest[8:13]
+        self._enter("decode", rest[13:15])
+        assert contexts is None or scratch
         if read_int32(failed):
             return
         code, row, position, broken = _core.decode(
@@ -103,7 +118,8 @@ class HostEngine:
             total,
             digits,
             1,
-            rest[13],
+            rest[15],
+            contexts,
         )
         for name in broken or ([row] if code != _core.OK else []):
             self._report(results, failed, name, code, position, 0)
@@ -192,7 +208,10 @@ class Work:
         return out
 
 
-@pytest.mark.parametrize("family,lanes", [("rans64", 1), ("rans32", 4), ("rans32_16", 32)])
+CODERS = [("rans64", 1), ("rans32", 4), ("rans32_16", 32), ("tans32", 1), ("tans16", 8)]
+
+
+@pytest.mark.parametrize("family,lanes", CODERS)
 def test_push_and_pop_without_waiting(engine: HostEngine, family: str, lanes: int) -> None:
     work = Work(family, lanes, (3, 500))
     stream = work.stream(3000)
@@ -316,6 +335,41 @@ def test_packing_raises_what_a_push_has_failed_with(engine: HostEngine) -> None:
         _cuda_stream.pack(_stream.check_stream(stream), (4, False))
 
 
+def test_tables_that_follow_the_symbols(engine: HostEngine) -> None:
+    work = Work("tans16", 2, (3, 80))
+    ar_tables = torch.randint(0, 3, (2, 3, 9), generator=torch.Generator().manual_seed(0))
+    sets = torch.randint(0, 2, (3, 80), generator=torch.Generator().manual_seed(1))
+    call = _contexts.call_contexts(ar_tables, 5, sets)
+    assert call is not None and _contexts.call_contexts(ar_tables, 5, None) is not None
+    codec, tables, digits, _ = work.coding
+    cpu = torch.device("cpu")
+    bound = _contexts.bind_contexts(call, codec, tables, (3, 80), work.split, cpu)
+    assert bound is not None
+    work.coding = Coding(codec, tables, digits, bound)
+    stream = work.stream()
+    work.push(stream, check=True)
+    expected = torch_ans.tans16_init_stream(3, 2)
+    more = {"ar_tables": ar_tables, "ar_offsets": 5, "ar_indexes": sets}
+    torch_ans.tans16_i2_push(expected, work.symbols, work.indexes, *work.tables.args, **more)
+    assert stream_rows(stream) == stream_rows(expected)
+    assert torch.equal(work.pop(stream, check=True), work.symbols)
+    sets[1, 3] = 2  # on a GPU nothing has looked at it before the kernel does
+    work.coding = work.coding._replace(contexts=bound._replace(ar_indexes=sets))
+    with pytest.raises(IndexError, match="ar_indexes must name one of the 2 sets"):
+        work.pop(stream, check=True)
+
+
+def test_contexts_are_remembered() -> None:
+    ar_tables = torch.zeros(1, 1, 4, dtype=torch.int64)
+    first = _contexts.call_contexts(ar_tables, 1, None)
+    again = _contexts.call_contexts(ar_tables, 2, None)
+    assert first and again and again.contexts.tables is first.contexts.tables
+    assert (first.contexts.offsets, again.contexts.offsets) == (((1,),), ((2,),))
+    ar_tables[0, 0, 0] = 1
+    changed = _contexts.call_contexts(ar_tables, 1, None)
+    assert changed and changed.contexts.largest == 1
+
+
 def test_quantising(engine: HostEngine) -> None:
     pmf = torch.rand(4, 50)
     expected = torch_ans.rans_pmf_to_quantized_cdf(pmf, 12)
@@ -374,8 +428,8 @@ def test_what_this_build_says() -> None:
     assert engine.built_for and engine.ROW_RESULT_BYTES == 24
     assert "driver cannot be used" in _native.cuda_problem()
     tables = torch_ans.CodingTables(torch.tensor([0, 3, 8]), freq_precision=3, bypass_coding=False)
-    for state_bytes in (4, 8):
-        size = engine.image_bytes(tables.native, state_bytes)
-        image = torch.zeros(size, dtype=torch.uint8)
-        engine.write_image(tables.native, state_bytes, image.data_ptr())
+    for family in _core.FAMILIES:
+        codec = _native.get_codec(family, 1)
+        image = torch.zeros(engine.image_bytes(tables.native, codec), dtype=torch.uint8)
+        engine.write_image(tables.native, codec, image.data_ptr())
         assert int(image.sum()) > 0

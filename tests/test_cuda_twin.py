@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
 FLAGS = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 INCLUDES = ["-I" + str(ROOT / part) for part in ("cpp/include", "cuda", "tests/cuda")]
+FAMILIES = ("rans64", "rans32", "rans32_16", "tans32", "tans16", "tans8")
 PROGRAMS = ("coder_test", "stream_test", "twin_test")
 
 pytestmark = [
@@ -56,11 +57,19 @@ def test_the_twin_finds_races_and_deadlocks(programs: Dict[str, Path]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("family", ["rans64", "rans32", "rans32_16"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16, 32])
 def test_the_scalar_coders_bytes(programs: Dict[str, Path], family: str, lanes: int) -> None:
     """Ragged and short rows, escapes, bad arguments, no room, broken streams; every lookup."""
     done = run(programs["coder_test"], family, str(lanes), "6")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16, 32])
+def test_tables_that_follow_the_symbols(programs: Dict[str, Path], family: str, lanes: int) -> None:
+    """The same with orders 1 to 3, near and far contexts, tables of one offset and of several."""
+    done = run(programs["coder_test"], family, str(lanes), "5", "contexts")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -69,13 +78,13 @@ def test_packing_and_quantising(programs: Dict[str, Path]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("lanes", [1, 16])
-def test_a_missing_barrier_is_noticed(programs: Dict[str, Path], lanes: int) -> None:
-    done = run(programs["coder_test"], "rans32_16", str(lanes), "6", defect="no_barrier")
+@pytest.mark.parametrize("family,lanes", [("rans32_16", 1), ("rans32_16", 16), ("tans32", 32)])
+def test_a_missing_barrier_is_noticed(programs: Dict[str, Path], family: str, lanes: int) -> None:
+    done = run(programs["coder_test"], family, str(lanes), "6", defect="no_barrier")
     assert done.returncode == 1 and "race" in done.stdout, done.stdout
 
 
-@pytest.mark.parametrize("lanes", [2, 32])
-def test_a_wrong_lane_order_is_noticed(programs: Dict[str, Path], lanes: int) -> None:
-    done = run(programs["coder_test"], "rans64", str(lanes), "6", defect="lane_order")
+@pytest.mark.parametrize("family,lanes", [("rans64", 2), ("rans64", 32), ("tans8", 2)])
+def test_a_wrong_lane_order_is_noticed(programs: Dict[str, Path], family: str, lanes: int) -> None:
+    done = run(programs["coder_test"], family, str(lanes), "6", defect="lane_order")
     assert done.returncode == 1 and "bytes of push" in done.stdout, done.stdout

@@ -21,8 +21,8 @@ struct CodingCall {
 };
 
 /// Throws std::invalid_argument, naming the argument, for what the kernels cannot do.
-inline CodingTask make_task(const CodingCall& call, const IntArray& symbols,
-                            const IntArray* indexes, const ContextTask* contexts = nullptr) {
+inline void check_call(const CodingCall& call, const IntArray* indexes,
+                       const ContextTask* contexts) {
   if (call.tables.options().freq_precision > call.codec.max_freq_precision) {
     throw std::invalid_argument(
         "freq_precision must be at most " + std::to_string(call.codec.max_freq_precision) +
@@ -39,6 +39,12 @@ inline CodingTask make_task(const CodingCall& call, const IntArray& symbols,
     throw std::invalid_argument("indexes may be left out only where there is one table, not " +
                                 std::to_string(choices));
   }
+}
+
+/// A checked task for the CPU engine.
+inline CodingTask make_task(const CodingCall& call, const IntArray& symbols,
+                            const IntArray* indexes, const ContextTask* contexts = nullptr) {
+  check_call(call, indexes, contexts);
   CodingTask task{};
   task.tables = is_tans(call.codec.family)    ? call.tables.tans_view()
                 : call.codec.state_bytes == 8 ? call.tables.view<std::uint64_t>()

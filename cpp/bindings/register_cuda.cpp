@@ -1,7 +1,10 @@
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <iterator>
 #include <stdexcept>
 
+#include "coding_call.h"
 #include "cpu/codec.h"
 #include "engine.h"
 #include "register.h"
@@ -21,10 +24,14 @@ CudaFamily cuda_family(const Codec& codec) {
       return CudaFamily::kRans64;
     case Family::kRans32:
       return CudaFamily::kRans32;
-    default:
+    case Family::kRans32x16:
       return CudaFamily::kRans32x16;
+    default:
+      return CudaFamily::kTans;
   }
 }
+
+gpu::ImageKind image_kind(const Codec& codec) { return {is_tans(codec.family), codec.state_bytes}; }
 
 void check_cuda(const char* error) {
   if (error != nullptr) throw std::runtime_error(std::string("CUDA: ") + error);
@@ -44,12 +51,26 @@ struct CudaCall {
   std::int64_t row_length;
   std::int64_t total;
   int bypass_precision;
+  const ContextTask* contexts;
+  std::uintptr_t scratch;
   std::uintptr_t headers;
   std::uintptr_t results;
   std::uintptr_t failed;
 };
 
-gpu::HostTask make_task(const CudaCall& call) {
+gpu::HostContexts host_contexts(const ContextTask& task, std::uintptr_t scratch) {
+  gpu::HostContexts contexts{
+      task.tables, task.num_sets, task.num_indexes, task.order,
+      {1, 1, 1},   {1, 1, 1},     task.sets,        pointer<std::uint8_t>(scratch)};
+  std::copy(std::begin(task.sizes), std::end(task.sizes), contexts.sizes);
+  std::copy(std::begin(task.offsets), std::end(task.offsets), contexts.offsets);
+  return contexts;
+}
+
+gpu::HostTask make_task(const CudaCall& call, bool is_push) {
+  check_call(
+      {call.codec, call.tables, call.rows, call.row_length, call.total, call.bypass_precision},
+      call.indexes, call.contexts);
   if (call.row_length > gpu::kMaxRowLength) {
     throw std::invalid_argument("a row must have under 2**31 symbols on a CUDA device, got " +
                                 std::to_string(call.row_length));
@@ -60,12 +81,16 @@ gpu::HostTask make_task(const CudaCall& call) {
   gpu::HostTask task{};
   task.tables = &call.tables;
   task.image = pointer<std::uint8_t>(call.image);
-  task.state_bytes = call.codec.state_bytes;
+  task.kind = image_kind(call.codec);
   task.lanes = call.codec.lanes;
+  task.word_bytes = call.codec.word_bytes;
+  task.header_bytes = call.codec.header_bytes();
   task.stream = pointer<std::uint8_t>(call.stream);
   task.row_bytes = call.columns * kColumnBytes;
   task.symbols = call.symbols;
   if (call.indexes != nullptr) task.indexes = *call.indexes;
+  if (call.contexts != nullptr) task.contexts = host_contexts(*call.contexts, call.scratch);
+  task.is_push = is_push;
   task.rows = call.rows;
   task.row_length = call.row_length;
   task.total = call.total;
@@ -79,47 +104,54 @@ gpu::HostTask make_task(const CudaCall& call) {
 gpu::Queue queue_of(int device, std::uintptr_t queue) { return {device, pointer<void>(queue)}; }
 
 void bind_coder(py::module_& module) {
+  module.def("context_scratch_bytes", &gpu::context_scratch_bytes, py::arg("rows"),
+             py::arg("row_length"), py::arg("push"));
   module.def(
       "encode",
       [](const Codec& codec, const CodingTables& tables, std::uintptr_t image,
          std::uintptr_t stream, std::int64_t rows, std::int64_t columns, const IntArray& symbols,
          const IntArray* indexes, std::int64_t row_length, std::int64_t total, int bypass_precision,
-         std::uintptr_t headers, std::uintptr_t results, std::uintptr_t failed, int device,
-         std::uintptr_t queue) {
+         const ContextTask* contexts, std::uintptr_t scratch, std::uintptr_t headers,
+         std::uintptr_t results, std::uintptr_t failed, int device, std::uintptr_t queue) {
         const gpu::HostTask task =
             make_task({codec, tables, image, stream, rows, columns, symbols, indexes, row_length,
-                       total, bypass_precision, headers, results, failed});
+                       total, bypass_precision, contexts, scratch, headers, results, failed},
+                      true);
         const py::gil_scoped_release release;
         check_cuda(gpu::encode(cuda_family(codec), task, queue_of(device, queue)));
       },
       py::arg("codec"), py::arg("tables"), py::arg("image"), py::arg("stream"), py::arg("rows"),
       py::arg("columns"), py::arg("symbols"), py::arg("indexes").none(true), py::arg("row_length"),
-      py::arg("total"), py::arg("bypass_precision"), py::arg("headers"), py::arg("results"),
-      py::arg("failed"), py::arg("device"), py::arg("queue"));
+      py::arg("total"), py::arg("bypass_precision"), py::arg("contexts").none(true),
+      py::arg("scratch"), py::arg("headers"), py::arg("results"), py::arg("failed"),
+      py::arg("device"), py::arg("queue"));
   module.def(
       "decode",
       [](const Codec& codec, const CodingTables& tables, std::uintptr_t image,
          std::uintptr_t stream, std::int64_t rows, std::int64_t columns, const IntArray& out,
          const IntArray* indexes, std::int64_t row_length, std::int64_t total, int bypass_precision,
-         std::uintptr_t headers, std::uintptr_t results, std::uintptr_t failed, int device,
-         std::uintptr_t queue, bool require_end) {
+         const ContextTask* contexts, std::uintptr_t scratch, std::uintptr_t headers,
+         std::uintptr_t results, std::uintptr_t failed, int device, std::uintptr_t queue,
+         bool require_end) {
         gpu::HostTask task =
             make_task({codec, tables, image, stream, rows, columns, out, indexes, row_length, total,
-                       bypass_precision, headers, results, failed});
+                       bypass_precision, contexts, scratch, headers, results, failed},
+                      false);
         task.require_end = require_end;
         const py::gil_scoped_release release;
         check_cuda(gpu::decode(cuda_family(codec), task, queue_of(device, queue)));
       },
       py::arg("codec"), py::arg("tables"), py::arg("image"), py::arg("stream"), py::arg("rows"),
       py::arg("columns"), py::arg("out"), py::arg("indexes").none(true), py::arg("row_length"),
-      py::arg("total"), py::arg("bypass_precision"), py::arg("headers"), py::arg("results"),
-      py::arg("failed"), py::arg("device"), py::arg("queue"), py::arg("require_end"));
+      py::arg("total"), py::arg("bypass_precision"), py::arg("contexts").none(true),
+      py::arg("scratch"), py::arg("headers"), py::arg("results"), py::arg("failed"),
+      py::arg("device"), py::arg("queue"), py::arg("require_end"));
   module.def(
       "init_stream",
       [](const Codec& codec, std::uintptr_t stream, std::int64_t rows, std::int64_t columns,
          int device, std::uintptr_t queue) {
         check_cuda(gpu::init_stream({pointer<std::uint8_t>(stream), rows, columns * kColumnBytes,
-                                     codec.lower_bound, codec.lanes, codec.state_bytes},
+                                     codec.lower_bound, codec.header_bytes(), codec.state_bytes},
                                     queue_of(device, queue)));
       },
       py::arg("codec"), py::arg("stream"), py::arg("rows"), py::arg("columns"), py::arg("device"),
@@ -129,17 +161,17 @@ void bind_coder(py::module_& module) {
 void bind_tables(py::module_& module) {
   module.def(
       "image_bytes",
-      [](const CodingTables& tables, int state_bytes) {
-        return gpu::image_layout(tables, state_bytes).end;
+      [](const CodingTables& tables, const Codec& codec) {
+        return gpu::image_layout(tables, image_kind(codec)).end;
       },
-      py::arg("tables"), py::arg("state_bytes"));
+      py::arg("tables"), py::arg("codec"));
   module.def(
       "write_image",
-      [](const CodingTables& tables, int state_bytes, std::uintptr_t image) {
+      [](const CodingTables& tables, const Codec& codec, std::uintptr_t image) {
         const py::gil_scoped_release release;
-        gpu::write_image(tables, state_bytes, pointer<std::uint8_t>(image));
+        gpu::write_image(tables, image_kind(codec), pointer<std::uint8_t>(image));
       },
-      py::arg("tables"), py::arg("state_bytes"), py::arg("image"));
+      py::arg("tables"), py::arg("codec"), py::arg("image"));
   module.def(
       "quantize_pmf",
       [](std::uintptr_t pmf, const std::string& dtype, std::int64_t rows, std::int64_t length,

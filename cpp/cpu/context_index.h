@@ -3,14 +3,10 @@
 
 #include "task.h"
 #include "tiles.h"
+#include "torch_ans/contexts.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
-
-/// The context that a symbol is to later ones: `v` is what it is above its table's offset.
-TORCH_ANS_FN std::uint16_t context_of(std::int64_t v) {
-  return static_cast<std::uint16_t>(larger<std::int64_t>(0, smaller<std::int64_t>(v + 1, 0xffff)));
-}
 
 /// As load_tile; zeros where there is no array.
 inline const std::int32_t* load_or_zeros(const IntArray& array, std::int64_t row,
@@ -42,9 +38,7 @@ class ContextIndex {
     std::int32_t at = 0;
     TORCH_ANS_UNROLL
     for (int k = 0; k < kOrder; ++k) {
-      const std::int32_t size = contexts_.sizes[k];
-      const std::int32_t context = history[-contexts_.offsets[k]];
-      at = at * size + smaller(context, size - 1);
+      at = add_context(at, contexts_.sizes[k], history[-contexts_.offsets[k]]);
     }
     return contexts_.tables[base + at];
   }

@@ -262,7 +262,7 @@ class RowDecoder {
         }
         for (int e = escapes; e < num_escapes_; ++e) {
           const int k = escapes_[e].t - begin;
-          contexts[k] = context_of(escapes_[e].v);
+          contexts[k] = context_of_symbol(escapes_[e].symbol, task_.tables.offsets[tables[k]]);
         }
       }
     }
@@ -339,7 +339,7 @@ class RowDecoder {
     const auto v = static_cast<std::uint64_t>(unzigzag(raw, info.last));
     const auto symbol = static_cast<std::int64_t>(
         v + static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset)));
-    escapes_[num_escapes_++] = {r, t, symbol, static_cast<std::int64_t>(v)};
+    escapes_[num_escapes_++] = {r, t, symbol};
     symbols_[r][t] = 0;  // fits every type
   }
 
@@ -365,7 +365,6 @@ class RowDecoder {
     int r;
     int t;
     std::int64_t symbol;
-    std::int64_t v;  ///< above its table's offset
   };
 
   const CodingTask& task_;

@@ -6,7 +6,7 @@ Efficient Learned Lossless Compression", ICLR 2024).
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 
@@ -36,6 +36,15 @@ class Contexts(NamedTuple):
     tables: torch.Tensor
     offsets: Tuple[Tuple[int, ...], ...]
     largest: int
+    copies: Dict[torch.device, torch.Tensor]
+
+    def tables_on(self, device: torch.device) -> torch.Tensor:
+        """The tables in the memory of a device, copied on first use."""
+        if device.type == "cpu":
+            return self.tables
+        if device not in self.copies:
+            self.copies[device] = self.tables.to(device)
+        return self.copies[device]
 
     @property
     def num_indexes(self) -> int:
@@ -62,6 +71,16 @@ class BoundContexts(NamedTuple):
     native: _core.Contexts
     owners: Tuple[Any, ...]
     num_indexes: int
+    num_sets: int
+    ar_indexes: Optional[torch.Tensor]
+
+    def check_sets(self) -> None:
+        """Raises IndexError where an entry of `ar_indexes` names no set (and waits for a GPU)."""
+        chosen = self.ar_indexes
+        if chosen is None or not chosen.numel():
+            return
+        if not 0 <= int(chosen.min()) <= int(chosen.max()) < self.num_sets:
+            raise IndexError(f"ar_indexes must name one of the {self.num_sets} sets of ar_tables")
 
 
 def make_contexts(ar_tables: torch.Tensor, ar_offsets: ArOffsets) -> Contexts:
@@ -71,7 +90,7 @@ def make_contexts(ar_tables: torch.Tensor, ar_offsets: ArOffsets) -> Contexts:
         TypeError: `ar_tables` is no integer tensor, or `ar_offsets` are no integers.
         ValueError: a shape or value is impossible.
     """
-    tensor = _native.check_integers(ar_tables, "ar_tables")
+    tensor = _native.check_integers(ar_tables, "ar_tables", cuda=True)
     if not 3 <= tensor.dim() <= 2 + _MAX_ORDER or not tensor.numel():
         raise ValueError(
             "ar_tables must have shape (sets, indexes, contexts), with up to 3 dimensions of "
@@ -80,8 +99,8 @@ def make_contexts(ar_tables: torch.Tensor, ar_offsets: ArOffsets) -> Contexts:
     low, high = int(tensor.min()), int(tensor.max())
     if low < 0 or high >= 2**31:
         raise ValueError(f"ar_tables must name tables from 0 on, got {low if low < 0 else high}")
-    tables = tensor.to(torch.int32, copy=True).contiguous()
-    return Contexts(tables, _parse_offsets(ar_offsets, tensor.dim() - 2), high)
+    tables = tensor.to("cpu", torch.int32, copy=True).contiguous()
+    return Contexts(tables, _parse_offsets(ar_offsets, tensor.dim() - 2), high, {})
 
 
 def call_contexts(
@@ -96,7 +115,25 @@ def call_contexts(
         return None
     if ar_offsets is None:
         raise ValueError("ar_offsets must be given with ar_tables, got None")
-    return ContextCall(make_contexts(ar_tables, ar_offsets), ar_indexes)
+    return ContextCall(_known_contexts(ar_tables, ar_offsets), ar_indexes)
+
+
+_ATTRIBUTE = "_torch_ans_contexts"
+
+
+def _known_contexts(ar_tables: torch.Tensor, ar_offsets: ArOffsets) -> Contexts:
+    """`make_contexts`, which waits for a CUDA tensor, unless the tensor carries them already."""
+    try:
+        version = ar_tables._version
+        known = getattr(ar_tables, _ATTRIBUTE, None)
+    except (AttributeError, RuntimeError):  # no tensor, or an inference tensor without a version
+        return make_contexts(ar_tables, ar_offsets)
+    if known is not None and known[:2] == (version, ar_tables.shape):
+        found: Contexts = known[2]
+        return found.replace_offsets(ar_offsets)
+    contexts = make_contexts(ar_tables, ar_offsets)
+    setattr(ar_tables, _ATTRIBUTE, (version, ar_tables.shape, contexts))
+    return contexts
 
 
 def bind_contexts(
@@ -105,11 +142,12 @@ def bind_contexts(
     tables: CodingTables,
     shape: Sequence[int],
     split: Split,
+    device: torch.device,
 ) -> Optional[BoundContexts]:
     """Contexts for one call, whose symbols have this shape and fall into these rows.
 
     Raises:
-        IndexError: an entry of `ar_indexes` names no set.
+        IndexError: an entry of `ar_indexes` names no set. (On a CUDA device the call tells.)
         TypeError: `ar_indexes` is no integer tensor.
         ValueError: `ar_tables` name more tables than there are, or an offset is impossible.
     """
@@ -120,10 +158,13 @@ def bind_contexts(
         raise ValueError(
             f"ar_tables must name one of the {tables.num_tables} tables, got {contexts.largest}"
         )
-    sets = contexts.tables.shape[0]
-    operand = None
+    chosen = operand = None
     if ar_indexes is not None:
-        chosen = _native.check_integers(ar_indexes, "ar_indexes")
+        chosen = _native.check_integers(ar_indexes, "ar_indexes", cuda=True)
+        if chosen.device != device:
+            raise ValueError(
+                f"ar_indexes must be on the device of the symbols, {device}, got {chosen.device}"
+            )
         try:
             chosen = chosen.expand(torch.Size(shape))
         except RuntimeError:
@@ -131,13 +172,16 @@ def bind_contexts(
                 f"ar_indexes of shape {tuple(chosen.shape)} do not broadcast to the symbols' shape "
                 f"{tuple(shape)}"
             ) from None
-        if chosen.numel() and not 0 <= int(chosen.min()) <= int(chosen.max()) < sets:
-            raise IndexError(f"ar_indexes must name one of the {sets} sets of ar_tables")
         operand = _native.read_operand(chosen, split)
     offsets = _flat_offsets(contexts.offsets, shape, codec.lanes)
     reachable = [min(offset, max(split.row_length, 1)) for offset in offsets]
-    native = _native.bind_contexts(contexts.tables, reachable, operand)
-    return BoundContexts(native, (contexts, operand), contexts.num_indexes)
+    memory = contexts.tables_on(device)
+    native = _native.bind_contexts(memory, reachable, operand)
+    sets = contexts.tables.shape[0]
+    bound = BoundContexts(native, (memory, operand), contexts.num_indexes, sets, chosen)
+    if device.type == "cpu":
+        bound.check_sets()
+    return bound
 
 
 def _parse_offsets(value: ArOffsets, order: int) -> Tuple[Tuple[int, ...], ...]:

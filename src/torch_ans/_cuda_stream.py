@@ -264,7 +264,11 @@ def _raise_unless_ok(
         if outcome.code != _core.NO_SPACE:
             coding, symbols, indexes = call
             position = outcome.row * split.row_length + outcome.position
-            raise_for_status(outcome.code, position, coding.tables, symbols, indexes)
+            limit = None
+            if coding.contexts is not None:
+                coding.contexts.check_sets()
+                limit = coding.contexts.num_indexes
+            raise_for_status(outcome.code, position, coding.tables, symbols, indexes, limit)
         if columns_for(outcome.needed) >= MAX_COLUMNS:
             raise_for_status(outcome.code, 0, call[0].tables, None, None)
     _raise_late(outcome)

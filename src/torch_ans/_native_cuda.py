@@ -104,22 +104,24 @@ def pinned(size: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
 
 # --- tables --------------------------------------------------------------------------------------
 
-_Images = Dict[Tuple[torch.device, int], Tuple[torch.Tensor, int]]
+_ImageKey = Tuple[torch.device, int, bool]
+_Images = Dict[_ImageKey, Tuple[torch.Tensor, int]]
 _images: WeakKeyDictionary[CodingTables, _Images] = WeakKeyDictionary()
 
 
-def table_image(tables: CodingTables, state_bytes: int, device: torch.device) -> torch.Tensor:
+def table_image(tables: CodingTables, codec: _core.Codec, device: torch.device) -> torch.Tensor:
     """The tables in device memory: copied on first use, which waits for the copy."""
     images = _images.setdefault(tables, {})
-    found = images.get((device, state_bytes))
+    key = device, codec.state_bytes, is_tans(codec.family)
+    found = images.get(key)
     stream = queue(device)[1]
     if found is None:
         native = engine()
-        host = pinned(native.image_bytes(tables.native, state_bytes))
-        native.write_image(tables.native, state_bytes, host.data_ptr())
+        host = pinned(native.image_bytes(tables.native, codec))
+        native.write_image(tables.native, codec, host.data_ptr())
         found = host.to(device), stream
         wait(device)
-        images[(device, state_bytes)] = found
+        images[key] = found
     elif found[1] != stream:  # its memory must not be reused before that stream is through
         found[0].record_stream(torch.cuda.current_stream(device))
     return found[0]
@@ -135,19 +137,10 @@ def new_status(rows: int, device: torch.device) -> RowStatus:
 
 def reset(codec: _core.Codec, stream: Stream) -> None:
     """Makes every row of `stream` empty: a length word and the lanes' first states."""
-    _check_family(codec)
     device = stream.memory.device
     with guard(device):
         engine().init_stream(
             codec, stream.memory.data_ptr(), stream.rows, stream.columns, *queue(device)
-        )
-
-
-def _check_family(codec: _core.Codec) -> None:
-    if is_tans(codec.family):
-        raise ValueError(
-            f"{codec.family} codes on the CPU only, got a CUDA device: pass symbols.cpu(), or use "
-            "a family of rANS"
         )
 
 
@@ -161,7 +154,7 @@ def encode(
 ) -> None:
     """Appends symbols to the rows, unless one of them fails or has failed."""
     with guard(stream.memory.device):
-        engine().encode(*_arguments(coding, stream, split, symbols, indexes, status))
+        engine().encode(*_arguments(coding, stream, split, symbols, indexes, status, push=True))
 
 
 def decode(
@@ -186,14 +179,16 @@ def _arguments(
     symbols: Operand,
     indexes: Optional[Operand],
     status: RowStatus,
+    push: bool = False,
 ) -> Tuple[Any, ...]:
     codec, tables, bypass_precision, contexts = coding
-    _check_family(codec)
-    if contexts is not None:
-        raise ValueError("ar_tables are for the CPU, got a CUDA device: pass symbols.cpu()")
     device = stream.memory.device
-    image = table_image(tables, codec.state_bytes, device)
+    image = table_image(tables, codec, device)
     headers = torch.empty(max(split.rows * codec.header_bytes, 1), dtype=torch.uint8, device=device)
+    scratch_bytes = 0
+    if contexts is not None:
+        scratch_bytes = engine().context_scratch_bytes(split.rows, split.row_length, push)
+    scratch = torch.empty(scratch_bytes, dtype=torch.uint8, device=device)
     results = status.memory.data_ptr()
     return (
         codec,
@@ -207,7 +202,9 @@ def _arguments(
         split.row_length,
         split.total,
         bypass_precision,
-        headers.data_ptr(),  # freed on return, reused by this stream only after the kernels
+        None if contexts is None else contexts.native,
+        scratch.data_ptr(),  # freed on return, reused by this stream only after the kernels
+        headers.data_ptr(),  # the same
         results + 8,
         results,
         *queue(device),

@@ -103,7 +103,7 @@ class RowCoder:
             if data is not None:
                 return data
         split = split_rows(symbols.numel(), self._num_rows or 1)
-        coding = self._coding(tables, symbols.shape, split, contexts)
+        coding = self._coding(tables, symbols.shape, split, contexts, symbols.device)
         return _stream.encode_bytes(coding, self._workspace, split, symbols, indexes, self._framing)
 
     def _coding(
@@ -112,8 +112,9 @@ class RowCoder:
         shape: Sequence[int],
         split: Split,
         contexts: Optional[ContextCall],
+        device: torch.device,
     ) -> Coding:
-        bound = bind_contexts(contexts, self._codec, tables, shape, split)
+        bound = bind_contexts(contexts, self._codec, tables, shape, split, device)
         return Coding(self._codec, tables, self._bypass_precision, bound)
 
     def decode_bytes(
@@ -133,7 +134,8 @@ class RowCoder:
         spans = segment_spans(data, self._length_bytes, self._num_rows)
         if not spans and out.numel():
             raise CorruptStreamError(f"encoded data has no row for {out.numel()} symbols")
-        coding = self._coding(tables, out.shape, split_rows(out.numel(), len(spans)), contexts)
+        split = split_rows(out.numel(), len(spans))
+        coding = self._coding(tables, out.shape, split, contexts, out.device)
         _stream.decode_bytes(coding, self._workspace, data, spans, indexes, out)
 
     def encode_stream(self, jobs: Sequence[Job], rows: int) -> torch.Tensor:
@@ -142,7 +144,7 @@ class RowCoder:
         stream = _stream.new_stream(self._codec, rows, device=device)
         for symbols, indexes, tables, contexts in reversed(jobs):
             split = split_rows(symbols.numel(), rows)
-            coding = self._coding(tables, symbols.shape, split, contexts)
+            coding = self._coding(tables, symbols.shape, split, contexts, symbols.device)
             _stream.push(coding, stream, split, symbols, indexes)
         return stream
 
@@ -162,7 +164,7 @@ class RowCoder:
             )
         indexes = index_tensor(indexes, tables, out.shape, contexts)
         split = split_rows(out.numel(), view.rows)
-        coding = self._coding(tables, out.shape, split, contexts)
+        coding = self._coding(tables, out.shape, split, contexts, out.device)
         _stream.pop(coding, view, split, indexes, out)
 
     def pack(self, stream: torch.Tensor) -> bytes:

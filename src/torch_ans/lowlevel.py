@@ -129,7 +129,7 @@ def _make_push(family: str, lanes: int, alias: bool, default_precision: int) -> 
         split = Split(symbols.shape[0], symbols.shape[1], symbols.numel())
         call = call_contexts(ar_tables, ar_offsets, ar_indexes)
         indexes = index_tensor(indexes, tables, symbols.shape, call)
-        contexts = bind_contexts(call, codec, tables, symbols.shape, split)
+        contexts = bind_contexts(call, codec, tables, symbols.shape, split, symbols.device)
         digits = check_bypass_precision(codec, bypass_precision)
         coding = _native.Coding(codec, tables, digits, contexts)
         _stream.push(coding, stream, split, symbols, indexes, check)
@@ -153,7 +153,7 @@ def _pop(
     wide = indexes is not None and indexes.dtype == torch.int64
     result = new_output(out, shape, torch.int64 if wide else torch.int32, view.memory.device)
     split = Split(shape[0], shape[1], shape[0] * shape[1])
-    contexts = bind_contexts(call, codec, tables, shape, split)
+    contexts = bind_contexts(call, codec, tables, shape, split, result.device)
     digits = check_bypass_precision(codec, bypass_precision)
     full = _native.Coding(codec, tables, digits, contexts)
     _stream.pop(full, view, split, indexes, result, check=check)

@@ -1,176 +1,32 @@
 /// The coder's kernels on the twin against the scalar coder, byte for byte.
 ///
-/// usage: coder_test [family lanes [seeds]]
+/// usage: coder_test [family lanes [seeds [contexts]]]
 #include <algorithm>
 #include <cstring>
 
-#include "check.h"
-#include "coder_kernels.h"
-#include "host_task.h"
-#include "scalar_coder.h"
+#include "coder_case.h"
+#include "families.h"
 
 namespace torch_ans {
 namespace {
 
-struct Case {
-  std::string name;
-  TablesOptions options;
-  bool staged;
-  std::vector<std::int32_t> cdfs, sizes, offsets;
-  std::int64_t num_tables, width;
-  std::int64_t rows, row_length, total;
-  int bypass_precision;
-  IntType symbol_type, index_type;
-  bool with_indexes;
-  bool expanded;  ///< one index a column of 5 symbols, the same for all rows
-  double escapes;
-};
-
-std::size_t bytes_of(IntType type) {
-  switch (type) {
-    case IntType::kUint8:
-    case IntType::kInt8:
-      return 1;
-    case IntType::kUint16:
-    case IntType::kInt16:
-      return 2;
-    case IntType::kInt32:
-      return 4;
-    default:
-      return 8;
-  }
-}
-
-/// An integer tensor of its own.
-class Tensor {
- public:
-  Tensor(IntType type, std::int64_t size)
-      : type_(type), bytes_(static_cast<std::size_t>(size + 1) * bytes_of(type)) {}
-  void set(std::int64_t i, std::int64_t value) {
-    std::memcpy(&bytes_[static_cast<std::size_t>(i) * bytes_of(type_)], &value, bytes_of(type_));
-  }
-  std::int64_t get(std::int64_t i) const {
-    std::uint64_t bits = 0;
-    std::memcpy(&bits, &bytes_[static_cast<std::size_t>(i) * bytes_of(type_)], bytes_of(type_));
-    const bool is_signed = type_ != IntType::kUint8 && type_ != IntType::kUint16;
-    const auto spare = static_cast<int>(64 - 8 * bytes_of(type_));
-    return is_signed ? static_cast<std::int64_t>(bits << spare) >> spare
-                     : static_cast<std::int64_t>(bits);
-  }
-  void* data() { return bytes_.data(); }
-  IntType type() const { return type_; }
-
- private:
-  IntType type_;
-  std::vector<std::uint8_t> bytes_;
-};
-
-/// The case's symbols or indexes as the engine is told of them.
-IntArray array_of(const Case& c, Tensor& tensor, bool expanded = false) {
-  if (expanded) return {tensor.data(), tensor.type(), 0, 1, 0, 5};
-  return {
-      tensor.data(), tensor.type(), c.row_length, 0, 1, std::max<std::int64_t>(c.row_length, 1)};
-}
-
-Case make_case(Random& random, int max_precision, int lanes, int lookup) {
-  Case c{};
-  c.options.freq_precision = static_cast<int>(random.between(max_precision - 6, max_precision));
-  c.options.bypass_coding = random.chance(0.6);
-  c.options.alias = lookup == 2;
-  c.options.inverse_cdf_precision =
-      lookup == 1 ? TablesOptions::kNone
-      : lookup == 2
-          ? TablesOptions::kAuto
-          : static_cast<int>(random.chance(0.5) ? TablesOptions::kAuto
-                                                : random.between(1, c.options.freq_precision));
-  c.staged = lookup == 0 && lanes == 32 && random.chance(0.5);
-  c.num_tables = random.pick(std::vector<std::int64_t>{1, 1, 3, 7});
-  c.width = random.pick(std::vector<std::int64_t>{3, 20, 200});
-  const std::int64_t slots = std::int64_t{1} << c.options.freq_precision;
-  c.cdfs.assign(static_cast<std::size_t>(c.num_tables * c.width), 0);
-  for (std::int64_t k = 0; k < c.num_tables; ++k) {
-    const std::int64_t size = random.chance(0.2) ? 2 : random.between(2, c.width);
-    std::vector<std::int64_t> freqs(static_cast<std::size_t>(size - 1), 1);
-    std::int64_t left = slots - (size - 1);
-    for (std::int64_t i = 0; i + 1 < size && left > 0; ++i) {
-      const std::int64_t more =
-          i + 2 == size ? left : random.between(0, std::min(left, 4 * left / size));
-      freqs[static_cast<std::size_t>(i)] += more;
-      left -= more;
-    }
-    std::int32_t* row = c.cdfs.data() + k * c.width;
-    for (std::int64_t i = 0; i + 1 < size; ++i) {
-      row[i + 1] = row[i] + static_cast<std::int32_t>(freqs[static_cast<std::size_t>(i)]);
-    }
-    c.sizes.push_back(static_cast<std::int32_t>(size));
-    c.offsets.push_back(static_cast<std::int32_t>(random.between(-20, 20)));
-  }
-  c.rows = random.between(1, lanes >= 16 ? 3 : 9);
-  c.row_length =
-      random.chance(0.3) ? random.between(0, 9) : random.between(0, lanes == 32 ? 700 : 70 * lanes);
-  c.total = c.rows * c.row_length;
-  if (random.chance(0.3)) c.total = random.between(0, c.total);
-  c.bypass_precision = static_cast<int>(random.between(1, random.chance(0.5) ? 4 : max_precision));
-  const std::vector<IntType> types = {IntType::kUint8, IntType::kInt8,  IntType::kUint16,
-                                      IntType::kInt16, IntType::kInt32, IntType::kInt64};
-  c.symbol_type = random.chance(0.5) ? IntType::kInt64 : random.pick(types);
-  if (!c.options.bypass_coding) {  // every symbol of every table fits
-    c.symbol_type = random.pick(std::vector<IntType>(types.begin() + 3, types.end()));
-  }
-  c.index_type = random.pick(types);
-  c.with_indexes = c.num_tables > 1 || random.chance(0.5);
-  c.expanded = random.chance(0.3) && c.total == c.rows * c.row_length && c.row_length % 5 == 0;
-  c.escapes = random.pick(std::vector<double>{0.0, 0.01, 0.3});
-  return c;
-}
-
-/// What a case codes: symbols that their tables can code, or escapes of any size.
-struct Operands {
-  Tensor symbols;
-  Tensor indexes;
-  const Case& c;
-
-  std::int64_t index(std::int64_t row, std::int64_t i) const {
-    if (!c.with_indexes) return 0;
-    return c.expanded ? indexes.get(i / 5) : indexes.get(row * c.row_length + i);
-  }
-};
-
-Operands make_operands(const Case& c, Random& random) {
-  Operands operands{Tensor(c.symbol_type, c.total), Tensor(c.index_type, c.total), c};
-  for (std::int64_t i = 0; i < c.total; ++i) {
-    operands.indexes.set(i, random.between(0, c.num_tables - 1));
-  }
-  for (std::int64_t i = 0; i < c.total; ++i) {
-    const auto k = static_cast<std::size_t>(operands.index(i / c.row_length, i % c.row_length));
-    const std::int64_t count = c.sizes[k] - (c.options.bypass_coding ? 2 : 1);
-    std::int64_t symbol = c.offsets[k] + (count > 0 ? random.between(0, count - 1) : 0);
-    if (c.options.bypass_coding && random.chance(c.escapes)) {
-      symbol = random.chance(0.2) ? random.between(INT64_MIN / 2, INT64_MAX / 2)
-                                  : random.between(-300, 300);
-    }
-    operands.symbols.set(i, symbol);  // what the type makes of it
-  }
-  return operands;
-}
-
-template <typename Traits, int kFixedLanes>
+template <typename Family, int kFixedLanes>
 class CoderTest {
-  using State = typename Traits::State;
+  using System = typename Family::System;
   using Stream = std::vector<std::uint32_t>;
-  static constexpr int kStateBytes = static_cast<int>(sizeof(State));
+  static constexpr gpu::ImageKind kKind = Family::kKind;
 
  public:
   CoderTest(const Case& c, int lanes, Random& random)
       : case_(c),
         lanes_(lanes),
-        header_(lanes * kStateBytes),
+        header_(Family::header_bytes(lanes)),
         random_(random),
         tables_(c.cdfs.data(), c.num_tables, c.width, c.sizes.data(), c.offsets.data(), c.options),
-        scalar_(tables_, lanes, c.bypass_precision),
-        image_(gpu::image_layout(tables_, kStateBytes).end / 16 + 1),
+        scalar_(Family::scalar(tables_, lanes, c.bypass_precision)),
+        image_(gpu::image_layout(tables_, kKind).end / 16 + 1),
         headers_(static_cast<std::size_t>(c.rows * header_ + 8)) {
-    gpu::write_image(tables_, kStateBytes, image());
+    gpu::write_image(tables_, kKind, image());
   }
 
   void run() {
@@ -183,7 +39,7 @@ class CoderTest {
     for (int n = 0; n < pushes; ++n) {
       for (std::int64_t row = 0; row < case_.rows; ++row) {
         scalar_.encode(expected[static_cast<std::size_t>(row)], case_.row_length, present(row),
-                       sequence(operands, row), indexes(operands, row));
+                       sequence(operands, row), tables_of(operands, row));
       }
       expect(push(stream, operands), Status::kOk, "push");
       check(rows_of(stream) == expected, name() + ": bytes of push " + std::to_string(n));
@@ -198,7 +54,8 @@ class CoderTest {
         check(symbols.get(i) == operands.symbols.get(i), name() + ": symbols of pop");
       }
     }
-    check(rows_of(stream) == rows_of(fresh()), name() + ": rows after pop");
+    const std::vector<RowBytes> emptied(static_cast<std::size_t>(case_.rows), scalar_.emptied());
+    check(rows_of(stream) == emptied, name() + ": rows after pop");
   }
 
  private:
@@ -219,8 +76,10 @@ class CoderTest {
     };
   }
 
-  Sequence indexes(const Operands& operands, std::int64_t row) const {
-    return [&operands, row](std::int64_t i) { return operands.index(row, i); };
+  Sequence tables_of(const Operands& operands, std::int64_t row) const {
+    return [&operands, row, this](std::int64_t i) {
+      return operands.tables[static_cast<std::size_t>(row * case_.row_length + i)];
+    };
   }
 
   std::vector<RowBytes> rows_of(Stream stream) const {
@@ -239,23 +98,36 @@ class CoderTest {
   Stream fresh() {
     Stream stream(static_cast<std::size_t>(case_.rows * columns_), 0);
     launch({2, 64, 0}, random_, name() + ", init", [&] {
-      gpu::init_kernel(bytes(stream), case_.rows, 4 * columns_, Traits::kLowerBound, lanes_,
-                       kStateBytes);
+      gpu::init_kernel(bytes(stream), case_.rows, 4 * columns_, Family::kFirstState,
+                       static_cast<int>(header_), kKind.state_bytes);
     });
     return stream;
   }
 
-  gpu::CoderTask make_task(Stream& stream, Tensor& symbols, const Operands& operands) {
+  gpu::CoderTask make_task(Stream& stream, Tensor& symbols, const Operands& operands,
+                           bool is_push) {
     gpu::HostTask host{};
     host.tables = &tables_;
     host.image = image();
-    host.state_bytes = kStateBytes;
+    host.kind = kKind;
     host.lanes = lanes_;
+    host.word_bytes = Family::kWordBytes;
+    host.header_bytes = static_cast<int>(header_);
     host.stream = bytes(stream);
     host.row_bytes = 4 * columns_;
     host.symbols = array_of(case_, symbols);
     if (case_.with_indexes) {
       host.indexes = array_of(case_, const_cast<Tensor&>(operands.indexes), case_.expanded);
+    }
+    host.is_push = is_push;
+    if (case_.contexts.order() > 0) {
+      host.contexts = host_contexts(case_.contexts, case_.row_length);
+      if (case_.contexts.num_sets > 1) {
+        host.contexts.sets = array_of(case_, const_cast<Tensor&>(operands.sets));
+      }
+      scratch_.resize(static_cast<std::size_t>(
+          gpu::context_scratch_bytes(case_.rows, case_.row_length, is_push) / 2 + 1));
+      host.contexts.scratch = reinterpret_cast<std::uint8_t*>(scratch_.data());
     }
     host.rows = case_.rows;
     host.row_length = case_.row_length;
@@ -273,10 +145,10 @@ class CoderTest {
     return task;
   }
 
-  Grid grid() {
+  Grid grid(std::size_t warp_bytes) {
     const unsigned warps = static_cast<unsigned>(random_.between(1, 2));
     return {static_cast<unsigned>(random_.between(1, 3)), 32 * warps,
-            case_.staged ? std::size_t{1} << 17 : warps * gpu::kTileBytes};
+            case_.staged ? std::size_t{1} << 17 : warps * warp_bytes};
   }
 
   void commit(const gpu::CoderTask& task) {
@@ -285,17 +157,21 @@ class CoderTest {
   }
 
   std::vector<gpu::RowResult> push(Stream& stream, Operands& operands) {
-    const gpu::CoderTask task = make_task(stream, operands.symbols, operands);
-    const auto layout = gpu::image_layout(tables_, kStateBytes);
-    launch(grid(), random_, name() + ", encode", [&] {
+    gpu::CoderTask task = make_task(stream, operands.symbols, operands, true);
+    if (case_.contexts.order() > 0) {
+      launch({2, 64, 0}, random_, name() + ", resolve", [&] { gpu::resolve_kernel(task); });
+      task = gpu::with_chosen_tables(task);
+    }
+    const auto layout = gpu::image_layout(tables_, kKind);
+    launch(grid(gpu::kEncoderWarpBytes<System, kFixedLanes>), random_, name() + ", encode", [&] {
       if constexpr (kFixedLanes == 32) {
         if (case_.staged) {
-          gpu::encode_staged_kernel<Traits>(task,
+          gpu::encode_staged_kernel<System>(task,
                                             static_cast<std::uint32_t>(layout.num_entries + 1));
           return;
         }
       }
-      gpu::encode_kernel<Traits, kFixedLanes>(task);
+      gpu::encode_kernel<System, kFixedLanes>(task);
     });
     commit(task);
     return results_;
@@ -303,18 +179,25 @@ class CoderTest {
 
   std::vector<gpu::RowResult> pop(Stream& stream, const Operands& operands, Tensor& symbols,
                                   bool require_end) {
-    gpu::CoderTask task = make_task(stream, symbols, operands);
+    gpu::CoderTask task = make_task(stream, symbols, operands, false);
     task.require_end = require_end;
-    const auto layout = gpu::image_layout(tables_, kStateBytes);
-    launch(grid(), random_, name() + ", decode", [&] {
+    const auto layout = gpu::image_layout(tables_, kKind);
+    const bool follows = case_.contexts.order() > 0;
+    const std::size_t warp_bytes =
+        follows ? gpu::kDecoderWarpBytes<0> : gpu::kDecoderWarpBytes<kFixedLanes>;
+    launch(grid(warp_bytes), random_, name() + ", decode", [&] {
+      if (follows) {
+        gpu::decode_kernel<System, 0, gpu::ContextChoice>(task);
+        return;
+      }
       if constexpr (kFixedLanes == 32) {
         if (case_.staged && layout.num_buckets > 0 && layout.num_buckets < 15000) {
-          gpu::decode_staged_kernel<Traits>(task,
+          gpu::decode_staged_kernel<System>(task,
                                             static_cast<std::uint32_t>(layout.num_buckets + 1));
           return;
         }
       }
-      gpu::decode_kernel<Traits, kFixedLanes>(task);
+      gpu::decode_kernel<System, kFixedLanes>(task);
     });
     commit(task);
     return results_;
@@ -340,7 +223,7 @@ class CoderTest {
       return;
     }
     const std::int64_t bad_symbol = random_.chance(0.5) ? -1 - (std::int64_t{1} << 40) - 100 : 500;
-    if (bad_index) operands.indexes.set(i, random_.chance(0.5) ? -1 : case_.num_tables);
+    if (bad_index) operands.indexes.set(i, random_.chance(0.5) ? -1 : case_.num_indexes());
     if (!bad_index) operands.symbols.set(i, bad_symbol);
     Stream stream = before;
     const auto results = push(stream, operands);
@@ -451,8 +334,10 @@ class CoderTest {
     if (length < header_ || length > 4 * columns_ - 4) return false;
     RowBytes row_bytes(start + 4, start + 4 + length);
     std::vector<std::int64_t> expected;
-    if (!scalar_.decode(row_bytes, case_.row_length, present(row), indexes(operands, row), expected,
-                        require_end)) {
+    const Sequence tables = tables_of_row(operands, row, [&expected](std::int64_t i) {
+      return expected[static_cast<std::size_t>(i)];
+    });
+    if (!scalar_.decode(row_bytes, case_.row_length, present(row), tables, expected, require_end)) {
       return false;
     }
     Tensor one(case_.symbol_type, 1);
@@ -477,39 +362,56 @@ class CoderTest {
   const std::int64_t header_;
   Random& random_;
   CodingTables tables_;
-  ScalarCoder<Traits> scalar_;
+  typename Family::Scalar scalar_;
   struct alignas(16) Line {
     std::uint8_t bytes[16];
   };
   std::vector<Line> image_;
   std::vector<std::uint8_t> headers_;
+  std::vector<std::uint16_t> scratch_;
   std::vector<gpu::RowResult> results_;
   std::uint32_t failed_ = 0;
   std::int64_t columns_ = 0;
 };
 
-template <typename Traits>
-void test_variant(const std::string& family, int lanes, int seeds) {
-  for (int lookup = 0; lookup < 3; ++lookup) {
-    for (int seed = 0; seed < seeds; ++seed) {
-      Random random(static_cast<std::uint64_t>(seed * 1000 + lookup * 100 + lanes));
-      Case c = make_case(random, Traits::kMaxFreqPrecision, lanes, lookup);
-      c.name = family + " lanes " + std::to_string(lanes) + " lookup " + std::to_string(lookup) +
-               " seed " + std::to_string(seed);
-      if (lanes == 32) {
-        CoderTest<Traits, 32>(c, lanes, random).run();
-      } else {
-        CoderTest<Traits, 0>(c, lanes, random).run();
-      }
+template <typename Family>
+void test_variant(const std::string& family, int lanes, int seeds, bool contexts) {
+  for (int n = 0; n < 3 * seeds; ++n) {
+    const int lookup = n / seeds % Family::kLookups, seed = n % seeds;
+    Random random(static_cast<std::uint64_t>(seed * 1000 + n / seeds * 100 + lanes));
+    Case c = make_case(random, Family::kMaxFreqPrecision, lanes, lookup);
+    c.staged &= !Family::kKind.tans;
+    if (contexts) c.contexts = make_context_case(random, lanes, c.num_tables);
+    if (c.contexts.order() > 0) c.with_indexes |= c.contexts.num_indexes > 1;
+    if (contexts && random.chance(0.5)) {
+      std::fill(c.offsets.begin(), c.offsets.end(), c.offsets[0]);
+    }
+    c.name = family + " lanes " + std::to_string(lanes) + " lookup " + std::to_string(lookup) +
+             " seed " + std::to_string(seed);
+    if (lanes == 32) {
+      CoderTest<Family, 32>(c, lanes, random).run();
+    } else {
+      CoderTest<Family, 0>(c, lanes, random).run();
     }
   }
   std::printf("%s lanes %d: ok\n", family.c_str(), lanes);
 }
 
-template <typename Traits>
-void test_family(const std::string& family, int only_lanes, int seeds) {
+/// What the command line asks for.
+struct Request {
+  std::string family;
+  int lanes;
+  int seeds;
+  bool contexts;
+};
+
+template <typename Family>
+void test_family(const std::string& family, const Request& request) {
+  if (request.family != "all" && request.family != family) return;
   for (const int lanes : {1, 2, 4, 8, 16, 32}) {
-    if (only_lanes == 0 || only_lanes == lanes) test_variant<Traits>(family, lanes, seeds);
+    if (request.lanes == 0 || request.lanes == lanes) {
+      test_variant<Family>(family, lanes, request.seeds, request.contexts);
+    }
   }
 }
 
@@ -517,13 +419,15 @@ void test_family(const std::string& family, int only_lanes, int seeds) {
 }  // namespace torch_ans
 
 int main(int argc, char** argv) {
-  plant_defect();
-  const std::string family = argc > 1 ? argv[1] : "all";
-  const int lanes = argc > 2 ? std::atoi(argv[2]) : 0;
-  const int seeds = argc > 3 ? std::atoi(argv[3]) : 12;
   using namespace torch_ans;
-  if (family == "all" || family == "rans64") test_family<Rans64>("rans64", lanes, seeds);
-  if (family == "all" || family == "rans32") test_family<Rans32>("rans32", lanes, seeds);
-  if (family == "all" || family == "rans32_16") test_family<Rans32x16>("rans32_16", lanes, seeds);
+  plant_defect();
+  const Request request{argc > 1 ? argv[1] : "all", argc > 2 ? std::atoi(argv[2]) : 0,
+                        argc > 3 ? std::atoi(argv[3]) : 12, argc > 4};
+  test_family<RansFamily<Rans64>>("rans64", request);
+  test_family<RansFamily<Rans32>>("rans32", request);
+  test_family<RansFamily<Rans32x16>>("rans32_16", request);
+  test_family<TansFamily<2, 15>>("tans32", request);
+  test_family<TansFamily<1, 15>>("tans16", request);
+  test_family<TansFamily<1, 7>>("tans8", request);
   return 0;
 }

@@ -2,6 +2,7 @@
 /// kernels must agree with, to the byte.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -17,6 +18,46 @@ using RowBytes = std::vector<std::uint8_t>;
 
 /// A sequence of integers, by position.
 using Sequence = std::function<std::int64_t(std::int64_t)>;
+
+/// The digits of an escape, as an encoder puts them: the decoder's order backwards.
+inline std::vector<std::uint64_t> reversed_digits(std::int64_t v, std::uint32_t sentinel,
+                                                  int digit_bits) {
+  const auto bits = static_cast<std::uint64_t>(v);
+  std::uint64_t raw = v < 0 ? ~(bits << 1) : (bits - sentinel) << 1;
+  const std::uint64_t max_digit = (std::uint64_t{1} << digit_bits) - 1;
+  std::vector<std::uint64_t> digits;
+  for (; raw != 0; raw >>= digit_bits) digits.push_back(raw & max_digit);
+  std::vector<std::uint64_t> all;
+  std::uint64_t count = digits.size();
+  for (; count >= max_digit; count -= max_digit) all.push_back(max_digit);
+  all.push_back(count);
+  all.insert(all.end(), digits.begin(), digits.end());
+  return {all.rbegin(), all.rend()};
+}
+
+/// The symbol that the digits behind a sentinel name; `broken` is set where they name none.
+template <typename GetDigit>
+std::int64_t symbol_of_digits(const TableInfo& table, int digit_bits, bool& broken,
+                              const GetDigit& get_digit) {
+  const std::uint64_t max_digit = (std::uint64_t{1} << digit_bits) - 1;
+  const auto most = static_cast<std::uint64_t>((63 + digit_bits) / digit_bits);
+  std::uint64_t count = 0, digit = max_digit;
+  while (digit == max_digit && count <= most) count += digit = get_digit();
+  if (count > most) {
+    broken = true;
+    return 0;
+  }
+  unsigned __int128 raw = 0;
+  for (std::uint64_t n = 0; n < count; ++n) {
+    raw |= static_cast<unsigned __int128>(get_digit())
+           << (n * static_cast<std::uint64_t>(digit_bits));
+  }
+  broken |= raw >> 64 != 0;
+  const auto low = static_cast<std::uint64_t>(raw);
+  const std::uint64_t v = low % 2 != 0 ? ~(low / 2) : low / 2 + table.last;
+  return static_cast<std::int64_t>(
+      v + static_cast<std::uint64_t>(static_cast<std::int64_t>(table.offset)));
+}
 
 template <typename Traits>
 class ScalarCoder {
@@ -38,6 +79,7 @@ class ScalarCoder {
     }
     return row;
   }
+  RowBytes emptied() const { return empty(); }
 
   /// Appends `present` symbols of a row of `row_length`.
   void encode(RowBytes& row, std::int64_t row_length, std::int64_t present, const Sequence& symbols,
@@ -140,17 +182,9 @@ class ScalarCoder {
     bool outside;
     const std::int64_t v = counted(symbol, index, outside);
     if (!outside) return;
-    const auto bits = static_cast<std::uint64_t>(v);
-    std::uint64_t raw = v < 0 ? ~(bits << 1) : (bits - info(index).last) << 1;
-    const std::uint64_t max_digit = (std::uint64_t{1} << digit_bits_) - 1;
-    std::vector<std::uint64_t> digits;
-    for (; raw != 0; raw >>= digit_bits_) digits.push_back(raw & max_digit);
-    std::vector<std::uint64_t> all;  // in the decoder's order
-    std::uint64_t count = digits.size();
-    for (; count >= max_digit; count -= max_digit) all.push_back(max_digit);
-    all.push_back(count);
-    all.insert(all.end(), digits.begin(), digits.end());
-    for (std::size_t n = all.size(); n > 0; --n) put_bits(state(i), all[n - 1]);
+    for (const std::uint64_t digit : reversed_digits(v, info(index).last, digit_bits_)) {
+      put_bits(state(i), digit);
+    }
   }
 
   void take_words(State& x) {
@@ -193,23 +227,7 @@ class ScalarCoder {
   }
 
   std::int64_t get_digits(std::int64_t i, std::int64_t index) {
-    const std::uint64_t max_digit = (std::uint64_t{1} << digit_bits_) - 1;
-    const std::uint64_t most = static_cast<std::uint64_t>((63 + digit_bits_) / digit_bits_);
-    std::uint64_t count = 0, digit = max_digit;
-    while (digit == max_digit && count <= most) count += digit = get_bits(state(i));
-    if (count > most) {
-      broken_ = true;
-      return 0;
-    }
-    Wide raw = 0;
-    for (std::uint64_t n = 0; n < count; ++n) {
-      raw |= static_cast<Wide>(get_bits(state(i))) << (n * static_cast<std::uint64_t>(digit_bits_));
-    }
-    broken_ |= raw >> 64 != 0;
-    const auto low = static_cast<std::uint64_t>(raw);
-    const std::uint64_t v = low % 2 != 0 ? ~(low / 2) : low / 2 + info(index).last;
-    return static_cast<std::int64_t>(
-        v + static_cast<std::uint64_t>(static_cast<std::int64_t>(info(index).offset)));
+    return symbol_of_digits(info(index), digit_bits_, broken_, [&] { return get_bits(state(i)); });
   }
 
   const TablesView view_;

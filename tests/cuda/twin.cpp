@@ -190,38 +190,87 @@ Shadow& Block::shadow_of(std::size_t& offset, std::size_t size) {
   return shadows_[offset / 4];
 }
 
-void* Block::shared_read(std::size_t offset, std::size_t size) {
-  if (order_ == Order::kRandom && random() % 4 == 0) to_scheduler();
-  Shadow& shadow = shadow_of(offset, size);
-  const int me = static_cast<int>(running_);
-  if (shadow.writer >= 0 && shadow.writer != me &&
-      shadow.write_epoch >= epoch(running_, static_cast<unsigned>(shadow.writer))) {
-    fail("race: reads shared byte " + std::to_string(offset) + " that thread " +
-         std::to_string(shadow.writer) + " wrote");
+/// Whether what another thread did at `time` and what this one does now have no barrier between.
+bool Block::races_with(int other, std::uint64_t time) const {
+  return other >= 0 && other != static_cast<int>(running_) &&
+         time >= epoch(running_, static_cast<unsigned>(other));
+}
+
+void Block::expect_no_write(const Shadow& shadow, const std::string& where, const char* what) {
+  if (!races_with(shadow.writer, shadow.write_epoch)) return;
+  fail(std::string("race: ") + what + " " + where + " that thread " +
+       std::to_string(shadow.writer) + " wrote");
+}
+
+void Block::expect_no_merge(const Shadow& shadow, const std::string& where, const char* what) {
+  if (races_with(shadow.merger, shadow.merge_epoch) ||
+      races_with(shadow.other_merger, shadow.merge_epoch)) {
+    fail(std::string("race: ") + what + " " + where + " that atomic operations change");
   }
+}
+
+void Block::expect_no_read(const Shadow& shadow, const std::string& where) {
+  const bool same = shadow.reader == static_cast<int>(running_);
+  const int reader = same ? shadow.other_reader : shadow.reader;
+  if (!races_with(reader, shadow.read_epoch)) return;
+  fail("race: writes " + where + " that thread " + std::to_string(reader) + " reads");
+}
+
+void Block::read(Shadow& shadow, const std::string& where) {
+  const int me = static_cast<int>(running_);
+  expect_no_write(shadow, where, "reads");
+  expect_no_merge(shadow, where, "reads");
   if (shadow.reader != me) shadow.other_reader = shadow.reader;
   shadow.reader = me;
   shadow.read_epoch = clock_;
+}
+
+void Block::write(Shadow& shadow, const std::string& where) {
+  expect_no_write(shadow, where, "writes");
+  expect_no_merge(shadow, where, "writes");
+  expect_no_read(shadow, where);
+  shadow = Shadow{};
+  shadow.writer = static_cast<int>(running_);
+  shadow.write_epoch = clock_;
+}
+
+void Block::maybe_pause() {
+  if (order_ == Order::kRandom && random() % 4 == 0) to_scheduler();
+}
+
+void* Block::shared_read(std::size_t offset, std::size_t size) {
+  maybe_pause();
+  read(shadow_of(offset, size), shared_byte(offset));
   return reinterpret_cast<char*>(shared_.data()) + offset;
 }
 
 void* Block::shared_write(std::size_t offset, std::size_t size) {
-  if (order_ == Order::kRandom && random() % 4 == 0) to_scheduler();
+  maybe_pause();
+  write(shadow_of(offset, size), shared_byte(offset));
+  return reinterpret_cast<char*>(shared_.data()) + offset;
+}
+
+void Block::global_read(const void* address) {
+  maybe_pause();
+  read(global_shadows_[address], "global memory");
+}
+
+void Block::global_write(const void* address) {
+  maybe_pause();
+  write(global_shadows_[address], "global memory");
+}
+
+void* Block::shared_merge(std::size_t offset, std::size_t size) {
+  maybe_pause();
   Shadow& shadow = shadow_of(offset, size);
   const int me = static_cast<int>(running_);
-  const int reader = shadow.reader == me ? shadow.other_reader : shadow.reader;
-  if (shadow.writer >= 0 && shadow.writer != me &&
-      shadow.write_epoch >= epoch(running_, static_cast<unsigned>(shadow.writer))) {
-    fail("race: writes shared byte " + std::to_string(offset) + " that thread " +
-         std::to_string(shadow.writer) + " wrote");
+  expect_no_write(shadow, shared_byte(offset), "writes");
+  expect_no_read(shadow, shared_byte(offset));
+  if (shadow.merger != me) {
+    shadow.other_merger = races_with(shadow.merger, shadow.merge_epoch) ? shadow.merger : -1;
   }
-  if (reader >= 0 && shadow.read_epoch >= epoch(running_, static_cast<unsigned>(reader))) {
-    fail("race: writes shared byte " + std::to_string(offset) + " that thread " +
-         std::to_string(reader) + " reads");
-  }
-  shadow.writer = me;
-  shadow.write_epoch = clock_;
-  shadow.reader = shadow.other_reader = -1;
+  shadow.merger = me;
+  shadow.merge_epoch = clock_;
   return reinterpret_cast<char*>(shared_.data()) + offset;
 }
 

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace twin {
@@ -40,6 +41,9 @@ struct Shadow {
   int reader = -1;
   int other_reader = -1;
   std::uint64_t read_epoch = 0;
+  int merger = -1;  ///< atomic operations may meet each other
+  int other_merger = -1;
+  std::uint64_t merge_epoch = 0;
 };
 
 class Block {
@@ -61,6 +65,9 @@ class Block {
   std::uint64_t meet(Kind kind, std::uint64_t value, unsigned source, Site site);
   void* shared_read(std::size_t offset, std::size_t size);
   void* shared_write(std::size_t offset, std::size_t size);
+  void* shared_merge(std::size_t offset, std::size_t size);
+  void global_read(const void* address);
+  void global_write(const void* address);
   void fail(const std::string& what);
 
  private:
@@ -75,6 +82,16 @@ class Block {
   std::uint64_t epoch(unsigned reader, unsigned other) const;
   /// An offset past the end is reported, and becomes 0.
   Shadow& shadow_of(std::size_t& offset, std::size_t size);
+  bool races_with(int other, std::uint64_t time) const;
+  void expect_no_write(const Shadow& shadow, const std::string& where, const char* what);
+  void expect_no_merge(const Shadow& shadow, const std::string& where, const char* what);
+  void expect_no_read(const Shadow& shadow, const std::string& where);
+  void read(Shadow& shadow, const std::string& where);
+  void write(Shadow& shadow, const std::string& where);
+  void maybe_pause();
+  static std::string shared_byte(std::size_t offset) {
+    return "shared byte " + std::to_string(offset);
+  }
 
   static thread_local Block* current_;
   unsigned threads_;
@@ -92,6 +109,7 @@ class Block {
   std::function<void()> body_;
   std::vector<std::uint64_t> shared_;
   std::vector<Shadow> shadows_;
+  std::unordered_map<const void*, Shadow> global_shadows_;
   std::string error_;
 };
 

@@ -85,6 +85,20 @@ void streaming_store(T* target, T value) {
   std::memcpy(target, &value, sizeof(T));
 }
 
+template <typename T>
+T exchanged_load(const T* source) {
+  check_alignment(source);
+  twin::Block::current().global_read(source);
+  return *source;
+}
+
+template <typename T>
+void exchanged_store(T* target, T value) {
+  check_alignment(target);
+  twin::Block::current().global_write(target);
+  *target = value;
+}
+
 inline void atomic_add(unsigned* target, unsigned value) { *target += value; }
 inline void atomic_min(std::uint64_t* target, std::uint64_t value) {
   if (value < *target) *target = value;
@@ -103,6 +117,13 @@ class SharedArray {
   void set(unsigned i, T value) const {
     std::memcpy(twin::Block::current().shared_write(offset_ + i * sizeof(T), sizeof(T)), &value,
                 sizeof(T));
+  }
+  void merge(unsigned i, T bits) const {
+    void* place = twin::Block::current().shared_merge(offset_ + i * sizeof(T), sizeof(T));
+    T value;
+    std::memcpy(&value, place, sizeof(T));
+    value = static_cast<T>(value | bits);
+    std::memcpy(place, &value, sizeof(T));
   }
 
  private:

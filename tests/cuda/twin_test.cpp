@@ -50,11 +50,37 @@ int main() {
     sync_warp();
     shared.get((thread_index() + 32) % 64);
   });
+  static int global[32];
+  expect("a ballot as a fence of global memory", "race", 32, [] {
+    exchanged_store(global + thread_index(), 1);
+    ballot(true);
+    exchanged_load(global + (thread_index() + 1) % 32);
+  });
   expect("a write after a read", "race", 32, [] {
     const SharedArray<int> shared(0);
     shared.get(5);
     ballot(true);
     if (thread_index() == 3) shared.set(5, 1);
+  });
+  expect("atomic operations that meet", "", 32, [] {
+    const SharedArray<unsigned> shared(0);
+    shared.set(thread_index(), 0);
+    sync_warp();
+    shared.merge(thread_index() / 8, 1u << (thread_index() % 8));
+    sync_warp();
+    check(shared.get(thread_index() / 8) == 0xff, "merged bits");
+  });
+  expect("a read after an atomic operation", "race", 32, [] {
+    const SharedArray<unsigned> shared(0);
+    shared.merge(5, 1);
+    ballot(true);
+    shared.get(5);
+  });
+  expect("an atomic operation after a write", "race", 32, [] {
+    const SharedArray<unsigned> shared(0);
+    if (thread_index() == 0) shared.set(5, 0);
+    ballot(true);
+    shared.merge(5, 1);
   });
   expect("half a warp at a ballot", "deadlock", 32, [] {
     if (thread_index() < 16) ballot(true);

@@ -130,12 +130,16 @@ TORCH_ANS_FN std::uint64_t multiply_high(std::uint64_t a, std::uint64_t b) {
 
 /// The number of bits needed to write `value`: 0 for 0.
 TORCH_ANS_FN int bit_width(std::uint64_t value) {
+#if defined(__CUDA_ARCH__)
+  return 64 - __clzll(static_cast<long long>(value));
+#else
   int width = 0;
   while (value != 0) {
     ++width;
     value >>= 1;
   }
   return width;
+#endif
 }
 
 }  // namespace TORCH_ANS_ISA

@@ -79,7 +79,9 @@ inline void build_tans_table(const std::uint32_t* cdf, std::uint32_t last, int p
 
 /// The bits that a get reads behind the slot `entry`: `before` has to grow to N again.
 TORCH_ANS_FN std::uint32_t tans_bits(std::uint32_t entry, int precision) {
-#if defined(__GNUC__) && !defined(__CUDA_ARCH__)
+#if defined(__CUDA_ARCH__)
+  const auto zeros = static_cast<std::uint32_t>(__clz(static_cast<int>(entry)));
+#elif defined(__GNUC__)
   const auto zeros = static_cast<std::uint32_t>(__builtin_clz(entry));
 #else
   const auto zeros = static_cast<std::uint32_t>(32 - bit_width(entry));

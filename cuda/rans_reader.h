@@ -1,0 +1,199 @@
+/// What a warp's rows of rANS take when symbols are got: states, and the words they are filled
+/// from.
+///
+/// All lanes of a row take words from the end of one sequence, the lowest lane first. A lane finds
+/// its word by a ballot: it reads below the words that the lanes below it take. No byte of a row is
+/// trusted: a cursor never leaves the row, slots are below 2^precision.
+#pragma once
+
+#include "facade.h"
+#include "seat.h"
+#include "torch_ans/bypass.h"
+#include "torch_ans/coder.h"
+#include "torch_ans/lookup.h"
+#include "torch_ans/stream_layout.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+/// The table of a symbol. Without a name it has none, whatever the rest says.
+struct NamedTable {
+  bool named;
+  std::uint32_t index;
+  TableInfo info;
+};
+
+/// Invariant: `in_` is one past the row's last word, never below `base_`, the same in all threads
+/// of a row.
+template <typename Traits, int kFixedLanes>
+class RansReader {
+ public:
+  using State = typename Traits::State;
+  using Word = typename Traits::Word;
+  using Item = Bucket;
+  using Found = Match;
+
+  TORCH_ANS_DEVICE RansReader(const CoderTask& task, const Seat<kFixedLanes>& seat)
+      : task_(task), seat_(seat) {}
+
+  /// Reads the row's header. False: no encoder wrote it.
+  TORCH_ANS_DEVICE bool load_row() {
+    if (!seat_.has_row()) return false;
+    const int lanes = static_cast<int>(seat_.lanes());
+    const std::uint8_t* row = task_.stream + seat_.row() * task_.row_bytes;
+    const auto length = load<std::int32_t>(row);
+    x_ = load<State>(row + kLengthBytes + seat_.lane() * sizeof(State));
+    base_ = row + kLengthBytes + lanes * static_cast<int>(sizeof(State));
+    in_ = row + kLengthBytes + length;
+    return is_length<Traits>(length, task_.row_bytes, lanes) && is_state<Traits>(x_);
+  }
+
+  /// An empty row in place of one that cannot be read.
+  TORCH_ANS_DEVICE void clear_row() {
+    in_ = base_;
+    x_ = Traits::kLowerBound;
+  }
+
+  /// Whether `take` could pass the row's first word within so many steps.
+  TORCH_ANS_DEVICE bool may_run_out(unsigned steps) const {
+    const auto worst = static_cast<std::int64_t>(steps * kStepBytes) << seat_.lanes_log2();
+    return in_ - base_ < worst;
+  }
+
+  /// The symbol that the state names. True: some thread's needs care.
+  template <typename Tables>
+  TORCH_ANS_DEVICE bool find(const Tables& tables, const NamedTable& table, bool active,
+                             Found& match) {
+    const TablesView& view = task_.tables;
+    const TableInfo& info = table.info;
+    const std::uint32_t slot = slot_of(x_, view.freq_precision);
+    if (view.buckets != nullptr) {
+      match = InverseCdf::resolve(tables.item(info.bucket + (slot >> info.shift)), slot);
+      const bool unresolved = active && match.rank >= match.freq;
+      if (!any(unresolved)) return false;
+      if (unresolved && table.named) match = InverseCdf::find_slowly(view, info, slot);
+      return any(unresolved && (!table.named || is_escape(info, match)));
+    }
+    match = {0, 1, 0};
+    if (active && table.named) {
+      match = view.aliases != nullptr ? AliasTable::find(view, info, slot)
+                                      : BinarySearch::find(view, info, slot);
+    }
+    return any(active && (!table.named || is_escape(info, match)));
+  }
+
+  /// D(x), with words only as far as `may_run_out` has made sure of.
+  TORCH_ANS_DEVICE void take(const Found& match, bool active) {
+    State x = (x_ >> task_.tables.freq_precision) * match.freq + match.rank;
+    const bool take = active && x < Traits::kLowerBound;
+    const unsigned takers = ballot(take) & seat_.row_mask();
+    if constexpr (Traits::kMaxWords == 1) {
+      if (take) {
+        const auto* words = reinterpret_cast<const Word*>(in_);
+        x = static_cast<State>(x << Traits::kWordBits) |
+            cached_load(words - 1 - count_bits(takers & seat_.below()));
+      }
+      in_ -= static_cast<int>(sizeof(Word)) * count_bits(takers);
+    } else {
+      const bool take_two = active && x < (Traits::kLowerBound >> Traits::kWordBits);
+      const unsigned two_takers = ballot(take_two) & seat_.row_mask();
+      const std::uint8_t* source =
+          in_ - 1 - count_bits(takers & seat_.below()) - count_bits(two_takers & seat_.below());
+      if (take) x = x << Traits::kWordBits | cached_load(source);
+      if (take_two) x = x << Traits::kWordBits | cached_load(source - 1);
+      in_ -= count_bits(takers) + count_bits(two_takers);
+    }
+    x_ = active ? x : x_;
+  }
+
+  TORCH_ANS_DEVICE static std::uint32_t symbol_of(const Found& match) { return match.symbol; }
+
+  /// A step with everything that can be the matter with it, for threads whose table is named.
+  /// Returns the symbol above its table's offset. All escapes' digits come last.
+  TORCH_ANS_DEVICE std::int64_t get_carefully(const NamedTable& table, bool active) {
+    const TablesView& view = task_.tables;
+    const TableInfo& info = table.info;
+    Match match{0, 0, 0};
+    if (active) {
+      const std::uint32_t slot = slot_of(x_, view.freq_precision);
+      match = view.aliases != nullptr   ? AliasTable::find(view, info, slot)
+              : view.buckets != nullptr ? InverseCdf::find(view, info, slot)
+                                        : BinarySearch::find(view, info, slot);
+    }
+    get_bounded(match, active);
+    const bool escaped = active && is_escape(info, match);
+    if (!any(escaped)) return match.symbol;
+    const std::uint64_t raw = get_escapes(escaped);
+    return escaped ? unzigzag(raw, info.last) : match.symbol;
+  }
+
+  TORCH_ANS_DEVICE bool is_empty() const { return in_ == base_ && x_ == Traits::kLowerBound; }
+  TORCH_ANS_DEVICE bool is_broken() const { return broken_; }
+
+  /// Notes the row's header; returns the bytes of the row, its length word included.
+  TORCH_ANS_DEVICE std::int64_t finish() const {
+    const std::int64_t state = seat_.row() * seat_.lanes() + seat_.lane();
+    reinterpret_cast<State*>(task_.headers)[state] = x_;
+    return in_ - (task_.stream + seat_.row() * task_.row_bytes);
+  }
+
+ private:
+  static constexpr unsigned kStepBytes = Traits::kMaxWords * sizeof(Word);
+
+  TORCH_ANS_DEVICE bool is_escape(const TableInfo& info, const Match& match) const {
+    return task_.tables.bypass_coding && match.symbol == info.last;
+  }
+
+  /// D(x), with words only as far as there are any.
+  TORCH_ANS_DEVICE void get_bounded(const Match& match, bool active) {
+    const State x = (x_ >> task_.tables.freq_precision) * match.freq + match.rank;
+    unsigned words = active && x < Traits::kLowerBound ? 1 : 0;
+    if (Traits::kMaxWords == 2 && x < (Traits::kLowerBound >> Traits::kWordBits)) words *= 2;
+    const auto one = ballot(words >= 1) & seat_.row_mask();
+    const auto two = Traits::kMaxWords == 2 ? ballot(words == 2) & seat_.row_mask() : 0u;
+    constexpr int kBytes = static_cast<int>(sizeof(Word));
+    const int before = kBytes * (count_bits(one & seat_.below()) + count_bits(two & seat_.below()));
+    const std::uint8_t* in = in_ - smaller<std::int64_t>(before, in_ - base_);
+    if (active) {
+      // Four bytes below `base_` are the row's own: whatever they are, it is broken then.
+      x_ = torch_ans::get<Traits>(x_, match.freq, match.rank, task_.tables.freq_precision, in);
+      broken_ |= in < base_;
+    }
+    const int all = kBytes * (count_bits(one) + count_bits(two));
+    broken_ |= in_ - base_ < all;
+    in_ -= smaller<std::int64_t>(all, in_ - base_);
+  }
+
+  /// The digits of a row's escapes, the lowest lane's first. One lane of a row at a time: where
+  /// the next one's digits stand depends on the values of these.
+  TORCH_ANS_DEVICE std::uint64_t get_escapes(bool escaped) {
+    std::uint64_t raw = 0;
+    unsigned pending = ballot(escaped) & seat_.row_mask();
+    while (any(pending != 0)) {
+      const int next = lowest_bit(pending);
+      if (next == static_cast<int>(lane_index())) {
+        EscapeReader<Traits> reader(x_, in_, base_, task_.bypass_precision);
+        raw = reader.read_raw();
+        x_ = reader.state();
+        in_ = reader.cursor();
+        broken_ |= reader.broken();
+      }
+      const auto left = static_cast<std::uint32_t>(in_ - base_);
+      in_ = base_ + shuffle(left, next < 0 ? lane_index() : static_cast<unsigned>(next));
+      pending &= pending - 1;
+    }
+    return raw;
+  }
+
+  const CoderTask& task_;
+  const Seat<kFixedLanes> seat_;
+  State x_ = Traits::kLowerBound;
+  const std::uint8_t* in_ = nullptr;
+  const std::uint8_t* base_ = nullptr;
+  bool broken_ = false;
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
