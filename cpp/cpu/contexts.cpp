@@ -12,55 +12,53 @@ namespace {
 
 constexpr int kTile = 256;
 
-/// Finds the indexes of one row. Returns the position of an index that names nothing, or -1.
-template <int kOrder, typename Index>
+/// Blocks of positions are whole for any number of lanes that share a vector.
+constexpr std::int64_t kAligned = 16;
+
+std::int64_t align(std::int64_t n) { return (n + kAligned - 1) / kAligned * kAligned; }
+
+std::int64_t furthest(const ContextTask& contexts) {
+  return *std::max_element(contexts.offsets, contexts.offsets + contexts.order);
+}
+
+/// Finds the indexes of one row; `history` has its contexts, zeros before. Returns the position of
+/// an index that names nothing, or -1.
+template <typename Index>
 std::int64_t resolve_row(const CodingTask& task, std::int64_t row, std::uint16_t* history,
                          Index* out) {
-  const ContextTask& contexts = *task.contexts;
-  const ContextIndex<kOrder> find(contexts);
+  const ContextIndex index(*task.contexts);
   const std::int32_t* offsets = task.tables.offsets;
-  std::int32_t symbols_tile[kTile], indexes_tile[kTile], sets_tile[kTile];
+  std::int32_t scratch[kTile], symbols_tile[kTile], bases[kTile];
   const std::int64_t present = symbols_in_row(task, row);
   for (std::int64_t first = 0; first < present; first += kTile) {
     const auto count = static_cast<int>(std::min<std::int64_t>(kTile, present - first));
     const std::int32_t* symbols = load_tile(task.symbols, row, first, count, symbols_tile);
-    const std::int32_t* indexes = load_or_zeros(task.indexes, row, first, count, indexes_tile);
-    const std::int32_t* sets = load_or_zeros(contexts.sets, row, first, count, sets_tile);
+    const std::int64_t bad = index.load_bases(task.indexes, row, first, count, scratch, bases);
+    if (bad >= 0) return bad;
     for (int t = 0; t < count; ++t) {
-      if (!find.is_valid(sets[t], indexes[t])) return first + t;
-    }
-    for (int t = 0; t < count; ++t) {
-      const std::int64_t i = first + t;
-      const std::int32_t table = find(find.base(sets[t], indexes[t]), history + i);
-      out[i] = static_cast<Index>(table);
-      history[i] = context_of(std::int64_t{symbols[t]} - offsets[table]);
+      std::uint16_t* place = history + first + t;
+      const std::int32_t table =
+          index.find(bases[t], [&](std::int64_t offset) { return place[-offset]; });
+      out[first + t] = static_cast<Index>(table);
+      *place = context_of(std::int64_t{symbols[t]} - offsets[table]);
     }
   }
   return -1;
 }
 
-template <typename Index>
-std::int64_t resolve_row(const CodingTask& task, std::int64_t row, std::uint16_t* history,
-                         Index* out) {
-  switch (task.contexts->order) {
-    case 1:
-      return resolve_row<1>(task, row, history, out);
-    case 2:
-      return resolve_row<2>(task, row, history, out);
-    default:
-      return resolve_row<3>(task, row, history, out);
-  }
-}
-
 }  // namespace
 
-ContextHistory::ContextHistory(const ContextTask& contexts, std::int64_t rows,
-                               std::int64_t row_length)
-    : padding_(*std::max_element(contexts.offsets, contexts.offsets + contexts.order)),
-      stride_(padding_ + row_length),
-      values_(new std::uint16_t[static_cast<std::size_t>(rows * stride_)]) {
-  for (std::int64_t r = 0; r < rows; ++r)
-    std::fill_n(row(r) - padding_, padding_, std::uint16_t{0});
+ContextHistory::ContextHistory(CodingTask& task) {
+  if (task.contexts == nullptr) return;
+  task.history_padding = align(furthest(*task.contexts));
+  task.history_stride = task.history_padding + align(task.row_length);
+  values_.reset(new std::uint16_t[static_cast<std::size_t>(task.rows * task.history_stride)]);
+  task.history = values_.get();
+}
+
+bool have_one_offset(const TablesView& tables) {
+  return std::all_of(tables.offsets, tables.offsets + tables.num_tables,
+                     [&](std::int32_t offset) { return offset == tables.offsets[0]; });
 }
 
 bool ResolvedIndexes::resolve(CodingTask& task, int threads, std::int64_t& row,
@@ -75,11 +73,15 @@ bool ResolvedIndexes::resolve(CodingTask& task, int threads, std::int64_t& row,
     wide_.resize(total);
   }
   std::vector<std::int64_t> bad(static_cast<std::size_t>(task.rows), -1);
+  const std::int64_t padding = furthest(*task.contexts);
   parallel_for(task.rows, threads, [&](std::int64_t r) {
-    const ContextHistory history(*task.contexts, 1, length);
-    bad[static_cast<std::size_t>(r)] =
-        narrow ? resolve_row(task, r, history.row(0), narrow_.data() + r * length)
-               : resolve_row(task, r, history.row(0), wide_.data() + r * length);
+    const std::unique_ptr<std::uint16_t[]> values(
+        new std::uint16_t[static_cast<std::size_t>(padding + length)]);
+    std::fill_n(values.get(), padding, std::uint16_t{0});
+    std::uint16_t* history = values.get() + padding;
+    bad[static_cast<std::size_t>(r)] = narrow
+                                           ? resolve_row(task, r, history, narrow_.data() + r * length)
+                                           : resolve_row(task, r, history, wide_.data() + r * length);
   });
   for (row = 0; row < task.rows; ++row) {
     position = bad[static_cast<std::size_t>(row)];

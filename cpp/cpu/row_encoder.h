@@ -4,6 +4,7 @@
 /// the tail of a row, escapes, checks and errors.
 #pragma once
 
+#include "context_tables.h"
 #include "rans_row.h"
 #include "tiles.h"
 
@@ -125,10 +126,8 @@ class RowEncoder {
         if (!find_slots(r, first, count, symbols)) return false;
         continue;
       }
-      const std::int32_t* indexes =
-          task_.indexes.data == nullptr
-              ? nullptr
-              : load_tile(task_.indexes, row, first, count, indexes_tile_);
+      const std::int32_t* indexes;
+      if (!load_indexes(r, first, count, indexes)) return false;
       const IdFlags flags =
           Backend::make_ids(task_.tables, symbols, indexes, count, ids_ + r * kTileStride);
       if constexpr (!kChecked) continue;
@@ -138,6 +137,29 @@ class RowEncoder {
       }
     }
     return true;
+  }
+
+  /// False: an index names nothing. (Without contexts make_ids looks.)
+  bool load_indexes(int r, std::int64_t first, int count, const std::int32_t*& indexes) {
+    if (task_.contexts != nullptr) {
+      indexes = context_tables_.find(task_, first_row_ + r, first, count, results_[r].position);
+      if (indexes == nullptr) results_[r].status = Status::kBadIndex;
+      return indexes != nullptr;
+    }
+    indexes = task_.indexes.data == nullptr
+                  ? nullptr
+                  : load_tile(task_.indexes, first_row_ + r, first, count, indexes_tile_);
+    return true;
+  }
+
+  /// The table of one symbol that has passed `load_indexes`.
+  std::int64_t index_at(int r, std::int64_t position) {
+    if (task_.contexts != nullptr) {
+      std::int64_t bad;
+      return *context_tables_.find(task_, first_row_ + r, position, 1, bad);
+    }
+    return task_.indexes.data == nullptr ? 0
+                                         : load_element(task_.indexes, first_row_ + r, position);
   }
 
   /// Under a model the symbols that vectors leave to `encode_carefully` are those that own all
@@ -253,9 +275,7 @@ class RowEncoder {
       return false;
     }
     const std::int64_t row = first_row_ + r;
-    const std::int64_t index =
-        task_.indexes.data == nullptr ? 0 : load_element(task_.indexes, row, position);
-    const TableInfo& info = task_.tables.info[index];
+    const TableInfo& info = task_.tables.info[index_at(r, position)];
     const auto v = static_cast<std::uint64_t>(load_element(task_.symbols, row, position)) -
                    static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset));
     Row::put_escape(states, lane, zigzag(static_cast<std::int64_t>(v), info.last),
@@ -276,6 +296,7 @@ class RowEncoder {
   std::uint8_t* out_[kRows] = {};
   alignas(64) State states_[kRows * Row::kStates] = {};
   alignas(64) std::uint32_t ids_[kRows * kTileStride];
+  ContextTables<kTileSymbols> context_tables_;
   alignas(64) std::int32_t symbols_tile_[kTileSymbols];
   alignas(64) std::int32_t indexes_tile_[kTileSymbols];
 };

@@ -40,8 +40,10 @@ struct CodingTask {
   std::int32_t bypass_precision;
   std::int32_t word_bytes;
   const ContextTask* contexts;  ///< null: indexes name tables
-  std::uint16_t* history;       ///< pop with contexts: those of row 0 (`ContextHistory`) ..
-  std::int64_t history_stride;  ///< .. and elements from one row to the next
+  std::uint16_t* history;       ///< pop with contexts: room for `history_stride` of each row ..
+  std::int64_t history_stride;  ///< .. of which the first `history_padding` precede the row
+  std::int64_t history_padding;
+  bool one_offset;              ///< with contexts: all tables have the offset of the first
   bool require_end;             ///< pop: a row that holds more than was asked for is broken
   bool symbols_fit;             ///< pop: every symbol of every table fits `symbols`
   std::uint8_t* headers;        ///< out: the rows' states, packed as in the stream
@@ -65,8 +67,9 @@ struct KernelChoice {
 };
 
 enum class EncodeModel { kRecords, kDivision, kAlias, kModel };
-enum class Lookup { kInverseCdf, kBinarySearch, kAlias, kModel };
 constexpr int kModels = 4;
+enum class Lookup { kInverseCdf, kBinarySearch, kAlias, kModel, kFollowing };
+constexpr int kLookups = 5;
 constexpr int kMaxChoices = 8;
 
 enum class Family { kRans64, kRans32, kRans32x16, kTans32, kTans16, kTans8 };
@@ -79,7 +82,7 @@ constexpr int kLaneCounts = 6;  ///< 1, 2, 4, 8, 16, 32
 /// The kernels of one family and lane count, widest first; one for a single row accepts all.
 struct CodecKernels {
   KernelChoice encode[kModels][kMaxChoices];
-  KernelChoice decode[kModels][kMaxChoices];
+  KernelChoice decode[kLookups][kMaxChoices];
 };
 
 using KernelTable = CodecKernels[kFamilies][kLaneCounts];
