@@ -3,6 +3,7 @@
 
 #include "contexts_avx512.h"
 #include "decoder_avx512.h"
+#include "prefetch_rows.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -50,6 +51,7 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
     for (int v = 0; v < kVectors; ++v) w.x[v].store(states + v * kVecSize);
     TORCH_ANS_UNROLL
     for (int c = 0; c < kCursors; ++c) store_cursor(w.cursor[c], in, c);
+    prefetch_words<kRows>(in, (end - begin) * kLanes);
     return group;
   }
 
@@ -165,8 +167,9 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
       transpose_blocks<kBlock>(w.symbols[v]);
       TORCH_ANS_UNROLL
       for (int block = 0; block < kChunk; ++block) {
-        _mm512_mask_storeu_epi32(job.symbols[Shape::row(v, block)] + Shape::in_row(v, group),
-                                 elements_of(groups), w.symbols[v][block]);
+        std::int32_t* place = job.symbols[Shape::row(v, block)] + Shape::in_row(v, group);
+        _mm512_mask_storeu_epi32(place, elements_of(groups), w.symbols[v][block]);
+        prefetch_to_write(place);
       }
     }
   }

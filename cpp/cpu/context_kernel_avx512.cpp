@@ -30,7 +30,7 @@ template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   prepend(following(kernels), decoder<Traits, kLanes, kLeast>());
-  prepend(following(kernels), decoder<Traits, kLanes, 4 * kLeast>());
+  prepend(following(kernels), decoder<Traits, kLanes, 2 * kLeast>());
 }
 
 template <typename Traits>
@@ -52,7 +52,7 @@ KernelChoice tans_decoder() {
 template <int kLanes>
 void add_tans(CodecKernels& kernels) {
   prepend(following(kernels), tans_decoder<kLanes, 1>());
-  if constexpr (kLanes < 4) prepend(following(kernels), tans_decoder<kLanes, 4 / kLanes>());
+  if constexpr (kLanes < 2) prepend(following(kernels), tans_decoder<kLanes, 2>());
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "backend_scalar.h"
 #include "contexts_avx512.h"
+#include "prefetch_rows.h"
 #include "tans_row.h"
 
 namespace torch_ans {
@@ -167,6 +168,7 @@ class Avx512TansDecoder {
       }
       w.bits[v].store(own, in + v * kVecSize);
     }
+    prefetch_words<kRows>(in, (end - begin) * kLanes);
     return group;
   }
 
@@ -249,8 +251,9 @@ class Avx512TansDecoder {
       for (int part = 0; part < kRound; part += kVecSize) {
         TORCH_ANS_UNROLL
         for (int r = 0; r < kVecSize; ++r) {
-          w.indexes[v][part + r] = _mm512_maskz_loadu_epi32(
-              elements_of(count, part), job.indexes[v * kVecSize + r] + first + part);
+          const std::int32_t* place = job.indexes[v * kVecSize + r] + first + part;
+          w.indexes[v][part + r] = _mm512_maskz_loadu_epi32(elements_of(count, part), place);
+          prefetch_to_read(place);
         }
         transpose_blocks<1>(w.indexes[v] + part);
       }
@@ -264,8 +267,9 @@ class Avx512TansDecoder {
         transpose_blocks<1>(w.symbols[v] + part);
         TORCH_ANS_UNROLL
         for (int r = 0; r < kVecSize; ++r) {
-          _mm512_mask_storeu_epi32(job.symbols[v * kVecSize + r] + first + part,
-                                   elements_of(count, part), w.symbols[v][part + r]);
+          std::int32_t* place = job.symbols[v * kVecSize + r] + first + part;
+          _mm512_mask_storeu_epi32(place, elements_of(count, part), w.symbols[v][part + r]);
+          prefetch_to_write(place);
         }
       }
     }

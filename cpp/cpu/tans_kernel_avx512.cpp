@@ -6,18 +6,12 @@
 namespace torch_ans {
 namespace {
 
-template <int kLanes, int kVectors>
-KernelChoice decoder() {
-  using Backend = Avx512TansDecoder<kLanes, kVectors>;
-  return {Backend::kRows, &RowDecoder<TansRow<kLanes>, Backend>::run, &accepts_tans};
-}
-
-/// Four vectors of rows with a lane each, or fewer of more lanes, keep a core busy.
+/// More vectors would be more streams of bytes and symbols than a core's caches follow.
 template <int kLanes>
 void add(CodecKernels& kernels) {
-  KernelChoice* get = kernels.decode[0];
-  prepend(get, decoder<kLanes, 1>());
-  if constexpr (kLanes < 4) prepend(get, decoder<kLanes, 4 / kLanes>());
+  using Backend = Avx512TansDecoder<kLanes, 1>;
+  prepend(kernels.decode[0],
+          {Backend::kRows, &RowDecoder<TansRow<kLanes>, Backend>::run, &accepts_tans});
 }
 
 }  // namespace
