@@ -29,8 +29,7 @@ class ContextTables {
       if (bad >= 0) return nullptr;
       for (int t = 0; t < count; ++t) places_[t] += bases_[t];
     }
-    const std::int32_t* tables = contexts.tables;
-    for (int t = 0; t < count; ++t) found_[t] = tables[places_[t]];
+    look_up(contexts.tables, places_, count, found_);
     return found_;
   }
 
@@ -60,6 +59,12 @@ class ContextTables {
       last_[t] = larger(least, smaller(symbols[t], most)) - least;
       places_[t] = places_[t] * size + last_[t];
     }
+  }
+
+  static void look_up(const std::int32_t* TORCH_ANS_RESTRICT tables,
+                      const std::int32_t* TORCH_ANS_RESTRICT places, int count,
+                      std::int32_t* TORCH_ANS_RESTRICT found) {
+    for (int t = 0; t < count; ++t) found[t] = tables[places[t]];
   }
 
   alignas(64) std::int32_t symbols_[kTile];
