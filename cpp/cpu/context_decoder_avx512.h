@@ -30,11 +30,8 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
   static int decode_groups(const Tile& tile, State* states, const std::uint8_t** in,
                            const std::int32_t* const* bases, std::int32_t* const* symbols,
                            int begin, int end, bool& escaped) {
-    const Job job{tile,
-                  tile.tables,
-                  VectorContexts<kRows, kBlock>(tile.history.index().task()),
-                  bases,
-                  symbols};
+    const Job job{tile, tile.tables, VectorContexts<kRows, kBlock>(tile.history.index().task()),
+                  bases, symbols};
     Working w;
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
@@ -116,9 +113,8 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
     for (int v = 0; v < kVectors; ++v) {
       TORCH_ANS_UNROLL
       for (int block = 0; block < kChunk; ++block) {
-        w.bases[v][block] =
-            _mm512_maskz_loadu_epi32(elements_of(groups), job.bases[Shape::row(v, block)] +
-                                                              Shape::in_row(v, group));
+        w.bases[v][block] = _mm512_maskz_loadu_epi32(
+            elements_of(groups), job.bases[Shape::row(v, block)] + Shape::in_row(v, group));
       }
       transpose_blocks<kBlock>(w.bases[v]);
     }

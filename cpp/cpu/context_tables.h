@@ -36,7 +36,8 @@ class ContextTables {
  private:
   /// Symbols [from, from + count); zeros before the row.
   const std::int32_t* load(const CodingTask& task, std::int64_t row, std::int64_t from, int count) {
-    const auto before = static_cast<int>(smaller<std::int64_t>(count, larger<std::int64_t>(0, -from)));
+    const auto before =
+        static_cast<int>(smaller<std::int64_t>(count, larger<std::int64_t>(0, -from)));
     if (before == 0) return load_tile(task.symbols, row, from, count, symbols_);
     std::memset(symbols_, 0, static_cast<std::size_t>(before) * sizeof(*symbols_));
     if (before < count) {

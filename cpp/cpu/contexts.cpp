@@ -79,9 +79,9 @@ bool ResolvedIndexes::resolve(CodingTask& task, int threads, std::int64_t& row,
         new std::uint16_t[static_cast<std::size_t>(padding + length)]);
     std::fill_n(values.get(), padding, std::uint16_t{0});
     std::uint16_t* history = values.get() + padding;
-    bad[static_cast<std::size_t>(r)] = narrow
-                                           ? resolve_row(task, r, history, narrow_.data() + r * length)
-                                           : resolve_row(task, r, history, wide_.data() + r * length);
+    bad[static_cast<std::size_t>(r)] =
+        narrow ? resolve_row(task, r, history, narrow_.data() + r * length)
+               : resolve_row(task, r, history, wide_.data() + r * length);
   });
   for (row = 0; row < task.rows; ++row) {
     position = bad[static_cast<std::size_t>(row)];

@@ -243,7 +243,8 @@ class Avx512TansDecoder {
 
   /// The first elements of sixteen that are below `count`, from `part` on.
   static TORCH_ANS_FN __mmask16 elements_of(int count, int part) {
-    return static_cast<__mmask16>(_bzhi_u32(0xffff, static_cast<unsigned>(larger(count - part, 0))));
+    return static_cast<__mmask16>(
+        _bzhi_u32(0xffff, static_cast<unsigned>(larger(count - part, 0))));
   }
 
   static TORCH_ANS_FN void load_indexes(const Job& job, Working& w, int first, int count) {

@@ -43,10 +43,10 @@ struct CodingTask {
   std::uint16_t* history;       ///< pop with contexts: room for `history_stride` of each row ..
   std::int64_t history_stride;  ///< .. of which the first `history_padding` precede the row
   std::int64_t history_padding;
-  bool one_offset;              ///< with contexts: all tables have the offset of the first
-  bool require_end;             ///< pop: a row that holds more than was asked for is broken
-  bool symbols_fit;             ///< pop: every symbol of every table fits `symbols`
-  std::uint8_t* headers;        ///< out: the rows' states, packed as in the stream
+  bool one_offset;        ///< with contexts: all tables have the offset of the first
+  bool require_end;       ///< pop: a row that holds more than was asked for is broken
+  bool symbols_fit;       ///< pop: every symbol of every table fits `symbols`
+  std::uint8_t* headers;  ///< out: the rows' states, packed as in the stream
 };
 
 /// What became of a row. The stream's length words and states are left alone until all rows are
