@@ -8,10 +8,11 @@ van den Oord et al., "Neural discrete representation learning", 2017). Neighbour
 each other, and one table for each codebook (order 0) knows nothing of that. Tables that follow the
 symbols (finite-state autoregressive coding, Zhang et al., ICLR 2024) know the entry to the left
 (order 1), or that and the entry above (order 2): `fit_markov_tables` makes a few dozen tables of
-training photographs and a look-up from contexts to tables. The coder follows it in its own loop:
+training pictures and a look-up from contexts to tables. The coder follows it in its own loop:
 between two symbols of the decoder there is no network.
 
-All photographs come with scikit-image; the one that is coded is not among those of training.
+The photographs come with scikit-image. Network and tables learn from the left two thirds of each;
+what is coded are the right thirds, which they have not seen.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -122,7 +123,13 @@ def load(*names: str) -> List[torch.Tensor]:
     return photos
 
 
-def train(photos: List[torch.Tensor], seconds: float, steps: int) -> AutoEncoder:
+def split(photo: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
+    """What is learned from, and what is coded."""
+    column = photo.shape[2] * 2 // 3 // BLOCK * BLOCK
+    return photo[:, :, :column], photo[:, :, column:]
+
+
+def train(photos: Sequence[torch.Tensor], seconds: float, steps: int) -> AutoEncoder:
     """Until either is used up."""
     torch.manual_seed(0)
     network = AutoEncoder()
@@ -183,26 +190,31 @@ def make_coders(
     return coders
 
 
-def code(coders: List[TorchANSInterface], symbols: torch.Tensor) -> Coded:
-    """The symbols of each book to bytes and back."""
+def code(coders: List[TorchANSInterface], pictures: List[torch.Tensor]) -> Coded:
+    """The symbols of all pictures to bytes and back, a message for each picture and book."""
     size, encode, decode = 0, 0.0, 0.0
-    for coder, part in zip(coders, symbols):
-        start = time.perf_counter()
-        data = coder.encode_symbols(part)
-        middle = time.perf_counter()
-        decoded = coder.decode_symbols(data, part.shape, dtype=torch.uint8)
-        decode += time.perf_counter() - middle
-        encode += middle - start
-        if data is None or not torch.equal(decoded, part):
-            raise AssertionError("the decoded symbols differ")
-        size += len(data)
+    for symbols in pictures:
+        for coder, part in zip(coders, symbols):
+            start = time.perf_counter()
+            data = coder.encode_symbols(part)
+            middle = time.perf_counter()
+            decoded = coder.decode_symbols(data, part.shape, dtype=torch.uint8)
+            decode += time.perf_counter() - middle
+            encode += middle - start
+            if data is None or not torch.equal(decoded, part):
+                raise AssertionError("the decoded symbols differ")
+            size += len(data)
     return Coded(size, encode, decode)
 
 
-def entropy(symbols: torch.Tensor) -> float:
-    """Bits of a symbol on average, each book by itself."""
-    counts = torch.stack([torch.bincount(part.reshape(-1), minlength=ENTRIES) for part in symbols])
-    return float(torch.special.entr(counts / counts.sum(1, keepdim=True)).sum(1).mean()) / np.log(2)
+def entropy(pictures: List[torch.Tensor]) -> float:
+    """Bits of a symbol if each book had one table for these pictures, made of them."""
+    bits = 0.0
+    for book in range(BOOKS):
+        flat = torch.cat([symbols[book].reshape(-1) for symbols in pictures])
+        pmf = torch.bincount(flat, minlength=ENTRIES) / len(flat)
+        bits += float(torch.special.entr(pmf).sum()) / np.log(2)
+    return bits / BOOKS
 
 
 def draw(
@@ -224,19 +236,22 @@ def draw(
 
 
 def main() -> None:
-    """Trains, codes the photographs that training has not seen, and compares the orders."""
+    """Trains, codes what training has not seen, and compares the orders."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60, help="time to train")
     parser.add_argument("--steps", type=int, default=4000, help="most steps to train")
     parser.add_argument("--output", type=Path, default=Path("output"), help="folder of the picture")
     options = parser.parse_args()
-    photos = load("astronaut", "coffee", "rocket")
-    network = train(photos, options.seconds, options.steps)
-    training, (unseen,) = [network.symbols(photo) for photo in photos], load("chelsea")
-    coded = network.symbols(unseen)
-    number, pixels = coded.numel(), unseen[0].numel()
+    known, unseen = zip(*map(split, load("astronaut", "coffee", "rocket", "chelsea")))
+    network = train(known, options.seconds, options.steps)
+    training = [network.symbols(picture) for picture in known]
+    coded = [network.symbols(picture) for picture in unseen]
+    number = sum(symbols.numel() for symbols in coded)
+    pixels = sum(picture[0].numel() for picture in unseen)
     print(f"{number} symbols of {ENTRIES} entries, {pixels} pixels")
-    print(f"entropy of order 0 if its tables were made of these symbols: {entropy(coded):.3f}")
+    print(
+        f"entropy of order 0, if its tables were made of these very symbols: {entropy(coded):.3f}"
+    )
     bits = []
     for name, offsets in ORDERS.items():
         found = code(make_coders(training, offsets), coded)
@@ -247,11 +262,11 @@ def main() -> None:
             f"encoded in {1e3 * found.encode:.2f} ms, decoded in {1e3 * found.decode:.2f} ms{saved}"
         )
     print("between two symbols the decoder looks up a table: no network is in its loop")
-    rebuilt = network.picture(coded)
-    mse = float(functional.mse_loss(rebuilt.clamp(-1, 1), unseen)) / 4
+    rebuilt = network.picture(coded[-1])
+    mse = float(functional.mse_loss(rebuilt.clamp(-1, 1), unseen[-1])) / 4
     options.output.mkdir(parents=True, exist_ok=True)
     path = options.output / "vq_autoencoder.png"
-    draw(path, unseen, rebuilt, coded, bits)
+    draw(path, unseen[-1], rebuilt, coded[-1], bits)
     print(f"rebuilt at {-10 * np.log10(mse):.1f} dB; see {path}")
 
 

@@ -135,6 +135,19 @@ def test_many_rows(family: str, lanes: int) -> None:
         assert torch.equal(stream[:, 0], fresh[:, 0])
 
 
+@pytest.mark.parametrize("impl", ["rans64", "rans32_16_i8", "tans32", "tans16_i4"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_short_last_rows_and_types(impl: str, dtype: torch.dtype) -> None:
+    coder = TorchANSInterface(impl, num_parallel_states=70)
+    coder.init_params(torch.rand(5, 9, generator=torch.Generator().manual_seed(1)))
+    generator = torch.Generator().manual_seed(2)
+    coder.init_ar_params(torch.randint(0, 5, (1, 1, 10, 3), generator=generator), (9, 8))
+    for number in (70 * 300 - 199, 70 * 40 - 13, 69, 1, 0):
+        symbols = torch.randint(0, 12, (number,), generator=generator).to(dtype)
+        data = coder.encode_symbols(symbols)
+        assert torch.equal(coder.decode_symbols(data, number, dtype=dtype), symbols)
+
+
 @pytest.mark.parametrize("family,lanes", VARIANTS, ids=["%s_i%d" % v for v in VARIANTS])
 def test_corrupt_streams(family: str, lanes: int) -> None:
     """An exception that leaves the stream as it was, or symbols that the tables hold."""

@@ -21,29 +21,59 @@ std::int64_t furthest(const ContextTask& contexts) {
   return *std::max_element(contexts.offsets, contexts.offsets + contexts.order);
 }
 
-/// Finds the indexes of one row; `history` has its contexts, zeros before. Returns the position of
-/// an index that names nothing, or -1.
-template <typename Index>
-std::int64_t resolve_row(const CodingTask& task, std::int64_t row, std::uint16_t* history,
-                         Index* out) {
+/// A chain of loads from symbol to symbol: other rows fill the time that it takes.
+constexpr int kTogether = 8;
+
+/// Finds the indexes of kRows rows of the same length. Returns -1, or the position of an index that
+/// names nothing and, in `bad_row`, its row.
+template <int kRows, typename Index>
+std::int64_t resolve_rows(const CodingTask& task, std::int64_t first_row, Index* out,
+                          std::int64_t& bad_row) {
   const ContextIndex index(*task.contexts);
   const std::int32_t* offsets = task.tables.offsets;
-  std::int32_t scratch[kTile], symbols_tile[kTile], bases[kTile];
-  const std::int64_t present = symbols_in_row(task, row);
+  const std::int64_t padding = furthest(*task.contexts);
+  const std::int64_t stride = padding + task.row_length;
+  std::vector<std::uint16_t> history(static_cast<std::size_t>(kRows * stride));
+  std::int32_t scratch[kTile], symbols_tile[kRows][kTile], bases[kRows][kTile];
+  const std::int32_t* symbols[kRows];
+  const std::int64_t present = symbols_in_row(task, first_row);
   for (std::int64_t first = 0; first < present; first += kTile) {
     const auto count = static_cast<int>(std::min<std::int64_t>(kTile, present - first));
-    const std::int32_t* symbols = load_tile(task.symbols, row, first, count, symbols_tile);
-    const std::int64_t bad = index.load_bases(task.indexes, row, first, count, scratch, bases);
-    if (bad >= 0) return bad;
+    for (int r = 0; r < kRows; ++r) {
+      const std::int64_t row = first_row + r;
+      symbols[r] = load_tile(task.symbols, row, first, count, symbols_tile[r]);
+      const std::int64_t bad = index.load_bases(task.indexes, row, first, count, scratch, bases[r]);
+      if (bad >= 0) {
+        bad_row = row;
+        return bad;
+      }
+    }
     for (int t = 0; t < count; ++t) {
-      std::uint16_t* place = history + first + t;
-      const std::int32_t table =
-          index.find(bases[t], [&](std::int64_t offset) { return place[-offset]; });
-      out[first + t] = static_cast<Index>(table);
-      *place = context_of(std::int64_t{symbols[t]} - offsets[table]);
+      for (int r = 0; r < kRows; ++r) {
+        std::uint16_t* place = history.data() + r * stride + padding + first + t;
+        const std::int32_t table =
+            index.find(bases[r][t], [&](std::int64_t offset) { return place[-offset]; });
+        out[(first_row + r) * task.row_length + first + t] = static_cast<Index>(table);
+        *place = context_of(std::int64_t{symbols[r][t]} - offsets[table]);
+      }
     }
   }
   return -1;
+}
+
+/// The rows [first_row, past), as many together as are equally long.
+template <typename Index>
+std::int64_t resolve_some(const CodingTask& task, std::int64_t first_row, std::int64_t past,
+                          Index* out, std::int64_t& bad_row) {
+  const bool whole = symbols_in_row(task, past - 1) == symbols_in_row(task, first_row);
+  if (past - first_row == kTogether && whole) {
+    return resolve_rows<kTogether>(task, first_row, out, bad_row);
+  }
+  std::int64_t bad = -1;
+  for (std::int64_t row = first_row; row < past && bad < 0; ++row) {
+    bad = resolve_rows<1>(task, row, out, bad_row);
+  }
+  return bad;
 }
 
 }  // namespace
@@ -72,19 +102,21 @@ bool ResolvedIndexes::resolve(CodingTask& task, int threads, std::int64_t& row,
   } else {
     wide_.resize(total);
   }
-  std::vector<std::int64_t> bad(static_cast<std::size_t>(task.rows), -1);
-  const std::int64_t padding = furthest(*task.contexts);
-  parallel_for(task.rows, threads, [&](std::int64_t r) {
-    const std::unique_ptr<std::uint16_t[]> values(
-        new std::uint16_t[static_cast<std::size_t>(padding + length)]);
-    std::fill_n(values.get(), padding, std::uint16_t{0});
-    std::uint16_t* history = values.get() + padding;
-    bad[static_cast<std::size_t>(r)] =
-        narrow ? resolve_row(task, r, history, narrow_.data() + r * length)
-               : resolve_row(task, r, history, wide_.data() + r * length);
+  struct Bad {
+    std::int64_t row, position;
+  };
+  const std::int64_t batches = (task.rows + kTogether - 1) / kTogether;
+  std::vector<Bad> bad(static_cast<std::size_t>(batches));
+  parallel_for(batches, threads, [&](std::int64_t k) {
+    const std::int64_t first_row = k * kTogether;
+    const std::int64_t past = std::min(first_row + kTogether, task.rows);
+    Bad& found = bad[static_cast<std::size_t>(k)];
+    found.position = narrow ? resolve_some(task, first_row, past, narrow_.data(), found.row)
+                            : resolve_some(task, first_row, past, wide_.data(), found.row);
   });
-  for (row = 0; row < task.rows; ++row) {
-    position = bad[static_cast<std::size_t>(row)];
+  for (const Bad& found : bad) {
+    row = found.row;
+    position = found.position;
     if (position >= 0) return false;
   }
   task.contexts = nullptr;
