@@ -132,17 +132,17 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
       const int v = c * kRowVectors + i;
       std::uint16_t* place =
           job.tile.history.at(Shape::row(v, 0), job.tile.first + Shape::in_row(v, group));
-      const Vec table = job.contexts.find(w.bases[v][step], place);
-      const Vec shifts = _mm512_i32gather_epi32(table, tables.log_bucket_shifts, 4);
+      const Vec entries = job.contexts.entries(w.bases[v][step], place);
+      const Vec shifts = bucket_shifts(job, entries);
       const Vec slots = w.x[v].slots(tables.freq_precision);
       Matches matches = find_16(tables, slots, shifts);
       if (unlikely(matches.unresolved != 0)) {
         alignas(64) std::int32_t indexes[kVecSize];
-        _mm512_store_si512(indexes, table);
+        _mm512_store_si512(indexes, job.contexts.tables(entries));
         sentinel |= resolve(tables, [&](int e) { return indexes[e]; }, slots, matches);
       }
       job.contexts.found(place, matches.symbol);
-      w.symbols[v][step] = _mm512_add_epi32(matches.symbol, offsets_of(job, table));
+      w.symbols[v][step] = _mm512_add_epi32(matches.symbol, offsets_of(job, entries));
       w.x[v].advance(matches, tables.freq_precision, one[i], two[i]);
     }
     w.cursor[c].template read<kRowVectors>(one, two, words);
@@ -151,10 +151,17 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
     return sentinel;
   }
 
-  static TORCH_ANS_FN Vec offsets_of(const Job& job, Vec table) {
+  static TORCH_ANS_FN Vec bucket_shifts(const Job& job, Vec entries) {
+    if (job.tile.context_shifts != nullptr) {
+      return _mm512_i32gather_epi32(entries, job.tile.context_shifts, 4);
+    }
+    return _mm512_i32gather_epi32(job.contexts.tables(entries), job.tables.log_bucket_shifts, 4);
+  }
+
+  static TORCH_ANS_FN Vec offsets_of(const Job& job, Vec entries) {
     const std::int32_t* offsets = job.tables.offsets;
-    return job.tile.one_offset ? _mm512_set1_epi32(offsets[0])
-                               : _mm512_i32gather_epi32(table, offsets, 4);
+    if (job.tile.one_offset) return _mm512_set1_epi32(offsets[0]);
+    return _mm512_i32gather_epi32(job.contexts.tables(entries), offsets, 4);
   }
 
   static TORCH_ANS_FN void store_symbols(const Job& job, Working& w, int group, int groups) {

@@ -121,8 +121,9 @@ template <int kRows, int kBlock>
 struct FollowingTile {
   const TablesView& tables;
   const BatchHistory<kRows, kBlock>& history;
-  std::int64_t first;  ///< position of the tile's first symbol
-  bool one_offset;     ///< all tables have the offset of the first
+  std::int64_t first;                   ///< position of the tile's first symbol
+  bool one_offset;                      ///< all tables have the offset of the first
+  const std::uint32_t* context_shifts;  ///< as in CodingTask
 };
 
 /// What a RowDecoder keeps for its backend: nothing, where that follows no symbols.

@@ -21,6 +21,12 @@ std::int64_t furthest(const ContextTask& contexts) {
   return *std::max_element(contexts.offsets, contexts.offsets + contexts.order);
 }
 
+std::int64_t count_entries(const ContextTask& contexts) {
+  std::int64_t entries = std::int64_t{contexts.num_sets} * contexts.num_indexes;
+  for (int k = 0; k < contexts.order; ++k) entries *= contexts.sizes[k];
+  return entries;
+}
+
 /// A chain of loads from symbol to symbol: other rows fill the time that it takes.
 constexpr int kTogether = 8;
 
@@ -84,6 +90,12 @@ ContextHistory::ContextHistory(CodingTask& task) {
   task.history_stride = task.history_padding + align(task.row_length);
   values_.reset(new std::uint16_t[static_cast<std::size_t>(task.rows * task.history_stride)]);
   task.history = values_.get();
+  const std::int64_t entries = count_entries(*task.contexts);
+  if (task.tables.log_buckets == nullptr || entries > task.total) return;
+  for (std::int64_t i = 0; i < entries; ++i) {
+    shifts_.push_back(task.tables.log_bucket_shifts[task.contexts->tables[i]]);
+  }
+  task.context_shifts = shifts_.data();
 }
 
 bool have_one_offset(const TablesView& tables) {

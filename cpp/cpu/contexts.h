@@ -9,8 +9,8 @@
 
 namespace torch_ans {
 
-/// Room for the contexts of all symbols of a pop (`BatchHistory`), and what else a task of
-/// contexts needs to know.
+/// Room for the contexts of all symbols of a pop (`BatchHistory`), and a step less from contexts to
+/// buckets.
 class ContextHistory {
  public:
   /// Nothing where the task has no contexts.
@@ -18,6 +18,7 @@ class ContextHistory {
 
  private:
   std::unique_ptr<std::uint16_t[]> values_;
+  std::vector<std::uint32_t> shifts_;
 };
 
 /// Whether all tables have the offset of the first, so that contexts follow from symbols alone.

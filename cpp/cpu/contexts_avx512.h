@@ -57,13 +57,15 @@ class VectorContexts {
     }
   }
 
-  /// `base` as in ContextIndex.
-  TORCH_ANS_FN Vec find(Vec base, const std::uint16_t* place) const {
+  /// Where in `ContextTask::tables` the tables stand; `base` as in ContextIndex.
+  TORCH_ANS_FN Vec entries(Vec base, const std::uint16_t* place) const {
     Vec at = contexts_[0].find(place);
     if (order_ > 1) at = append(at, 1, place);
     if (order_ > 2) at = append(at, 2, place);
-    return _mm512_i32gather_epi32(_mm512_add_epi32(base, at), tables_, 4);
+    return _mm512_add_epi32(base, at);
   }
+
+  TORCH_ANS_FN Vec tables(Vec entries) const { return _mm512_i32gather_epi32(entries, tables_, 4); }
 
   /// `symbols` count from their tables' first.
   static TORCH_ANS_FN void found(std::uint16_t* place, Vec symbols) {

@@ -161,8 +161,8 @@ class RowDecoder {
         decode_model_groups(first, begin, end);
         begin = end;
       } else if constexpr (kFollows) {
-        const FollowingTile<kRows, Backend::kHistoryBlock> tile{task_.tables, history_, first,
-                                                                task_.one_offset};
+        const FollowingTile<kRows, Backend::kHistoryBlock> tile{
+            task_.tables, history_, first, task_.one_offset, task_.context_shifts};
         begin =
             Backend::decode_groups(tile, states_, in_, indexes(), symbols_, begin, end, escaped);
       } else {

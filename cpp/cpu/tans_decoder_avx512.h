@@ -226,7 +226,7 @@ class Avx512TansDecoder {
     Vec& index = w.indexes[v][t];
     if constexpr (kTable != TansTable::kFollowing) return index;
     const Vec base = job.indexes == nullptr ? _mm512_setzero_si512() : index;
-    index = job.contexts->find(base, place_of(job, v, first + t));
+    index = job.contexts->tables(job.contexts->entries(base, place_of(job, v, first + t)));
     return index;
   }
 

@@ -43,6 +43,8 @@ struct CodingTask {
   std::uint16_t* history;       ///< pop with contexts: room for `history_stride` of each row ..
   std::int64_t history_stride;  ///< .. of which the first `history_padding` precede the row
   std::int64_t history_padding;
+  /// With contexts: `tables.log_bucket_shifts` by entry of the contexts' tables, or null.
+  const std::uint32_t* context_shifts;
   bool one_offset;        ///< with contexts: all tables have the offset of the first
   bool require_end;       ///< pop: a row that holds more than was asked for is broken
   bool symbols_fit;       ///< pop: every symbol of every table fits `symbols`
