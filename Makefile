@@ -18,7 +18,8 @@ extra = "torch_ans[$(1)]>=1.0.0.dev0"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo demo-compressai demo-learned demo-torchac test lint format bench bench-full bench-compressai bench-checks bench-cuda sanitize-cuda core check-aarch64 sdist clean FORCE
+.PHONY: help install demo demo-compressai demo-learned demo-torchac demo-bytes demo-vq test lint format \
+        bench bench-full bench-compressai bench-checks bench-cuda sanitize-cuda core check-aarch64 sdist clean FORCE
 
 help: ## list the targets
 	@sed -n 's/^\([.a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
@@ -80,6 +81,12 @@ demo-learned: $(STAMPS)/examples ## train a lossless codec for a minute, code a 
 
 demo-torchac: $(STAMPS)/examples ## torchac's auto-encoder with one import changed
 	$(BIN)/python examples/torchac_autoencoder.py $(DEMO_ARGS)
+
+demo-bytes: $(STAMPS)/examples ## files with tables that follow the bytes, beside gzip and zstd
+	$(BIN)/python examples/byte_files.py $(DEMO_ARGS)
+
+demo-vq: $(STAMPS)/examples ## an auto-encoder's categories, with tables that follow them
+	$(BIN)/python examples/vq_autoencoder.py $(DEMO_ARGS)
 
 test: $(STAMPS)/test ## run the tests (TEST_ARGS="-k name" selects)
 	$(BIN)/python -m pytest -q $(TEST_ARGS)

@@ -209,7 +209,39 @@ def other_comparisons(full: bool) -> List[Comparison]:
         found.append(
             Comparison(f"W5 {length} symbols a call", f"W5-{length}", entries, False, aims)
         )
+    found += tans_comparisons(full) + following_comparisons(full)
     return found + distribution_comparisons(full)
+
+
+def tans_comparisons(full: bool) -> List[Comparison]:
+    """tANS: ours beside torch-ans', both with the lanes that suit them; then beside our rANS."""
+    found = []
+    for precision in (10, 11, 12) if full else (10, 12):
+        lanes = ("", "_i2", "_i4", "_i8", "_i16", "_i32")
+        ours = [f"tans32{suffix}/{precision}" for suffix in (lanes if full else lanes[:3])]
+        theirs = [f"tans32{suffix}/{precision}" for suffix in lanes[:4]]
+        entries = variants(OURS, 64, False, ours) + variants(TORCH_ANS, 64, False, theirs)
+        title = f"tans32 at {precision} bits, best lanes of each"
+        found.append(Comparison(title, "W4-tans", entries, False, {TORCH_ANS: (1.5, 2.0)}))
+    names = ["tans32/12", "tans32_i4/12"]
+    entries = variants(OURS, 64, False, names, dtype="uint8", no_indexes=True)
+    options = raw("rans32_16_i32", 64, 12, False, dtype="uint8", no_indexes=True)
+    entries += [Entry(OURS, "rans32_16_i32/12, B = 64", options, f"{OURS}, rANS")]
+    found.append(Comparison("W4-hi, tANS beside rANS", "W4-hi", entries))
+    return found
+
+
+def following_comparisons(full: bool) -> List[Comparison]:
+    """The same bytes with the table of each symbol given, and found from the symbol before it."""
+    found = []
+    names = ["rans64/16", "rans32_16/15", "tans32/12"] + (["rans32/16"] if full else [])
+    for name in names:
+        told = f"{OURS}, tables given"
+        entries = variants(OURS, 64, False, [name], follow=True, reuse_output=True)
+        entries += [Entry(OURS, e.label, {**e.options, "follow": False}, told) for e in entries]
+        title = f"W6 order 1, {name}, B = 64"
+        found.append(Comparison(title, "W6", entries, True, {told: (0.8, 0.5)}))
+    return found
 
 
 def distribution_comparisons(full: bool) -> List[Comparison]:

@@ -1,4 +1,4 @@
-"""The seeded workloads that every benchmark codes: W1 to W5.
+"""The seeded workloads that every benchmark codes: W1 to W6.
 
 A workload is plain NumPy arrays, so that it can be sent to a peer in another environment.
 `cdfs{P}` are the same tables quantised to 2**P, for each precision P that some coder needs.
@@ -7,8 +7,8 @@ A workload is plain NumPy arrays, so that it can be sent to a peer in another en
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Callable, Dict, List
+from dataclasses import dataclass, replace
+from typing import Callable, Dict, List, Tuple
 
 import numpy as np
 import torch
@@ -109,7 +109,9 @@ def cdf_per_symbol(levels: int, size: int = 1_000_000) -> Workload:
     )
 
 
-def geometric_bytes(entropy: float, name: str, size: int = 64 << 20) -> Workload:
+def geometric_bytes(
+    entropy: float, name: str, size: int = 64 << 20, precisions: Tuple[int, ...] = (15, 12)
+) -> Workload:
     """W4: bytes around 128, two-sided geometric, one static table; `entropy` bits a byte."""
     low, high = 0.0, 1.0
     for _ in range(60):
@@ -126,7 +128,7 @@ def geometric_bytes(entropy: float, name: str, size: int = 64 << 20) -> Workload
         "cdfs_sizes": np.array([len(counts) + 1], np.int32),
         "offsets": np.array([used[0]], np.int32),
     }
-    for precision in (15, 12):
+    for precision in precisions:
         arrays[f"cdfs{precision}"] = _best_cdf(counts / counts.sum(), precision)[None]
     return Workload(
         name,
@@ -134,6 +136,47 @@ def geometric_bytes(entropy: float, name: str, size: int = 64 << 20) -> Workload
         arrays,
         _entropy(frequencies / 65536),
         _cross_entropy(arrays, 12),
+    )
+
+
+def tans_bytes() -> Workload:
+    """W4-hi, but short, for coders that must be given an index for each symbol."""
+    work = geometric_bytes(4.506, "W4-tans", 4 << 20, (12, 11, 10))
+    return replace(work, arrays={**work.arrays, "indexes": np.zeros(work.size, np.int32)})
+
+
+def markov_chains(rows: int = 64, length: int = 62_500, levels: int = 64) -> Workload:
+    """W6: rows of Markov chains; the table of a symbol follows from the one before it.
+
+    `indexes` are those tables, for coders that have to be told; `ar_tables` let ours find them.
+    """
+    rng = np.random.default_rng(6)
+    means, scales = rng.permutation(levels), np.exp(rng.uniform(0, 2.5, levels))
+    weights = np.exp(-np.abs(np.arange(levels) - means[:, None]) / scales[:, None])
+    edges = (weights / weights.sum(1, keepdims=True)).cumsum(1)[:, :-1]
+    symbols, uniform = np.zeros((rows, length), np.int32), rng.random((length, rows, 1))
+    for i in range(1, length):
+        symbols[:, i] = (edges[symbols[:, i - 1]] < uniform[i]).sum(1)
+    indexes = np.concatenate([np.zeros((rows, 1), np.int32), symbols[:, :-1] + 1], 1)
+    counts = np.zeros((levels + 1, levels))
+    np.add.at(counts, (indexes, symbols), 1)
+    pmfs = counts / counts.sum(1, keepdims=True)
+    arrays: Arrays = {
+        "symbols": symbols.reshape(-1),
+        "indexes": indexes.reshape(-1),
+        "cdfs_sizes": np.full(levels + 1, levels + 1, np.int32),
+        "offsets": np.zeros(levels + 1, np.int32),
+        "ar_tables": np.arange(levels + 1, dtype=np.int32).reshape(1, 1, -1),
+        "ar_offsets": np.ones(1, np.int64),
+    }
+    for precision in (16, 15, 12):
+        arrays[f"cdfs{precision}"] = np.stack([_best_cdf(pmf, precision) for pmf in pmfs])
+    return Workload(
+        "W6",
+        "Markov chains, a table for each symbol before",
+        arrays,
+        float(np.dot([_entropy(pmf) for pmf in pmfs], counts.sum(1)) / counts.sum()),
+        _cross_entropy(arrays, 16),
     )
 
 
@@ -158,9 +201,11 @@ WORKLOADS: Dict[str, Callable[[], Workload]] = {
     "W3-256": lambda: cdf_per_symbol(256),
     "W4-hi": lambda: geometric_bytes(4.506, "W4-hi"),
     "W4-lo": lambda: geometric_bytes(1.003, "W4-lo"),
+    "W4-tans": tans_bytes,
     "W5-16": lambda: small_messages(16, 256),
     "W5-256": lambda: small_messages(256, 64),
     "W5-4096": lambda: small_messages(4096, 16),
+    "W6": markov_chains,
 }
 
 

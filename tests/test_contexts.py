@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -12,8 +13,19 @@ import torch
 import reference
 import tans_reference
 import torch_ans
-from helpers import Tables, init_op, make_symbols, make_tables, pop_op, push_op, stream_rows
-from torch_ans import TorchANSInterface, fit_markov_tables
+from helpers import (
+    HERE,
+    Tables,
+    init_op,
+    make_symbols,
+    make_tables,
+    pop_op,
+    push_op,
+    rows_stream,
+    run_child,
+    stream_rows,
+)
+from torch_ans import CorruptStreamError, TorchANSInterface, _core, fit_markov_tables
 
 FAMILIES = [*reference.FAMILIES, *tans_reference.FAMILIES]
 
@@ -86,6 +98,92 @@ def test_definition(family: str, order: int) -> None:
         assert stream_rows(stream) == expected
         popped = pop_op(family, lanes)(stream, indexes, *tables.args, **ar)
         assert torch.equal(popped, symbols.to(popped.dtype))
+
+
+ROWS = 64 + 32 + 16 + 3  # of every kernel at least once
+VARIANTS = [(family, lanes) for family in FAMILIES for lanes in reference.LANES]
+
+
+@pytest.mark.parametrize("family,lanes", VARIANTS, ids=["%s_i%d" % v for v in VARIANTS])
+def test_many_rows(family: str, lanes: int) -> None:
+    """The bytes, and the symbols, of the same tables given one by one."""
+    push, pop = push_op(family, lanes), pop_op(family, lanes)
+    for n, (bypass, same_offsets) in enumerate(((False, True), (True, True), (True, False))):
+        order, length = 1 + (n + lanes) % 3, (67, 256 + lanes, 3 * lanes + 1)[n]
+        tables = make_tables(n, [4, 9, 5, 60], 7 if family == "tans8" else 12, bypass)
+        if same_offsets:
+            tables.offsets[:] = -3
+        rng = np.random.default_rng(n + lanes)
+        ar_tables = torch.from_numpy(rng.integers(0, 4, (2, 2, *rng.integers(2, 7, order))))
+        symbols = torch.from_numpy(rng.integers(-3, 1, (ROWS, length)).astype(np.int32))
+        if bypass:  # few, so that vectors go on for a while
+            far = torch.from_numpy(rng.integers(-(2**31), 2**31, symbols.shape).astype(np.int32))
+            symbols = torch.where(torch.from_numpy(rng.random(symbols.shape) < 0.001), far, symbols)
+        indexes, sets = torch.from_numpy(rng.integers(0, 2, (2, ROWS, length)))
+        offsets = [lanes + k * (lanes + 3) for k in range(order)]
+        chosen = [
+            choose_tables(tables, s, i, ar_tables, offsets, a)
+            for s, i, a in zip(symbols.tolist(), indexes.tolist(), sets.tolist())
+        ]
+        ar = {"ar_tables": ar_tables, "ar_offsets": offsets, "ar_indexes": sets}
+        fresh = init_op(family)(ROWS, lanes)
+        expected, stream = fresh.clone(), fresh.clone()
+        push(expected, symbols, torch.tensor(chosen), *tables.args)
+        push(stream, symbols, indexes, *tables.args, **ar)
+        assert stream_rows(stream) == stream_rows(expected)
+        assert torch.equal(pop(stream, indexes, *tables.args, **ar), symbols)
+        assert torch.equal(stream[:, 0], fresh[:, 0])
+
+
+@pytest.mark.parametrize("impl", ["rans64", "rans32_16_i8", "tans32", "tans16_i4"])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64])
+def test_short_last_rows_and_types(impl: str, dtype: torch.dtype) -> None:
+    coder = TorchANSInterface(impl, num_parallel_states=70)
+    coder.init_params(torch.rand(5, 9, generator=torch.Generator().manual_seed(1)))
+    generator = torch.Generator().manual_seed(2)
+    coder.init_ar_params(torch.randint(0, 5, (1, 1, 10, 3), generator=generator), (9, 8))
+    for number in (70 * 300 - 199, 70 * 40 - 13, 69, 1, 0):
+        symbols = torch.randint(0, 12, (number,), generator=generator).to(dtype)
+        data = coder.encode_symbols(symbols)
+        assert torch.equal(coder.decode_symbols(data, number, dtype=dtype), symbols)
+
+
+@pytest.mark.parametrize("family,lanes", VARIANTS, ids=["%s_i%d" % v for v in VARIANTS])
+def test_corrupt_streams(family: str, lanes: int) -> None:
+    """An exception that leaves the stream as it was, or symbols that the tables hold."""
+    rng = np.random.default_rng(lanes)
+    tables = make_tables(1, [3, 9, 40], 7, bypass=lanes % 3 == 1)
+    tables.offsets[:] = 0
+    ar = {"ar_tables": torch.from_numpy(rng.integers(0, 3, (1, 1, 5))), "ar_offsets": lanes + 1}
+    symbols = torch.from_numpy(rng.integers(0, 3, (ROWS, 100)))
+    stream = init_op(family)(ROWS, lanes)
+    push_op(family, lanes)(stream, symbols, None, *tables.args, **ar)
+    head = init_op(family)(1, lanes).shape[1] * 4 - 4
+    for _ in range(5):
+        rows = []
+        for row in stream_rows(stream):
+            data = bytearray(row)
+            data[head:] = rng.bytes(len(data) - head)
+            rows.append(bytes(data[: head + 4 * int(rng.integers(0, 9))]))
+        broken = rows_stream(rows)
+        before = broken.clone()
+        try:
+            popped = pop_op(family, lanes)(broken, None, *tables.args, num_symbols=100, **ar)
+        except CorruptStreamError as error:
+            assert error.rows and torch.equal(broken, before)
+        else:
+            assert tables.bypass or (int(popped.min()) >= 0 and int(popped.max()) < 40)
+
+
+@pytest.mark.parametrize("isa", list(_core.cpu_capabilities()["available"])[1:])
+def test_every_isa(isa: str) -> None:
+    """This file again, as far as it codes."""
+    code = (
+        "import pytest, sys; sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', %r, '-k', "
+        "'definition or many_rows or corrupt']))"
+    )
+    path = os.path.join(HERE, "test_contexts.py")
+    assert "passed" in run_child(code % path, env={"TORCH_ANS_FORCE_ISA": isa})
 
 
 @pytest.mark.parametrize("impl", ["rans64", "rans32_16_i2", "tans32"])

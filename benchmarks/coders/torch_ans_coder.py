@@ -4,7 +4,7 @@ Options: variant ("rans64_i4", "rans32_16", "tans32", ...), lookup ("search", "a
 rows, precision, bypass, threads; api "raw" (push and pop on a stream tensor), "bytes"
 (TorchANSInterface), "messages" (compat.compressai), "freqs" (a distribution per symbol), "cdfs"
 (the same, float CDFs, with a format) or "gaussians"; dtype of the symbols and indexes;
-reuse_output (pop into the same buffer again); no_indexes.
+reuse_output (pop into the same buffer again); no_indexes; follow (tables follow from symbols).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from coders.messages import MessageCoder
 from torch_ans import _C, utils
 
 Arrays = Dict[str, np.ndarray]
+AR_ARGUMENTS = ("ar_tables", "ar_offsets")
 
 
 def split_variant(variant: str) -> Tuple[str, int]:
@@ -51,7 +52,8 @@ class Raw:
             return torch.from_numpy(arrays[name][:whole]).to(dtype).reshape(rows, -1)
 
         self.symbols = shaped("symbols")
-        self.indexes = None if options.get("no_indexes") else shaped("indexes")
+        follow = bool(options.get("follow"))
+        self.indexes = None if follow or options.get("no_indexes") else shaped("indexes")
         sizes, offsets = torch.from_numpy(arrays["cdfs_sizes"]), torch.from_numpy(arrays["offsets"])
         cdfs = torch.from_numpy(arrays[f"cdfs{precision}"])
         encoder_cdfs, decoder_cdfs, extra = cdfs, cdfs, {}
@@ -67,13 +69,15 @@ class Raw:
             extra = {"inverse_cdf_precision": precision}
         elif family.startswith("tans"):
             encoder_cdfs = decoder_cdfs = _C.tans_build_tables(cdfs, sizes, precision)
-        coding = {
+        coding: Dict[str, Any] = {
             "freq_precision": precision,
             "bypass_coding": options["bypass"],
             "bypass_precision": 4,
         }
         self.encoder_arguments = (encoder_cdfs, sizes, offsets)
         self.decoder_arguments = (decoder_cdfs, sizes, offsets)
+        if follow:
+            coding.update((name, torch.from_numpy(arrays[name])) for name in AR_ARGUMENTS)
         self.encoder_options: Dict[str, Any] = coding
         self.decoder_options: Dict[str, Any] = {**coding, **extra}
         if options.get("reuse_output") or self.indexes is None:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "backend_scalar.h"
+#include "context_decoder.h"
 #include "tans_row.h"
 
 namespace torch_ans {
@@ -102,6 +103,30 @@ struct TansEncoder : TansShape<kLanes, kRows_> {
   }
 };
 
+/// Which table decodes a symbol: the only one; what an index names; what follows from symbols.
+struct OnlyTable {
+  TORCH_ANS_FN std::uint32_t index(int /*r*/, int /*t*/) const { return 0; }
+  TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
+};
+
+template <int kStride>
+struct IndexedTables {
+  const std::int32_t* indexes;
+
+  TORCH_ANS_FN std::uint32_t index(int r, int t) const {
+    return static_cast<std::uint32_t>(indexes[r * kStride + t]);
+  }
+  TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
+};
+
+template <int kRows>
+struct FollowingTables {
+  GroupTables<kRows> tables;
+
+  TORCH_ANS_FN std::uint32_t index(int r, int t) const { return tables.find(r, t); }
+  TORCH_ANS_FN void found(int r, int t, std::uint32_t symbol) const { tables.found(r, t, symbol); }
+};
+
 template <int kLanes, int kRows_>
 struct TansDecoder : TansShape<kLanes, kRows_> {
   using Shape = TansShape<kLanes, kRows_>;
@@ -111,27 +136,37 @@ struct TansDecoder : TansShape<kLanes, kRows_> {
   static int decode_groups(const TablesView& tables, std::uint32_t* states,
                            const std::uint8_t** ins, const std::int32_t* const* indexes,
                            std::int32_t* const* symbols, int begin, int end, bool& escaped) {
-    const bool wide = tables.freq_precision > TansPace<false>::kMaxPrecision;
-    const auto decode = indexes == nullptr ? (wide ? &run<true, true> : &run<false, true>)
-                                           : (wide ? &run<true, false> : &run<false, false>);
-    return decode(tables, states, ins, indexes == nullptr ? nullptr : indexes[0], symbols[0], begin,
-                  end, escaped);
+    if (indexes == nullptr) {
+      return decode(tables, OnlyTable{}, states, ins, symbols[0], begin, end, escaped);
+    }
+    const IndexedTables<kTileStride> named{indexes[0]};
+    return decode(tables, named, states, ins, symbols[0], begin, end, escaped);
+  }
+
+ protected:
+  template <typename Source>
+  static int decode(const TablesView& tables, const Source& source, std::uint32_t* states,
+                    const std::uint8_t** ins, std::int32_t* symbols, int begin, int end,
+                    bool& escaped) {
+    return tables.freq_precision > TansPace<false>::kMaxPrecision
+               ? run<true>(tables, source, states, ins, symbols, begin, end, escaped)
+               : run<false>(tables, source, states, ins, symbols, begin, end, escaped);
   }
 
  private:
   /// A symbol is known from its state before a bit is read: the entries of a group come first,
   /// and where one is a sentinel, the group is left to the driver.
-  template <bool kWide, bool kSingleTable>
-  static int run(const TablesView& tables, std::uint32_t* states, const std::uint8_t** ins,
-                 const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
+  template <bool kWide, typename Source>
+  static int run(const TablesView& tables, const Source& source_given, std::uint32_t* states,
+                 const std::uint8_t** ins, std::int32_t* symbols, int begin, int end,
                  bool& escaped) {
+    const Source source = source_given;
     constexpr int kBatch = smaller(kUnrolled, TansPace<kWide>::kSymbols);
     constexpr int kGroups = TansPace<kWide>::kSymbols / kBatch;  // of one refill
     const int precision = tables.freq_precision;
     const std::uint32_t size = std::uint32_t{1} << precision;
     const std::uint32_t* slots = tables.tans_slots;
     const std::int32_t* offsets = tables.offsets;
-    const std::int32_t offset0 = offsets[0];
     std::uint32_t x[kRows * kLanes];  // slots, not states: below `size`
     BitBuffer buffer[kRows];
     const std::uint8_t* in[kRows];
@@ -148,24 +183,20 @@ struct TansDecoder : TansShape<kLanes, kRows_> {
       TORCH_ANS_UNROLL
       for (int r = 0; r < kRows; ++r) buffer[r].refill(in[r]);
     };
-    const auto entry_of = [&](int r, int group, int lane) {
-      const std::uint32_t slot = x[r * kLanes + lane];
-      if (kSingleTable) return slots[slot];
-      const auto index =
-          static_cast<std::uint32_t>(indexes[r * kTileStride + group * kLanes + lane]);
-      return slots[(std::size_t{index} << precision) + slot];
-    };
     /// False: the group holds a sentinel.
     const auto get_group = [&](int group) {
       std::uint32_t all = 0;
       std::uint32_t entries[kRows * kLanes];
+      std::uint32_t index[kRows * kLanes];
       for (int first = 0; first < kLanes; first += kUnrolled) {
         TORCH_ANS_UNROLL
         for (int lane = first; lane < first + kUnrolled; ++lane) {
           TORCH_ANS_UNROLL
           for (int r = 0; r < kRows; ++r) {
-            entries[r * kLanes + lane] = entry_of(r, group, lane);
-            all |= entries[r * kLanes + lane];
+            const int k = r * kLanes + lane;
+            index[k] = source.index(r, group * kLanes + lane);
+            entries[k] = slots[(std::size_t{index[k]} << precision) + x[k]];
+            all |= entries[k];
           }
         }
       }
@@ -177,11 +208,13 @@ struct TansDecoder : TansShape<kLanes, kRows_> {
           if (k % kBatch == 0 && kLanes > kBatch) refill();
           TORCH_ANS_UNROLL
           for (int r = 0; r < kRows; ++r) {
-            const int element = r * kTileStride + group * kLanes + lane;
+            const int t = group * kLanes + lane;
             const std::uint32_t entry = entries[r * kLanes + lane];
+            const std::uint32_t symbol = entry & 0xffff;
             x[r * kLanes + lane] = tans_get(entry, precision, buffer[r]) - size;
-            const std::int32_t offset = kSingleTable ? offset0 : offsets[indexes[element]];
-            symbols[element] = static_cast<std::int32_t>(entry & 0xffff) + offset;
+            symbols[r * kTileStride + t] =
+                static_cast<std::int32_t>(symbol) + offsets[index[r * kLanes + lane]];
+            source.found(r, t, symbol);
           }
         }
       }
@@ -205,6 +238,20 @@ struct TansDecoder : TansShape<kLanes, kRows_> {
       ins[r] = in[r];
     }
     return group;
+  }
+};
+
+template <int kLanes, int kRows_>
+struct TansContextDecoder : TansDecoder<kLanes, kRows_>, FollowsSymbols {
+  using Base = TansDecoder<kLanes, kRows_>;
+  using Base::kRows;
+  static constexpr int kHistoryBlock = 1;
+
+  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile, std::uint32_t* states,
+                           const std::uint8_t** ins, const std::int32_t* const* bases,
+                           std::int32_t* const* symbols, int begin, int end, bool& escaped) {
+    const FollowingTables<kRows> following{GroupTables<kRows>(tile, bases)};
+    return Base::decode(tile.tables, following, states, ins, symbols[0], begin, end, escaped);
   }
 };
 

@@ -230,9 +230,10 @@ void init_stream(const Codec& codec, std::uint8_t* stream, std::int64_t rows,
 Outcome encode(const Codec& codec, CodingTask task, int threads) {
   if (rows_too_narrow(codec, task)) return all_rows_corrupt(task.rows);
   find_functions(task);
+  task.one_offset = have_one_offset(task.tables);
   ResolvedIndexes resolved;
   std::int64_t row, position;
-  if (!resolved.resolve(task, useful_threads(task, threads), row, position)) {
+  if (!task.one_offset && !resolved.resolve(task, useful_threads(task, threads), row, position)) {
     return {Status::kBadIndex, row, position, {}};
   }
   const bool prepared = task.tables.records != nullptr || is_tans(codec.family);
@@ -256,11 +257,13 @@ Outcome decode(const Codec& codec, CodingTask task, int threads) {
   find_functions(task);
   const bool prepared = task.tables.buckets != nullptr || is_tans(codec.family);
   const Lookup lookup = task.model != nullptr            ? Lookup::kModel
+                        : task.contexts != nullptr       ? Lookup::kFollowing
                         : task.tables.aliases != nullptr ? Lookup::kAlias
                         : prepared                       ? Lookup::kInverseCdf
                                                          : Lookup::kBinarySearch;
   const auto [lowest, highest] = range_of(task.symbols.type);
   task.symbols_fit = true;
+  task.one_offset = have_one_offset(task.tables);
   for (std::uint32_t k = 0; k < task.tables.num_tables; ++k) {
     const std::int64_t first = task.tables.offsets[k];
     const std::int64_t past = first + task.tables.limits[k];
@@ -270,12 +273,7 @@ Outcome decode(const Codec& codec, CodingTask task, int threads) {
     const std::int64_t last = task.model->low + std::int64_t{task.model->num_symbols} - 1;
     task.symbols_fit = task.model->low >= lowest && last <= highest;
   }
-  std::unique_ptr<ContextHistory> history;
-  if (task.contexts != nullptr) {
-    history.reset(new ContextHistory(*task.contexts, task.rows, task.row_length));
-    task.history = history->row(0);
-    task.history_stride = history->row(1) - history->row(0);
-  }
+  const ContextHistory history(task);
   Run run(codec, task);
   run.execute(kernels_of(codec).decode[static_cast<int>(lookup)], threads);
   Outcome outcome = run.outcome();

@@ -12,55 +12,95 @@ namespace {
 
 constexpr int kTile = 256;
 
-/// Finds the indexes of one row. Returns the position of an index that names nothing, or -1.
-template <int kOrder, typename Index>
-std::int64_t resolve_row(const CodingTask& task, std::int64_t row, std::uint16_t* history,
-                         Index* out) {
-  const ContextTask& contexts = *task.contexts;
-  const ContextIndex<kOrder> find(contexts);
+/// Blocks of positions are whole for any number of lanes that share a vector.
+constexpr std::int64_t kAligned = 16;
+
+std::int64_t align(std::int64_t n) { return (n + kAligned - 1) / kAligned * kAligned; }
+
+std::int64_t furthest(const ContextTask& contexts) {
+  return *std::max_element(contexts.offsets, contexts.offsets + contexts.order);
+}
+
+std::int64_t count_entries(const ContextTask& contexts) {
+  std::int64_t entries = std::int64_t{contexts.num_sets} * contexts.num_indexes;
+  for (int k = 0; k < contexts.order; ++k) entries *= contexts.sizes[k];
+  return entries;
+}
+
+/// A chain of loads from symbol to symbol: other rows fill the time that it takes.
+constexpr int kTogether = 8;
+
+/// Finds the indexes of kRows rows of the same length. Returns -1, or the position of an index that
+/// names nothing and, in `bad_row`, its row.
+template <int kRows, typename Index>
+std::int64_t resolve_rows(const CodingTask& task, std::int64_t first_row, Index* out,
+                          std::int64_t& bad_row) {
+  const ContextIndex index(*task.contexts);
   const std::int32_t* offsets = task.tables.offsets;
-  std::int32_t symbols_tile[kTile], indexes_tile[kTile], sets_tile[kTile];
-  const std::int64_t present = symbols_in_row(task, row);
+  const std::int64_t padding = furthest(*task.contexts);
+  const std::int64_t stride = padding + task.row_length;
+  std::vector<std::uint16_t> history(static_cast<std::size_t>(kRows * stride));
+  std::int32_t scratch[kTile], symbols_tile[kRows][kTile], bases[kRows][kTile];
+  const std::int32_t* symbols[kRows];
+  const std::int64_t present = symbols_in_row(task, first_row);
   for (std::int64_t first = 0; first < present; first += kTile) {
     const auto count = static_cast<int>(std::min<std::int64_t>(kTile, present - first));
-    const std::int32_t* symbols = load_tile(task.symbols, row, first, count, symbols_tile);
-    const std::int32_t* indexes = load_or_zeros(task.indexes, row, first, count, indexes_tile);
-    const std::int32_t* sets = load_or_zeros(contexts.sets, row, first, count, sets_tile);
-    for (int t = 0; t < count; ++t) {
-      if (!find.is_valid(sets[t], indexes[t])) return first + t;
+    for (int r = 0; r < kRows; ++r) {
+      const std::int64_t row = first_row + r;
+      symbols[r] = load_tile(task.symbols, row, first, count, symbols_tile[r]);
+      const std::int64_t bad = index.load_bases(task.indexes, row, first, count, scratch, bases[r]);
+      if (bad >= 0) {
+        bad_row = row;
+        return bad;
+      }
     }
     for (int t = 0; t < count; ++t) {
-      const std::int64_t i = first + t;
-      const std::int32_t table = find(find.base(sets[t], indexes[t]), history + i);
-      out[i] = static_cast<Index>(table);
-      history[i] = context_of(std::int64_t{symbols[t]} - offsets[table]);
+      for (int r = 0; r < kRows; ++r) {
+        std::uint16_t* place = history.data() + r * stride + padding + first + t;
+        const std::int32_t table =
+            index.find(bases[r][t], [&](std::int64_t offset) { return place[-offset]; });
+        out[(first_row + r) * task.row_length + first + t] = static_cast<Index>(table);
+        *place = context_of(std::int64_t{symbols[r][t]} - offsets[table]);
+      }
     }
   }
   return -1;
 }
 
+/// The rows [first_row, past), as many together as are equally long.
 template <typename Index>
-std::int64_t resolve_row(const CodingTask& task, std::int64_t row, std::uint16_t* history,
-                         Index* out) {
-  switch (task.contexts->order) {
-    case 1:
-      return resolve_row<1>(task, row, history, out);
-    case 2:
-      return resolve_row<2>(task, row, history, out);
-    default:
-      return resolve_row<3>(task, row, history, out);
+std::int64_t resolve_some(const CodingTask& task, std::int64_t first_row, std::int64_t past,
+                          Index* out, std::int64_t& bad_row) {
+  const bool whole = symbols_in_row(task, past - 1) == symbols_in_row(task, first_row);
+  if (past - first_row == kTogether && whole) {
+    return resolve_rows<kTogether>(task, first_row, out, bad_row);
   }
+  std::int64_t bad = -1;
+  for (std::int64_t row = first_row; row < past && bad < 0; ++row) {
+    bad = resolve_rows<1>(task, row, out, bad_row);
+  }
+  return bad;
 }
 
 }  // namespace
 
-ContextHistory::ContextHistory(const ContextTask& contexts, std::int64_t rows,
-                               std::int64_t row_length)
-    : padding_(*std::max_element(contexts.offsets, contexts.offsets + contexts.order)),
-      stride_(padding_ + row_length),
-      values_(new std::uint16_t[static_cast<std::size_t>(rows * stride_)]) {
-  for (std::int64_t r = 0; r < rows; ++r)
-    std::fill_n(row(r) - padding_, padding_, std::uint16_t{0});
+ContextHistory::ContextHistory(CodingTask& task) {
+  if (task.contexts == nullptr) return;
+  task.history_padding = align(furthest(*task.contexts));
+  task.history_stride = task.history_padding + align(task.row_length);
+  values_.reset(new std::uint16_t[static_cast<std::size_t>(task.rows * task.history_stride)]);
+  task.history = values_.get();
+  const std::int64_t entries = count_entries(*task.contexts);
+  if (task.tables.log_buckets == nullptr || entries > task.total) return;
+  for (std::int64_t i = 0; i < entries; ++i) {
+    shifts_.push_back(task.tables.log_bucket_shifts[task.contexts->tables[i]]);
+  }
+  task.context_shifts = shifts_.data();
+}
+
+bool have_one_offset(const TablesView& tables) {
+  return std::all_of(tables.offsets, tables.offsets + tables.num_tables,
+                     [&](std::int32_t offset) { return offset == tables.offsets[0]; });
 }
 
 bool ResolvedIndexes::resolve(CodingTask& task, int threads, std::int64_t& row,
@@ -74,15 +114,21 @@ bool ResolvedIndexes::resolve(CodingTask& task, int threads, std::int64_t& row,
   } else {
     wide_.resize(total);
   }
-  std::vector<std::int64_t> bad(static_cast<std::size_t>(task.rows), -1);
-  parallel_for(task.rows, threads, [&](std::int64_t r) {
-    const ContextHistory history(*task.contexts, 1, length);
-    bad[static_cast<std::size_t>(r)] =
-        narrow ? resolve_row(task, r, history.row(0), narrow_.data() + r * length)
-               : resolve_row(task, r, history.row(0), wide_.data() + r * length);
+  struct Bad {
+    std::int64_t row, position;
+  };
+  const std::int64_t batches = (task.rows + kTogether - 1) / kTogether;
+  std::vector<Bad> bad(static_cast<std::size_t>(batches));
+  parallel_for(batches, threads, [&](std::int64_t k) {
+    const std::int64_t first_row = k * kTogether;
+    const std::int64_t past = std::min(first_row + kTogether, task.rows);
+    Bad& found = bad[static_cast<std::size_t>(k)];
+    found.position = narrow ? resolve_some(task, first_row, past, narrow_.data(), found.row)
+                            : resolve_some(task, first_row, past, wide_.data(), found.row);
   });
-  for (row = 0; row < task.rows; ++row) {
-    position = bad[static_cast<std::size_t>(row)];
+  for (const Bad& found : bad) {
+    row = found.row;
+    position = found.position;
     if (position >= 0) return false;
   }
   task.contexts = nullptr;

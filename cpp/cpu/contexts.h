@@ -9,22 +9,23 @@
 
 namespace torch_ans {
 
-/// The contexts of a row's symbols while it is coded: `symbol - its table's offset + 1` where the
-/// symbol is known, between 0 and 2^16 - 1; 0 before the row.
+/// Room for the contexts of all symbols of a pop (`BatchHistory`), and a step less from contexts to
+/// buckets.
 class ContextHistory {
  public:
-  ContextHistory(const ContextTask& contexts, std::int64_t rows, std::int64_t row_length);
-
-  /// Of row r, so that element i - offset is readable for every offset of `contexts`.
-  std::uint16_t* row(std::int64_t r) const { return values_.get() + r * stride_ + padding_; }
+  /// Nothing where the task has no contexts.
+  explicit ContextHistory(CodingTask& task);
 
  private:
-  std::int64_t padding_;
-  std::int64_t stride_;
   std::unique_ptr<std::uint16_t[]> values_;
+  std::vector<std::uint32_t> shifts_;
 };
 
-/// Table indexes of all symbols of a push, found from first to last, in place of `task.contexts`.
+/// Whether all tables have the offset of the first, so that contexts follow from symbols alone.
+bool have_one_offset(const TablesView& tables);
+
+/// Table indexes of all symbols of a push, found from first to last, in place of `task.contexts`:
+/// where tables have offsets of their own, the context of a symbol depends on its table.
 class ResolvedIndexes {
  public:
   /// False: an index is out of range, at `position` of `row`.

@@ -27,6 +27,8 @@ bool has_avx512() { return features().has_avx512(); }
 void add_avx512_kernels(KernelTable& table) {
   add_avx512_encoders(table);
   add_avx512_decoders(table);
+  add_avx512_tans_kernels(table);
+  add_avx512_context_kernels(table);
 }
 #endif
 

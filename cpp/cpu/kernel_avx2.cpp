@@ -79,6 +79,7 @@ void add_avx2_kernels(KernelTable& table) {
   fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
   fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
   add_avx2_tans_kernels(table);
+  add_avx2_context_kernels(table);
 }
 
 }  // namespace torch_ans

@@ -66,6 +66,7 @@ void add_scalar_kernels(KernelTable& table) {
   fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
   fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
   add_scalar_tans_kernels(table);
+  add_scalar_context_kernels(table);
 }
 
 }  // namespace torch_ans

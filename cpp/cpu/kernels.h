@@ -21,6 +21,12 @@ void add_avx512_model_kernels(KernelTable& table);
 /// The share of tANS in each, compiled apart.
 void add_scalar_tans_kernels(KernelTable& table);
 void add_avx2_tans_kernels(KernelTable& table);
+void add_avx512_tans_kernels(KernelTable& table);
+
+/// The share of tables that follow the symbols.
+void add_scalar_context_kernels(KernelTable& table);
+void add_avx2_context_kernels(KernelTable& table);
+void add_avx512_context_kernels(KernelTable& table);
 
 /// Puts a choice in front of a list.
 void prepend(KernelChoice* choices, KernelChoice choice);

@@ -4,6 +4,8 @@
 
 #include "task.h"
 #include "torch_ans/bypass.h"
+#include "torch_ans/coder.h"
+#include "torch_ans/lookup.h"
 #include "torch_ans/stream_layout.h"
 
 namespace torch_ans {

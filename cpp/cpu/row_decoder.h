@@ -30,6 +30,9 @@ inline namespace TORCH_ANS_ISA {
 ///       null. Takes at most Row::kGroupBytes bytes a group from below in[row].
 ///       tANS: `escaped` means that it stopped before the group of the sentinel.
 ///   Match find(tables, info, slot)  rANS only
+/// Where Backend derives from FollowsSymbols, `decode_groups` takes a FollowingTile in place of the
+/// tables and, in place of indexes, where the tables of each symbol begin; it keeps the history, of
+/// blocks of `kHistoryBlock`, up to the last group that it decodes.
 template <typename Row, typename Backend>
 class RowDecoder {
  public:
@@ -40,6 +43,7 @@ class RowDecoder {
   static constexpr int kTileSymbols = Backend::kTileSymbols;
   static constexpr int kTileStride = Backend::kTileStride;
   static constexpr bool kFromModel = kCodesModels<Backend>;
+  static constexpr bool kFollows = kFollowsSymbols<Backend>;
 
   static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
     RowDecoder decoder(task, first_row, results);
@@ -51,7 +55,7 @@ class RowDecoder {
 
  private:
   RowDecoder(const CodingTask& task, std::int64_t first_row, RowResult* results)
-      : task_(task), first_row_(first_row), results_(results) {}
+      : task_(task), first_row_(first_row), results_(results), history_(task, first_row) {}
 
   /// A malformed row is replaced by an empty one: its symbols mean nothing any more.
   void load_rows() {
@@ -104,7 +108,7 @@ class RowDecoder {
   }
 
   bool load_indexes(std::int64_t first, int count) {
-    if (task_.contexts != nullptr) return load_bases(first, count);
+    if constexpr (kFollows) return load_bases(first, count);
     if (task_.indexes.data == nullptr) return true;
     for (int r = 0; r < kRows; ++r) {
       std::int32_t* tile = index_tile_ + r * kTileStride;
@@ -138,7 +142,10 @@ class RowDecoder {
   }
 
   const std::int32_t* const* indexes() const {
-    return task_.indexes.data == nullptr && task_.contexts == nullptr ? nullptr : indexes_;
+    if constexpr (kFollows) {
+      return history_.index().needs_bases(task_.indexes) ? indexes_ : nullptr;
+    }
+    return task_.indexes.data == nullptr ? nullptr : indexes_;
   }
 
   /// Says where the symbols of a tile go.
@@ -152,13 +159,17 @@ class RowDecoder {
 
   void decode_tile(std::int64_t first, int groups) {
     place_symbols(first, groups * kLanes);
-    if (task_.contexts != nullptr) return decode_contexts(first, groups * kLanes);
     for (int begin = 0; begin < groups;) {
       bool escaped = false;
       const int end = begin + smaller(groups - begin, readable_groups());
       if constexpr (kFromModel) {
         decode_model_groups(first, begin, end);
         begin = end;
+      } else if constexpr (kFollows) {
+        const FollowingTile<kRows, Backend::kHistoryBlock> tile{
+            task_.tables, history_, first, task_.one_offset, task_.context_shifts};
+        begin =
+            Backend::decode_groups(tile, states_, in_, indexes(), symbols_, begin, end, escaped);
       } else {
         begin = Backend::decode_groups(task_.tables, states_, in_, indexes(), symbols_, begin, end,
                                        escaped);
@@ -195,11 +206,7 @@ class RowDecoder {
   bool decode_part(std::int64_t first, int count) {
     if (!load_indexes(first, count)) return false;
     place_symbols(first, count);
-    if (task_.contexts != nullptr) {
-      decode_contexts(first, count);
-    } else {
-      for (int r = 0; r < kRows; ++r) decode_carefully(r, first, 0, count);
-    }
+    for (int r = 0; r < kRows; ++r) decode_carefully(r, first, 0, count);
     store_rows(first, count);
     return true;
   }
@@ -218,8 +225,11 @@ class RowDecoder {
     if (Row::kDigitsFirst) decode_escapes(r, first, begin, count);
   }
 
-  std::uint32_t index_at(int r, int t) const {
-    return indexes() == nullptr ? 0 : static_cast<std::uint32_t>(indexes_[r][t]);
+  /// The table of the symbol at `t` of the tile that starts at symbol `first`.
+  std::uint32_t index_at(int r, [[maybe_unused]] std::int64_t first, int t) const {
+    const std::int32_t index = indexes() == nullptr ? 0 : indexes_[r][t];
+    if constexpr (kFollows) return history_.find(index, r, first + t);
+    return static_cast<std::uint32_t>(index);
   }
 
   void decode_model_groups(std::int64_t first, int begin, int end) {
@@ -232,71 +242,18 @@ class RowDecoder {
     }
   }
 
-  /// `count` symbols of every row, group by group: a symbol's table follows from those before it.
-  void decode_contexts(std::int64_t first, int count) {
-    switch (task_.contexts->order) {
-      case 1:
-        return decode_contexts<1>(first, count);
-      case 2:
-        return decode_contexts<2>(first, count);
-      default:
-        return decode_contexts<3>(first, count);
-    }
-  }
-
-  template <int kOrder>
-  void decode_contexts(std::int64_t first, int count) {
-    const ContextIndex<kOrder> find(*task_.contexts);
-    std::uint16_t* history = task_.history + first_row_ * task_.history_stride + first;
-    for (int begin = 0; begin < count; begin += kLanes) {
-      const int size = smaller(kLanes, count - begin);
-      for (int r = 0; r < kRows; ++r) {
-        std::uint16_t* contexts = history + r * task_.history_stride + begin;
-        std::int32_t* tables = index_tile_ + r * kTileStride + begin;
-        for (int k = 0; k < size; ++k) tables[k] = find(tables[k], contexts + k);
-        const int escapes = num_escapes_;
-        decode_carefully(r, first, begin, size);
-        for (int k = 0; k < size; ++k) {
-          const std::int32_t symbol = symbols_[r][begin + k];
-          contexts[k] = context_of(std::int64_t{symbol} - task_.tables.offsets[tables[k]]);
-        }
-        for (int e = escapes; e < num_escapes_; ++e) {
-          const int k = escapes_[e].t - begin;
-          contexts[k] = context_of_symbol(escapes_[e].symbol, task_.tables.offsets[tables[k]]);
-        }
-      }
-    }
-  }
-
-  /// Fills the indexes' tiles with where the tables of each symbol begin (`ContextIndex::base`).
+  /// Fills the indexes' tiles with where the tables of each symbol begin (`ContextIndex`).
   bool load_bases(std::int64_t first, int count) {
-    switch (task_.contexts->order) {
-      case 1:
-        return load_bases<1>(first, count);
-      case 2:
-        return load_bases<2>(first, count);
-      default:
-        return load_bases<3>(first, count);
-    }
-  }
-
-  template <int kOrder>
-  bool load_bases(std::int64_t first, int count) {
-    const ContextIndex<kOrder> find(*task_.contexts);
+    if (indexes() == nullptr) return true;
     for (int r = 0; r < kRows; ++r) {
-      const std::int64_t row = first_row_ + r;
       std::int32_t* tile = index_tile_ + r * kTileStride;
-      const std::int32_t* sets =
-          load_or_zeros(task_.contexts->sets, row, first, count, symbol_tile_ + r * kTileStride);
-      const std::int32_t* indexes = load_or_zeros(task_.indexes, row, first, count, tile);
-      for (int t = 0; t < count; ++t) {
-        if (!find.is_valid(sets[t], indexes[t])) {
-          results_[r].status = Status::kBadIndex;
-          results_[r].position = first + t;
-          return false;
-        }
+      const std::int64_t bad = history_.index().load_bases(
+          task_.indexes, first_row_ + r, first, count, symbol_tile_ + r * kTileStride, tile);
+      if (bad >= 0) {
+        results_[r].status = Status::kBadIndex;
+        results_[r].position = bad;
+        return false;
       }
-      for (int t = 0; t < count; ++t) tile[t] = find.base(sets[t], indexes[t]);
       indexes_[r] = tile;
     }
     return true;
@@ -311,9 +268,10 @@ class RowDecoder {
         results_[r].status = Status::kCorrupt;
       }
     } else {
-      const std::uint32_t index = index_at(r, t);
+      const std::uint32_t index = index_at(r, first, t);
       const std::uint32_t found =
           Row::template get<Backend>(task_.tables, index, states, lane, in_[r], base_[r]);
+      if constexpr (kFollows) *history_.at(r, first + t) = context_of(found);
       symbol = static_cast<std::int32_t>(found) + task_.tables.info[index].offset;
     }
   }
@@ -323,14 +281,15 @@ class RowDecoder {
     if (!task_.tables.bypass_coding) return;
     const int lane0 = static_cast<int>((first + begin) % kLanes);
     for (int k = 0; k < count; ++k) {
-      const TableInfo& info = task_.tables.info[index_at(r, begin + k)];
+      const TableInfo& info = task_.tables.info[index_at(r, first, begin + k)];
       if (symbols_[r][begin + k] == static_cast<std::int32_t>(info.last) + info.offset) {
-        decode_escape(r, info, begin + k, lane0 + k);
+        decode_escape(r, info, first, begin + k, lane0 + k);
       }
     }
   }
 
-  void decode_escape(int r, const TableInfo& info, int t, int lane) {
+  void decode_escape(int r, const TableInfo& info, [[maybe_unused]] std::int64_t first, int t,
+                     int lane) {
     bool broken = false;
     const std::uint64_t raw =
         Row::get_escape(row_states(r), lane, task_.bypass_precision, in_[r], base_[r], broken);
@@ -340,6 +299,7 @@ class RowDecoder {
     const auto symbol = static_cast<std::int64_t>(
         v + static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset)));
     escapes_[num_escapes_++] = {r, t, symbol};
+    if constexpr (kFollows) *history_.at(r, first + t) = context_of_symbol(symbol, info.offset);
     symbols_[r][t] = 0;  // fits every type
   }
 
@@ -370,6 +330,7 @@ class RowDecoder {
   const CodingTask& task_;
   const std::int64_t first_row_;
   RowResult* const results_;
+  const HistoryOf<Backend> history_;
   int num_escapes_ = 0;
   const std::uint8_t* in_[kRows];
   const std::uint8_t* base_[kRows];

@@ -4,6 +4,7 @@
 /// the tail of a row, escapes, checks and errors.
 #pragma once
 
+#include "context_tables.h"
 #include "rans_row.h"
 #include "tiles.h"
 
@@ -114,8 +115,8 @@ class RowEncoder {
   bool prepare(std::int64_t first, int count) {
     outside_ = false;
     for (int r = 0; r < kRows; ++r) {
-      const std::int64_t row = first_row_ + r;
-      const TileSource source = load_source(row, first, count);
+      TileSource source;
+      if (!load_source(r, first, count, source)) return false;
       if constexpr (kFromModel) {
         if (!find_slots(r, first, count, source.symbols)) return false;
         continue;
@@ -130,12 +131,17 @@ class RowEncoder {
     return true;
   }
 
-  /// Asks for the next tile, unless that is left to the backend.
-  TORCH_ANS_FN TileSource load_source(std::int64_t row, std::int64_t first, int count) {
+  /// Asks for the next tile, unless that is left to the backend. False: an index names nothing.
+  /// (Without contexts the backend looks.)
+  TORCH_ANS_FN bool load_source(int r, std::int64_t first, int count, TileSource& source) {
+    const std::int64_t row = first_row_ + r;
     const auto ahead = static_cast<int>(smaller<std::int64_t>(first, kTileSymbols));
-    TileSource source{};
+    source = {};
     source.symbols = load_tile(task_.symbols, row, first, count, symbols_tile_);
-    if (task_.indexes.data != nullptr) {
+    if (task_.contexts != nullptr) {
+      source.indexes = context_tables_.find(task_, row, first, count, results_[r].position);
+      if (source.indexes == nullptr) results_[r].status = Status::kBadIndex;
+    } else if (task_.indexes.data != nullptr) {
       source.indexes = load_tile(task_.indexes, row, first, count, indexes_tile_);
     }
     const bool in_place = source.symbols != symbols_tile_ && source.indexes != indexes_tile_;
@@ -145,7 +151,7 @@ class RowEncoder {
       prefetch_tile(task_.symbols, row, first - ahead, ahead);
       prefetch_tile(task_.indexes, row, first - ahead, ahead);
     }
-    return source;
+    return results_[r].status == Status::kOk;
   }
 
   TORCH_ANS_FN IdFlags look_up(const TileSource& source, int count, std::uint32_t* ids) const {
@@ -154,6 +160,16 @@ class RowEncoder {
     } else {
       return Backend::make_ids(task_.tables, source.symbols, source.indexes, count, ids);
     }
+  }
+
+  /// The table of one symbol that has passed `load_source`.
+  std::int64_t index_at(int r, std::int64_t position) {
+    if (task_.contexts != nullptr) {
+      std::int64_t bad;
+      return *context_tables_.find(task_, first_row_ + r, position, 1, bad);
+    }
+    return task_.indexes.data == nullptr ? 0
+                                         : load_element(task_.indexes, first_row_ + r, position);
   }
 
   /// Under a model the symbols that vectors leave to `encode_carefully` are those that own all
@@ -291,9 +307,7 @@ class RowEncoder {
       return false;
     }
     const std::int64_t row = first_row_ + r;
-    const std::int64_t index =
-        task_.indexes.data == nullptr ? 0 : load_element(task_.indexes, row, position);
-    const TableInfo& info = task_.tables.info[index];
+    const TableInfo& info = task_.tables.info[index_at(r, position)];
     const auto v = static_cast<std::uint64_t>(load_element(task_.symbols, row, position)) -
                    static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset));
     Row::put_escape(states, lane, zigzag(static_cast<std::int64_t>(v), info.last),
@@ -309,6 +323,7 @@ class RowEncoder {
   std::uint8_t* out_[kRows] = {};
   alignas(64) State states_[kRows * Row::kStates] = {};
   alignas(64) std::uint32_t ids_[kRows * kTileStride];  ///< or SlotPairs
+  ContextTables<kTileSymbols> context_tables_;
   alignas(64) std::int32_t symbols_tile_[kTileSymbols];
   alignas(64) std::int32_t indexes_tile_[kTileSymbols];
 };

@@ -40,11 +40,15 @@ struct CodingTask {
   std::int32_t bypass_precision;
   std::int32_t word_bytes;
   const ContextTask* contexts;  ///< null: indexes name tables
-  std::uint16_t* history;       ///< pop with contexts: those of row 0 (`ContextHistory`) ..
-  std::int64_t history_stride;  ///< .. and elements from one row to the next
-  bool require_end;             ///< pop: a row that holds more than was asked for is broken
-  bool symbols_fit;             ///< pop: every symbol of every table fits `symbols`
-  std::uint8_t* headers;        ///< out: the rows' states, packed as in the stream
+  std::uint16_t* history;       ///< pop with contexts: room for `history_stride` of each row ..
+  std::int64_t history_stride;  ///< .. of which the first `history_padding` precede the row
+  std::int64_t history_padding;
+  /// With contexts: `tables.log_bucket_shifts` by entry of the contexts' tables, or null.
+  const std::uint32_t* context_shifts;
+  bool one_offset;        ///< with contexts: all tables have the offset of the first
+  bool require_end;       ///< pop: a row that holds more than was asked for is broken
+  bool symbols_fit;       ///< pop: every symbol of every table fits `symbols`
+  std::uint8_t* headers;  ///< out: the rows' states, packed as in the stream
 };
 
 /// What became of a row. The stream's length words and states are left alone until all rows are
@@ -65,8 +69,9 @@ struct KernelChoice {
 };
 
 enum class EncodeModel { kRecords, kDivision, kAlias, kModel };
-enum class Lookup { kInverseCdf, kBinarySearch, kAlias, kModel };
 constexpr int kModels = 4;
+enum class Lookup { kInverseCdf, kBinarySearch, kAlias, kModel, kFollowing };
+constexpr int kLookups = 5;
 constexpr int kMaxChoices = 8;
 
 enum class Family { kRans64, kRans32, kRans32x16, kTans32, kTans16, kTans8 };
@@ -79,7 +84,7 @@ constexpr int kLaneCounts = 6;  ///< 1, 2, 4, 8, 16, 32
 /// The kernels of one family and lane count, widest first; one for a single row accepts all.
 struct CodecKernels {
   KernelChoice encode[kModels][kMaxChoices];
-  KernelChoice decode[kModels][kMaxChoices];
+  KernelChoice decode[kLookups][kMaxChoices];
 };
 
 using KernelTable = CodecKernels[kFamilies][kLaneCounts];
