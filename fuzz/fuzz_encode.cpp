@@ -22,8 +22,8 @@ void fill_symbols(fuzz::Input& input, const fuzz::Call& call, const torch_ans::T
     const std::uint64_t random = input.random();
     auto value = static_cast<std::int64_t>(random >> (random % 61)) * (random & 64 ? 1 : -1);
     if (random % 256 >= escapes) {
-      value = info.offset +
-              static_cast<std::int64_t>((random >> 8) % nonzero(tables.limits[table]));
+      value =
+          info.offset + static_cast<std::int64_t>((random >> 8) % nonzero(tables.limits[table]));
     }
     symbols.set(i, value);
   }

@@ -1,7 +1,8 @@
-/// Coding without tables, where the distribution of each symbol is the caller's and may be anything:
-/// NaN, infinite, falling. Coders must come back and stay inside their memory; what is refused leaves
-/// the stream as it was; what is decoded is in range; and with distributions that are some, as
-/// probabilities and parameters always are, it comes back. torchac's format is one of the coders.
+/// Coding without tables, where the distribution of each symbol is the caller's and may be
+/// anything: NaN, infinite, falling. Coders must come back and stay inside their memory; what is
+/// refused leaves the stream as it was; what is decoded is in range; and with distributions that
+/// are some, as probabilities and parameters always are, it comes back. torchac's format is one of
+/// the coders.
 #include <algorithm>
 
 #include "cpu/arithmetic.h"

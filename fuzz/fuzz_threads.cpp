@@ -1,8 +1,8 @@
 /// Many threads encode and decode with one table object, whose encoder records and tANS tables are
 /// built on first use, each over rows of its own: what Python threads do, and what the engine's
 /// OpenMP loop does inside a call. For ThreadSanitizer, which cannot see through libgomp's own
-/// synchronisation: built without OpenMP, so that every thread here is a std::thread. Prints nothing
-/// unless a race is found; the exit status is 1 where symbols come back wrong.
+/// synchronisation: built without OpenMP, so that every thread here is a std::thread. Prints
+/// nothing unless a race is found; the exit status is 1 where symbols come back wrong.
 #include <algorithm>
 #include <thread>
 
@@ -21,8 +21,8 @@ bool round_trip(const torch_ans::Codec& codec, const torch_ans::CodingTables& ta
   const fuzz::Shape shape{kRows, kLength, kRows * kLength};
   fuzz::Integers symbols(torch_ans::IntType::kInt32, kRows, kLength);
   fuzz::Integers indexes(torch_ans::IntType::kUint8, kRows, kLength);
-  torch_ans::CodingTask task = torch_ans::make_task(
-      {codec, tables, kRows, kLength, shape.total, 4}, symbols.array(), &indexes.array());
+  torch_ans::CodingTask task = torch_ans::make_task({codec, tables, kRows, kLength, shape.total, 4},
+                                                    symbols.array(), &indexes.array());
   for (std::int64_t i = 0; i < shape.total; ++i) {
     const auto table = static_cast<std::uint32_t>(input.random() % task.tables.num_tables);
     const std::uint32_t last = task.tables.info[table].last;
