@@ -92,7 +92,10 @@ def gaussian_comparisons(full: bool, threads: int) -> List[Comparison]:
         Comparison(
             f"W2 rans64, 1 lane, B = {rows}",
             "W2",
-            both(raw("rans64", rows)),
+            [
+                *both(raw("rans64", rows)),
+                Entry(OURS, "out=", raw("rans64", rows, reuse_output=True)),
+            ],
             True,
             {TORCH_ANS: aim},
         )
@@ -136,6 +139,8 @@ def gaussian_comparisons(full: bool, threads: int) -> List[Comparison]:
     )
     names = [("rans64", 64, 16), ("rans64_i4", 64, 16), ("rans32_16_i32", 64, 15)]
     entries = [Entry(OURS, f"{v}, B = {b}", to_bytes(v, b, p)) for v, b, p in names]
+    options = to_bytes(*names[-1], reuse_output=True)
+    entries.append(Entry(OURS, f"{names[-1][0]}, B = 64, out=", options))
     names = [("rans64_i4", 1, 16), ("rans64_i4", 64, 16), ("rans64_i8", 64, 16)]
     entries += [Entry(TORCH_ANS, f"{v}, B = {b}", to_bytes(v, b, p)) for v, b, p in names]
     found.append(

@@ -138,6 +138,9 @@ class Bytes(MessageCoder):
             torch.from_numpy(arrays[name]).to(dtype) for name in ("symbols", "indexes")
         )
         self.tensors = [(symbols[piece], indexes[piece]) for piece in self.pieces]
+        self.outputs = [{} for _ in self.pieces]
+        if options.get("reuse_output"):
+            self.outputs = [{"out": torch.empty_like(given)} for given, _ in self.tensors]
 
     def reset(self, direction: str) -> None:
         torch.set_num_threads(self.threads)
@@ -149,7 +152,7 @@ class Bytes(MessageCoder):
         return coded
 
     def decode_message(self, k: int, coded: bytes) -> torch.Tensor:
-        return self.coder.decode_with_indexes(coded, self.tensors[k][1])
+        return self.coder.decode_with_indexes(coded, self.tensors[k][1], **self.outputs[k])
 
 
 class Messages(MessageCoder):
