@@ -17,12 +17,16 @@ class ContextTables {
                            std::int64_t& bad) {
     const ContextTask& contexts = *task.contexts;
     const ContextIndex index(contexts);
-    std::memset(places_, 0, static_cast<std::size_t>(count) * sizeof(*places_));
     for (int k = 0; k < contexts.order; ++k) {
-      const std::int64_t from = first - contexts.offsets[k];
-      append(load(task, row, from, count), task.tables.offsets[0], contexts.sizes[k], count);
-      // Before the row there is no symbol: context 0.
-      for (std::int64_t t = 0; t < smaller<std::int64_t>(-from, count); ++t) places_[t] -= last_[t];
+      const std::int32_t* symbols = load(task, row, first - contexts.offsets[k], count);
+      const Context context(task.tables.offsets[0], contexts.sizes[k]);
+      if (k == 0) {
+        for (int t = 0; t < count; ++t) places_[t] = context(symbols[t]);
+      } else {
+        for (int t = 0; t < count; ++t) {
+          places_[t] = places_[t] * contexts.sizes[k] + context(symbols[t]);
+        }
+      }
     }
     if (index.needs_bases(task.indexes)) {
       bad = index.load_bases(task.indexes, row, first, count, symbols_, bases_);
@@ -34,12 +38,26 @@ class ContextTables {
   }
 
  private:
-  /// Symbols [from, from + count); zeros before the row.
+  /// From a symbol to what it adds to a place: below its table 0, and at most size - 1. Offsets lie
+  /// within +-2^30, so that nothing here overflows.
+  struct Context {
+    std::int32_t least, most;
+
+    TORCH_ANS_FN Context(std::int32_t offset, std::int32_t size)
+        : least(offset - 1), most(least + smaller(size - 1, 0xffff)) {}
+
+    TORCH_ANS_FN std::int32_t operator()(std::int32_t symbol) const {
+      return larger(least, smaller(symbol, most)) - least;
+    }
+  };
+
+  /// Symbols [from, from + count). Before the row there is none: what stands there is below every
+  /// table, so that its context is 0.
   const std::int32_t* load(const CodingTask& task, std::int64_t row, std::int64_t from, int count) {
     const auto before =
         static_cast<int>(smaller<std::int64_t>(count, larger<std::int64_t>(0, -from)));
     if (before == 0) return load_tile(task.symbols, row, from, count, symbols_);
-    std::memset(symbols_, 0, static_cast<std::size_t>(before) * sizeof(*symbols_));
+    for (int t = 0; t < before; ++t) symbols_[t] = INT32_MIN;
     if (before < count) {
       const std::int32_t* found =
           load_tile(task.symbols, row, 0, count - before, symbols_ + before);
@@ -51,17 +69,6 @@ class ContextTables {
     return symbols_;
   }
 
-  /// Another context, of symbols: below their tables 0, and at most size - 1. Offsets lie within
-  /// +-2^30, so that nothing here overflows.
-  void append(const std::int32_t* symbols, std::int32_t offset, std::int32_t size, int count) {
-    const std::int32_t least = offset - 1;
-    const std::int32_t most = least + smaller(size - 1, 0xffff);
-    for (int t = 0; t < count; ++t) {
-      last_[t] = larger(least, smaller(symbols[t], most)) - least;
-      places_[t] = places_[t] * size + last_[t];
-    }
-  }
-
   static void look_up(const std::int32_t* TORCH_ANS_RESTRICT tables,
                       const std::int32_t* TORCH_ANS_RESTRICT places, int count,
                       std::int32_t* TORCH_ANS_RESTRICT found) {
@@ -71,7 +78,6 @@ class ContextTables {
   alignas(64) std::int32_t symbols_[kTile];
   alignas(64) std::int32_t bases_[kTile];
   alignas(64) std::int32_t places_[kTile];
-  alignas(64) std::int32_t last_[kTile];
   alignas(64) std::int32_t found_[kTile];
 };
 

@@ -144,11 +144,14 @@ class RowEncoder {
     } else if (task_.indexes.data != nullptr) {
       source.indexes = load_tile(task_.indexes, row, first, count, indexes_tile_);
     }
+    // Where tables follow the symbols, `indexes` are found and no caller's.
     const bool in_place = source.symbols != symbols_tile_ && source.indexes != indexes_tile_;
-    if (kTakesPairs<Backend> && in_place && task_.contexts == nullptr) {
+    if (kTakesPairs<Backend> && !kFromModel && in_place) {
       source.ahead = ahead;
     } else {
       prefetch_tile(task_.symbols, row, first - ahead, ahead);
+    }
+    if (source.ahead == 0 || task_.contexts != nullptr) {
       prefetch_tile(task_.indexes, row, first - ahead, ahead);
     }
     return results_[r].status == Status::kOk;
