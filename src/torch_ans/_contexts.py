@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 
-from . import _core, _native
+from . import _core, _native, _native_tables
 from ._layout import Split
 from .tables import CodingTables
 
@@ -176,7 +176,7 @@ def bind_contexts(
     offsets = _flat_offsets(contexts.offsets, shape, codec.lanes)
     reachable = [min(offset, max(split.row_length, 1)) for offset in offsets]
     memory = contexts.tables_on(device)
-    native = _native.bind_contexts(memory, reachable, operand)
+    native = _native_tables.bind_contexts(memory, reachable, operand)
     sets = contexts.tables.shape[0]
     bound = BoundContexts(native, (memory, operand), contexts.num_indexes, sets, chosen)
     if device.type == "cpu":

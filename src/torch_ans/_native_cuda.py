@@ -1,4 +1,4 @@
-"""What `_native.py` is for host memory: the one file where CUDA tensors become pointers.
+"""What `_native.py` is for host memory: where CUDA tensors become pointers.
 
 Work is put on torch's current stream of the tensors' device, in memory from torch's allocator, and
 nothing here waits for it but `read_status`, `read_plan` and `to_host`. What became of a push or a
@@ -329,7 +329,7 @@ _QUANTIZE_PROBLEMS = (
 def quantize_pmf(
     pmf: torch.Tensor, lengths: Optional[torch.Tensor], freq_precision: int
 ) -> torch.Tensor:
-    """As `_native.quantize_pmf`, on the device; waits to see whether all rows are well."""
+    """As `_native_tables.quantize_pmf`, on the device; waits to see whether all rows are well."""
     rows, length = pmf.shape
     device = pmf.device
     out = torch.empty((rows, length + 1), dtype=torch.int32, device=device)

@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 
 import torch
 
-from . import _native, _native_cuda
+from . import _native, _native_cuda, _native_tables
 from .tables import cdf_rows, per_table
 
 __all__ = [
@@ -62,7 +62,7 @@ def rans_pmf_to_quantized_cdf(pmfs: torch.Tensor, precision: int = 16) -> torch.
     else:
         integers = _native.check_integers(tensor, "pmfs", cuda=True)
         flat = integers.reshape(rows, length).to(torch.int64)
-    quantize = _native_cuda.quantize_pmf if tensor.is_cuda else _native.quantize_pmf
+    quantize = _native_cuda.quantize_pmf if tensor.is_cuda else _native_tables.quantize_pmf
     cdf = quantize(flat.contiguous(), None, precision)
     return cdf.reshape(*tensor.shape[:-1], length + 1)
 
@@ -154,7 +154,7 @@ def quantize_frequencies(
         rows = rows.scatter(1, lengths.to(torch.int64).unsqueeze(1), TAIL_MASS)
         lengths = lengths + 1
     rows = rows / rows.sum(-1, keepdim=True)
-    return _native.quantize_pmf(rows.contiguous(), lengths, precision), lengths + 1
+    return _native_tables.quantize_pmf(rows.contiguous(), lengths, precision), lengths + 1
 
 
 @_native.fork_safe
@@ -185,7 +185,7 @@ def rans_alias_build_table(
     del symbol_precision
     rows = cdf_rows(cdfs)
     sizes = per_table(cdfs_sizes, "cdfs_sizes", *rows.shape)
-    push, pop = _native.alias_tables(rows, sizes, freq_precision)
+    push, pop = _native_tables.alias_tables(rows, sizes, freq_precision)
     return (push[0], pop[0]) if cdfs.dim() == 1 else (push, pop)
 
 
@@ -223,7 +223,7 @@ def rans_build_inverse_cdf(
     # A row counts up to the first entry that reaches 2**freq_precision: the rest is padding.
     found = ends.any(1) if rows.shape[1] else torch.zeros(rows.shape[0], dtype=torch.bool)
     sizes = torch.where(found, ends.argmax(1) + 1, torch.tensor(rows.shape[1]))
-    table = _native.inverse_cdfs(rows, sizes.to(torch.int32), freq_precision, q)
+    table = _native_tables.inverse_cdfs(rows, sizes.to(torch.int32), freq_precision, q)
     return table[0] if cdfs.dim() == 1 else table
 
 
@@ -274,7 +274,7 @@ def tans_build_tables(
     sizes = per_table(cdfs_sizes, "cdfs_sizes", rows.shape[0], rows.shape[1])
     if not 1 <= table_log <= _MAX_TABLE_LOG:
         raise ValueError(f"table_log must be in 1..{_MAX_TABLE_LOG}, got {table_log}")
-    return _native.tans_tables(rows, sizes, table_log).to(cdfs.device)
+    return _native_tables.tans_tables(rows, sizes, table_log).to(cdfs.device)
 
 
 def tans_cdfs(

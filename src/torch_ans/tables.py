@@ -13,7 +13,7 @@ from typing import Callable, Optional, Tuple, Union
 
 import torch
 
-from . import _core, _native
+from . import _core, _native, _native_tables
 
 __all__ = ["CodingTables"]
 
@@ -75,7 +75,7 @@ class CodingTables:
         self._cdfs_sizes = per_table(cdfs_sizes, "cdfs_sizes", count, width)
         self._offsets = per_table(offsets, "offsets", count, 0)
         self._inverse_cdf_precision = lookup_precision(inverse_cdf_precision, freq_precision)
-        self._native = _native.build_tables(
+        self._native = _native_tables.build_tables(
             self._cdfs,
             self._cdfs_sizes,
             self._offsets,
