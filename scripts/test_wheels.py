@@ -24,7 +24,7 @@ from typing import List, Optional
 ROOT = Path(__file__).resolve().parent.parent
 NEEDED_BY_TORCH = ["typing-extensions", "sympy", "networkx", "jinja2", "filelock", "fsspec"]
 TESTED = ["test_container.py", "test_golden.py", "test_interface.py", "test_bad_input.py"]
-TESTED += ["test_faults.py", "test_lowlevel_api.py"]
+TESTED += ["test_faults.py", "test_lowlevel_api.py", "test_contexts.py", "test_ops.py"]
 
 
 def interpreter(wheel: Path) -> Optional[str]:
