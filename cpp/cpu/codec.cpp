@@ -236,6 +236,7 @@ Outcome encode(const Codec& codec, CodingTask task, int threads) {
   if (!task.one_offset && !resolved.resolve(task, useful_threads(task, threads), row, position)) {
     return {Status::kBadIndex, row, position, {}};
   }
+  const EntryTables by_entry(task);
   const bool prepared = task.tables.records != nullptr || is_tans(codec.family);
   const EncodeModel model = task.model != nullptr            ? EncodeModel::kModel
                             : task.tables.aliases != nullptr ? EncodeModel::kAlias

@@ -98,6 +98,33 @@ ContextHistory::ContextHistory(CodingTask& task) {
   task.context_shifts = shifts_.data();
 }
 
+EntryTables::EntryTables(CodingTask& task) {
+  if (task.contexts == nullptr) return;
+  const TablesView& tables = task.tables;
+  const std::int64_t entries = count_entries(*task.contexts);
+  constexpr std::int64_t kSymbolsPerEntry = 8;
+  if (entries * kSymbolsPerEntry > task.total) return;
+  const auto padded = static_cast<std::size_t>((entries + 63) / 64 * 64);
+  info_.resize(padded);
+  bases_.resize(padded);
+  limits_.resize(padded);
+  offsets_.resize(padded);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(entries); ++i) {
+    const std::int32_t table = task.contexts->tables[i];
+    info_[i] = tables.info[table];
+    bases_[i] = tables.bases[table];
+    limits_[i] = tables.limits[table];
+    offsets_[i] = tables.offsets[table];
+  }
+  view_ = tables;
+  view_.info = info_.data();
+  view_.bases = bases_.data();
+  view_.limits = limits_.data();
+  view_.offsets = offsets_.data();
+  view_.num_tables = static_cast<std::uint32_t>(entries);
+  task.entry_tables = &view_;
+}
+
 bool have_one_offset(const TablesView& tables) {
   return std::all_of(tables.offsets, tables.offsets + tables.num_tables,
                      [&](std::int32_t offset) { return offset == tables.offsets[0]; });

@@ -21,6 +21,21 @@ class ContextHistory {
   std::vector<std::uint32_t> shifts_;
 };
 
+/// The tables of a push by the entries of the contexts' tables: from contexts to what an encoder
+/// needs of a table in one step.
+class EntryTables {
+ public:
+  /// Nothing where the task has no contexts, or too many entries for its symbols.
+  explicit EntryTables(CodingTask& task);
+
+ private:
+  TablesView view_;
+  std::vector<TableInfo> info_;
+  std::vector<std::uint32_t> bases_;
+  std::vector<std::uint32_t> limits_;
+  std::vector<std::int32_t> offsets_;
+};
+
 /// Whether all tables have the offset of the first, so that contexts follow from symbols alone.
 bool have_one_offset(const TablesView& tables);
 

@@ -157,19 +157,23 @@ class RowEncoder {
     return results_[r].status == Status::kOk;
   }
 
+  /// What the indexes of a TileSource name.
+  TORCH_ANS_FN const TablesView& named_tables() const {
+    return task_.entry_tables == nullptr ? task_.tables : *task_.entry_tables;
+  }
+
   TORCH_ANS_FN IdFlags look_up(const TileSource& source, int count, std::uint32_t* ids) const {
     if constexpr (kTakesPairs<Backend>) {
-      return Backend::make_pairs(task_.tables, source, count, ids);
+      return Backend::make_pairs(named_tables(), source, count, ids);
     } else {
-      return Backend::make_ids(task_.tables, source.symbols, source.indexes, count, ids);
+      return Backend::make_ids(named_tables(), source.symbols, source.indexes, count, ids);
     }
   }
 
   /// The table of one symbol that has passed `load_source`.
   std::int64_t index_at(int r, std::int64_t position) {
     if (task_.contexts != nullptr) {
-      std::int64_t bad;
-      return *context_tables_.find(task_, first_row_ + r, position, 1, bad);
+      return context_tables_.find_one(task_, first_row_ + r, position);
     }
     return task_.indexes.data == nullptr ? 0
                                          : load_element(task_.indexes, first_row_ + r, position);
@@ -192,7 +196,7 @@ class RowEncoder {
     for (int t = 0; t < count; ++t) {
       std::uint32_t id;
       const IdFlags flags =
-          make_ids(task_.tables, source.symbols + t,
+          make_ids(named_tables(), source.symbols + t,
                    source.indexes == nullptr ? nullptr : source.indexes + t, 1, &id);
       if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
         results_[r].status = flags.bad_index ? Status::kBadIndex : Status::kBadSymbol;

@@ -45,6 +45,8 @@ struct CodingTask {
   std::int64_t history_padding;
   /// With contexts: `tables.log_bucket_shifts` by entry of the contexts' tables, or null.
   const std::uint32_t* context_shifts;
+  /// Push with contexts: `tables` by entry of the contexts' tables, or null.
+  const TablesView* entry_tables;
   bool one_offset;        ///< with contexts: all tables have the offset of the first
   bool require_end;       ///< pop: a row that holds more than was asked for is broken
   bool symbols_fit;       ///< pop: every symbol of every table fits `symbols`

@@ -124,6 +124,8 @@ class CodingTables {
     view.offsets = offsets_.data();
     view.log_bucket_shifts = log_bucket_shifts_.data();
     view.decoder_columns = decoder_columns_.data();
+    view.num_ids = cdf_.empty() ? 0 : static_cast<std::uint32_t>(cdf_.size() - 1);
+    view.alike = alike_;
     view.has_full_freq = has_full_freq_;
     return view;
   }
@@ -183,6 +185,7 @@ class CodingTables {
     }
     has_full_freq_ |= size == 2 && total > 0xffff;
     const bool first = info_.empty();
+    alike_ &= first || (info.offset == info_[0].offset && info.last == info_[0].last);
     min_symbol_ = first ? offset : smaller<std::int64_t>(min_symbol_, offset);
     const std::int64_t highest = offset + info.last;
     max_symbol_ = first ? highest : larger(max_symbol_, highest);
@@ -313,6 +316,7 @@ class CodingTables {
   std::vector<std::uint32_t> bases_;
   std::vector<std::uint32_t> limits_;
   std::vector<std::int32_t> offsets_;
+  bool alike_ = true;
   bool has_full_freq_ = false;
   std::int64_t min_symbol_ = 0;
   std::int64_t max_symbol_ = -1;
