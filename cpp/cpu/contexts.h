@@ -39,16 +39,22 @@ class EntryTables {
 /// Whether all tables have the offset of the first, so that contexts follow from symbols alone.
 bool have_one_offset(const TablesView& tables);
 
-/// Table indexes of all symbols of a push, found from first to last, in place of `task.contexts`:
+/// Finds `task.ids` from the first symbol of each row to its last, in place of `task.contexts`:
 /// where tables have offsets of their own, the context of a symbol depends on its table.
-class ResolvedIndexes {
+class FollowedIds {
  public:
-  /// False: an index is out of range, at `position` of `row`.
-  bool resolve(CodingTask& task, int threads, std::int64_t& row, std::int64_t& position);
+  /// What is wrong with the symbol at `position` of `row`.
+  struct Complaint {
+    Status status;
+    std::int64_t row;
+    std::int64_t position;
+  };
+
+  /// `kernels` for many rows together, the widest first.
+  Complaint find(CodingTask& task, const IdKernel* kernels, int threads);
 
  private:
-  std::vector<std::uint16_t> narrow_;
-  std::vector<std::int32_t> wide_;
+  std::unique_ptr<std::uint32_t[]> ids_;
 };
 
 }  // namespace torch_ans

@@ -18,6 +18,7 @@ inline namespace TORCH_ANS_ISA {
 ///   kStoreSlack                    bytes it may store past what it reports as written
 ///   IdFlags make_ids(...)          as in tiles.h; or, if it TakesPairs:
 ///   IdFlags make_pairs(...)        the same, but with the symbols' SlotPairs instead of their ids
+///   void ids_to_pairs(tables, count, ids)  replaces ids; whole vectors
 ///   State put_id(tables, x, id, out)  rANS only (`id` may be a SlotPair)
 ///   void encode_groups(tables, states, out, ids, begin, end)
 ///       puts groups end - 1 .. begin of every row (ids[row * kTileStride + group * kLanes +
@@ -115,6 +116,10 @@ class RowEncoder {
   bool prepare(std::int64_t first, int count) {
     outside_ = false;
     for (int r = 0; r < kRows; ++r) {
+      if (task_.ids != nullptr) {
+        take_found_ids(r, first, count);
+        continue;
+      }
       TileSource source;
       if (!load_source(r, first, count, source)) return false;
       if constexpr (kFromModel) {
@@ -129,6 +134,15 @@ class RowEncoder {
       }
     }
     return true;
+  }
+
+  /// All are known to be good, but for escapes.
+  TORCH_ANS_FN void take_found_ids(int r, std::int64_t first, int count) {
+    std::uint32_t* ids = ids_ + r * kTileStride;
+    const std::int64_t ahead = smaller<std::int64_t>(first, kTileSymbols);
+    const std::uint32_t* found = task_.ids + element_of(task_, first_row_ + r, first);
+    outside_ |= torch_ans::take_ids(found, ahead, count, ids).outside;
+    if constexpr (kTakesPairs<Backend>) Backend::ids_to_pairs(task_.tables, count, ids);
   }
 
   /// Asks for the next tile, unless that is left to the backend. False: an index names nothing.
@@ -172,6 +186,10 @@ class RowEncoder {
 
   /// The table of one symbol that has passed `load_source`.
   std::int64_t index_at(int r, std::int64_t position) {
+    if (task_.ids != nullptr) {
+      const std::int64_t element = element_of(task_, first_row_ + r, position);
+      return table_of_id(task_.tables, task_.ids[element] & ~kOutsideTable);
+    }
     if (task_.contexts != nullptr) {
       return context_tables_.find_one(task_, first_row_ + r, position);
     }

@@ -290,8 +290,17 @@ TORCH_ANS_FN IdFlags make_alike_ids(const TablesView& tables, const TileSource& 
   return make_ids<AlikePicker<0>, kBackwards>(tables, source, count, ids);
 }
 
-/// The slots of a tile's symbols, for an encoder of kRows rows. Writes whole vectors: up to 31
-/// pairs more than asked for.
+/// Replaces ids by the slots of their symbols, in whole vectors: up to 31 more than asked for.
+TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
+  if (SmallCdf::fits(tables)) {
+    const SmallCdf cdf(tables);
+    for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(ids + t);
+  } else {
+    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, ids + t);
+  }
+}
+
+/// The slots of a tile's symbols, for an encoder of kRows rows. Writes whole vectors, as above.
 template <int kRows>
 TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source, int count,
                                 SlotPair* pairs) {
@@ -305,12 +314,7 @@ TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& sour
       : tables.alike          ? make_alike_ids<kBackwards>(tables, source, count, pairs)
       : tables.num_tables <= kFewTables ? make_ids<Few, kBackwards>(tables, source, count, pairs)
                                         : make_ids<Many, kBackwards>(tables, source, count, pairs);
-  if (SmallCdf::fits(tables)) {
-    const SmallCdf cdf(tables);
-    for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(pairs + t);
-  } else {
-    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, pairs + t);
-  }
+  ids_to_pairs(tables, count, pairs);
   return flags;
 }
 
