@@ -210,7 +210,8 @@ class CodingTables {
               ? choose_grid_bits<LinearGrid>(cdf_row, smaller(most, larger(2, symbol_bits - 3)),
                                              most, tolerance)
               : options_.inverse_cdf_precision;
-      const LogGrid log_grid(precision, choose_grid_bits<LogGrid>(cdf_row, 0, kMostLogBits, 0.002));
+      const LogGrid log_grid(precision,
+                             choose_grid_bits<LogGrid>(cdf_row, 0, most_log_bits(), 0.002));
       if (larger(buckets_.size() + (std::size_t{1} << bits),
                  log_buckets_.size() + log_grid.count()) > kMaxBuckets) {
         buckets_ = {};  // decoders search the CDF instead
@@ -224,6 +225,17 @@ class CodingTables {
       log_bucket_shifts_.push_back(origin << 5 | static_cast<std::uint32_t>(log_grid.shift()));
       append_buckets(cdf_row, log_grid, log_buckets_);
     }
+  }
+
+  /// Tables without tails (of text, say) would take all the buckets they can get. To search for a
+  /// slot now and then costs less than buckets that have left the caches.
+  int most_log_bits() const {
+    int bits = kMostLogBits;
+    while (bits > kFewLogBits &&
+           LogGrid(options_.freq_precision, bits).count() * info_.size() > kManyLogBuckets) {
+      --bits;
+    }
+    return bits;
   }
 
   void build_packed_slots() {
@@ -301,6 +313,8 @@ class CodingTables {
 
   static constexpr std::size_t kMaxBuckets = std::size_t{1} << 26;
   static constexpr int kMostLogBits = 10;
+  static constexpr int kFewLogBits = 5;
+  static constexpr std::size_t kManyLogBuckets = std::size_t{1} << 17;  // 1 MB
 
   TablesOptions options_;
   std::vector<TableInfo> info_;
