@@ -200,9 +200,7 @@ def test_symbols_outside_tables_are_named(same_offsets: bool) -> None:
     stream = init_op("rans32")(ROWS, 1)
     before = stream.clone()
     with pytest.raises(ValueError, match=r"symbols\[90, 33\]"):
-        push_op("rans32", 1)(
-            stream, symbols, None, *tables.args, ar_tables=ar_tables, ar_offsets=1
-        )
+        push_op("rans32", 1)(stream, symbols, None, *tables.args, ar_tables=ar_tables, ar_offsets=1)
     assert torch.equal(stream, before)
 
 

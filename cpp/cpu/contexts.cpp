@@ -74,8 +74,7 @@ Complaint find_ids_of_rows(const CodingTask& task, const IdKernel* kernel, std::
                            std::int64_t past, IdSpace space) {
   const int most = std::max(kTogether, kernel->rows);
   const std::int64_t room = RecentContexts::size(*task.contexts, most);
-  const std::unique_ptr<std::uint16_t[]> history(
-      new std::uint16_t[static_cast<std::size_t>(room)]);
+  const std::unique_ptr<std::uint16_t[]> history(new std::uint16_t[static_cast<std::size_t>(room)]);
   space.history = history.get();
   for (std::int64_t row = first_row; row < past;) {
     const std::int64_t left = past - row;
@@ -87,8 +86,8 @@ Complaint find_ids_of_rows(const CodingTask& task, const IdKernel* kernel, std::
       continue;
     }
     const bool together = left >= kTogether && equally_long(task, row, kTogether);
-    const Complaint complaint = together ? find_ids<kTogether>(task, row, space)
-                                         : find_ids<1>(task, row, space);
+    const Complaint complaint =
+        together ? find_ids<kTogether>(task, row, space) : find_ids<1>(task, row, space);
     if (complaint.status != Status::kOk) return complaint;
     row += together ? kTogether : 1;
   }
@@ -169,8 +168,8 @@ Complaint FollowedIds::find(CodingTask& task, const IdKernel* kernels, int threa
   std::vector<Complaint> complaints(static_cast<std::size_t>(batches));
   parallel_for(batches, threads, [&](std::int64_t k) {
     const std::int64_t first_row = k * together;
-    complaints[static_cast<std::size_t>(k)] = find_ids_of_rows(
-        task, kernel, first_row, std::min(first_row + together, task.rows), space);
+    complaints[static_cast<std::size_t>(k)] =
+        find_ids_of_rows(task, kernel, first_row, std::min(first_row + together, task.rows), space);
   });
   task.contexts = nullptr;
   task.ids = ids_.get();

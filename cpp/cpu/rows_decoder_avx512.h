@@ -79,9 +79,8 @@ TORCH_ANS_FN bool resolve_8(const TablesView& tables, const Index& index, Vec sl
   for (std::uint32_t left = matches.unresolved; left != 0; left = _blsr_u32(left)) {
     const auto e = static_cast<int>(_tzcnt_u32(left));
     const TableInfo& info = tables.info[index(e)];
-    const Match match =
-        search_cdf16(tables, info.base, static_cast<std::uint32_t>(symbol[e]) - 1,
-                     static_cast<std::uint32_t>(slot[e]));
+    const Match match = search_cdf16(tables, info.base, static_cast<std::uint32_t>(symbol[e]) - 1,
+                                     static_cast<std::uint32_t>(slot[e]));
     const auto one = static_cast<__mmask8>(_blsi_u32(left));
     const auto put = [one](Vec& v, std::uint32_t value) {
       v = _mm512_mask_mov_epi64(v, one, splat64(value));

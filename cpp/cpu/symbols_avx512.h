@@ -310,8 +310,8 @@ TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& sour
   using Few = TablePicker<TableCount::kFew>;
   using Many = TablePicker<TableCount::kMany>;
   const IdFlags flags =
-      tables.num_tables == 1  ? make_ids<One, kBackwards>(tables, source, count, pairs)
-      : tables.alike          ? make_alike_ids<kBackwards>(tables, source, count, pairs)
+      tables.num_tables == 1            ? make_ids<One, kBackwards>(tables, source, count, pairs)
+      : tables.alike                    ? make_alike_ids<kBackwards>(tables, source, count, pairs)
       : tables.num_tables <= kFewTables ? make_ids<Few, kBackwards>(tables, source, count, pairs)
                                         : make_ids<Many, kBackwards>(tables, source, count, pairs);
   ids_to_pairs(tables, count, pairs);
