@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models.h"
+#include "torch_ans/parametric.h"
 #include "vectors_avx512.h"
 
 namespace torch_ans {
@@ -62,6 +63,15 @@ TORCH_ANS_FN void load_neighbours(const void* table, Vec at, Vec& first, Vec& se
   const Vec even = _mm512_slli_epi32(iota(), 1);
   first = _mm512_permutex2var_epi32(low, even, high);
   second = _mm512_permutex2var_epi32(low, _mm512_add_epi32(even, splat(1)), high);
+}
+
+/// `tail_between` of sixteen distances without their signs.
+TORCH_ANS_FN Vec interpolate_tail(const std::uint32_t* tail, Vec size) {
+  Vec entry, next;
+  load_neighbours(tail, _mm512_srli_epi32(size, kFractionBits), entry, next);
+  const Vec fraction = _mm512_and_si512(size, splat((1u << kFractionBits) - 1));
+  const Vec product = _mm512_mullo_epi32(_mm512_sub_epi32(entry, next), fraction);
+  return _mm512_sub_epi32(entry, _mm512_srli_epi32(product, kFractionBits));
 }
 
 /// Sixteen symbols with their slots.
