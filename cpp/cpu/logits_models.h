@@ -26,9 +26,7 @@ class LogitRow {
     for (std::uint32_t i = 0; i < size; ++i) most_ = larger(most_, logit_count(logits[i]));
   }
 
-  TORCH_ANS_FN std::uint32_t weight(std::uint32_t i) const {
-    return weight(most_, logits_[i]);
-  }
+  TORCH_ANS_FN std::uint32_t weight(std::uint32_t i) const { return weight(most_, logits_[i]); }
 
   /// Of any logit, given the largest count.
   static TORCH_ANS_FN std::uint32_t weight(Count most, Real logit) {

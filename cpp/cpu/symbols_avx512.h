@@ -231,6 +231,15 @@ TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source
   return IdMaker<kCount>(tables).template make_all<kBackwards>(source, count, ids);
 }
 
+template <bool kBackwards>
+TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source, int count,
+                              std::uint32_t* ids) {
+  return tables.num_tables == 1 ? make_ids<TableCount::kOne, kBackwards>(tables, source, count, ids)
+         : tables.num_tables <= kFewTables
+             ? make_ids<TableCount::kFew, kBackwards>(tables, source, count, ids)
+             : make_ids<TableCount::kMany, kBackwards>(tables, source, count, ids);
+}
+
 /// The slots of a tile's symbols, for an encoder of kRows rows. Writes whole vectors: up to 31
 /// pairs more than asked for.
 template <int kRows>
@@ -238,11 +247,7 @@ TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& sour
                                 SlotPair* pairs) {
   // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
   constexpr bool kBackwards = kRows <= 4;
-  const IdFlags flags = tables.num_tables == 1
-                            ? make_ids<TableCount::kOne, kBackwards>(tables, source, count, pairs)
-                        : tables.num_tables <= kFewTables
-                            ? make_ids<TableCount::kFew, kBackwards>(tables, source, count, pairs)
-                            : make_ids<TableCount::kMany, kBackwards>(tables, source, count, pairs);
+  const IdFlags flags = make_ids<kBackwards>(tables, source, count, pairs);
   if (SmallCdf::fits(tables)) {
     const SmallCdf cdf(tables);
     for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(pairs + t);

@@ -17,7 +17,8 @@ constexpr float kMostLogit = 1 << 20;
 TORCH_ANS_FN float logit_count(float logit) {
   constexpr float kWhole = 1 << 24;  // from there on floats are whole numbers
   const float count = clamp_to(logit, -kMostLogit, kMostLogit) * kLogitUnits;
-  const auto whole = static_cast<float>(static_cast<std::int32_t>(clamp_to(count, -kWhole, kWhole)));
+  const auto whole =
+      static_cast<float>(static_cast<std::int32_t>(clamp_to(count, -kWhole, kWhole)));
   return -kWhole < count && count < kWhole ? whole : count;
 }
 
