@@ -21,8 +21,11 @@ inline void plant_defect() {
   const char* name = std::getenv("TWIN_DEFECT");
   if (name == nullptr) return;
   const std::string defect = name;
-  check(defect == "no_barrier" || defect == "lane_order", "TWIN_DEFECT is " + defect);
-  twin::defect = defect == "no_barrier" ? twin::Defect::kNoBarrier : twin::Defect::kLaneOrder;
+  check(defect == "no_barrier" || defect == "lane_order" || defect == "no_wait",
+        "TWIN_DEFECT is " + defect);
+  twin::defect = defect == "no_barrier" ? twin::Defect::kNoBarrier
+                 : defect == "no_wait"  ? twin::Defect::kNoWait
+                                        : twin::Defect::kLaneOrder;
 }
 
 class Random {
