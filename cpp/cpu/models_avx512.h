@@ -31,6 +31,16 @@ class VectorEdges {
                             _mm512_mask_mov_epi32(even, 0xaaaa, odd));
   }
 
+  /// The same, of which the lower and the upper eight F come apart, in 64 bits each; what their
+  /// upper halves hold does not count.
+  TORCH_ANS_FN Vec inner(Vec i, Vec low, Vec high) const {
+    const Vec low_share = _mm512_srli_epi64(_mm512_mul_epu32(low, spread_), kFixedBits);
+    const Vec high_share = _mm512_srli_epi64(_mm512_mul_epu32(high, spread_), kFixedBits);
+    const Vec even = _mm512_slli_epi32(iota(), 1);
+    return _mm512_add_epi32(_mm512_and_si512(i, _mm512_sub_epi32(_mm512_setzero_si512(), leak_)),
+                            _mm512_permutex2var_epi32(low_share, even, high_share));
+  }
+
   TORCH_ANS_FN Vec clamp(Vec i, Vec inner_edge) const {
     const Vec above = _mm512_maskz_mov_epi32(_mm512_test_epi32_mask(i, i), inner_edge);
     return _mm512_mask_mov_epi32(above, _mm512_cmpge_epu32_mask(i, num_symbols), slots);

@@ -59,27 +59,54 @@ TORCH_ANS_FN __m512d cut_off(__m512d value) {
   return _mm512_roundscale_pd(value, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
 }
 
-TORCH_ANS_FN __m512d position_of(__m512d mean, std::int32_t low) {
-  constexpr double kFar = 70368744177664.0;  // 2^46
-  constexpr double kMost = 1073741823.0;     // 2^30 - 1
-  const __m512d whole =
-      cut_off(clamp_to(_mm512_mul_pd(mean, _mm512_set1_pd(kPositionUnits)), -kFar, kFar));
-  const std::int64_t edge = std::int64_t{low} * (1 << 14) - (1 << 13);
-  const __m512d from_edge = _mm512_sub_pd(whole, _mm512_set1_pd(static_cast<double>(edge)));
-  return clamp_to(from_edge, -kMost, 2 * kMost);
-}
+/// Eight distributions. Distances come without a division: |N / D|, cut off, for whole numbers N
+/// and D is N times an inverse of D that is too large by a share of at least 0 and, with the
+/// product's rounding, less than 1 / |N|. So it is never below N / D, and less than 1 / D above it,
+/// which is how far N / D is from the next integer at least. |N| is at most 2^48.
+struct EightScales {
+  static constexpr double kUnits = kScaleUnits / kPositionUnits * (1 << kDistanceBits);
+  static constexpr double kSymbol = kPositionUnits * kUnits;
 
-TORCH_ANS_FN __m512d divisor_of(__m512d scale) {
-  return cut_off(clamp_to(_mm512_mul_pd(scale, _mm512_set1_pd(kScaleUnits)), 1.0, 4294967296.0));
-}
+  __m512d position;  ///< of the mean, as `position_of`, times kUnits: so a symbol is kSymbol
+  __m512d divisor;   ///< as `divisor_of`
+  __m512d inverse;   ///< 1 / divisor, a bit more than that
 
-TORCH_ANS_FN __m256i distance_to(__m256i i, __m512d position, __m512d divisor) {
-  constexpr double kUnits = kScaleUnits / kPositionUnits * (1 << kDistanceBits);
-  const __m512d place = _mm512_mul_pd(_mm512_cvtepi32_pd(i), _mm512_set1_pd(kPositionUnits));
-  const __m512d difference = _mm512_mul_pd(_mm512_sub_pd(place, position), _mm512_set1_pd(kUnits));
-  return _mm512_cvttpd_epi32(
-      clamp_to(_mm512_div_pd(difference, divisor), -kMostDistance, kMostDistance));
-}
+  TORCH_ANS_FN EightScales(__m512d mean, __m512d scale, std::int32_t low) {
+    // What `position_of` clamps to 2^46 first is that far from the alphabet.
+    constexpr double kMost = 1073741823.0;  // 2^30 - 1
+    const std::int64_t edge = std::int64_t{low} * (1 << 14) - (1 << 13);
+    const __m512d whole = cut_off(_mm512_mul_pd(mean, _mm512_set1_pd(kPositionUnits)));
+    const __m512d from_edge = _mm512_fmsub_pd(whole, _mm512_set1_pd(kUnits),
+                                              _mm512_set1_pd(static_cast<double>(edge) * kUnits));
+    position = clamp_to(from_edge, -kMost * kUnits, 2 * kMost * kUnits);
+    const __m512d units = _mm512_mul_pd(scale, _mm512_set1_pd(kScaleUnits));
+    divisor = cut_off(clamp_to(units, 1.0, 4294967296.0));
+    inverse = invert(divisor);
+  }
+
+  /// Of the edges below symbols i.
+  TORCH_ANS_FN __m512d difference(__m256i i) const {
+    return _mm512_fmsub_pd(_mm512_cvtepi32_pd(i), _mm512_set1_pd(kSymbol), position);
+  }
+
+  /// The absolute distance for a difference, in 64 bits.
+  TORCH_ANS_FN __m512i distance(__m512d difference) const {
+    constexpr int kLesserWithoutSign = 0xa;
+    return _mm512_cvttpd_epi64(_mm512_range_pd(_mm512_mul_pd(difference, inverse),
+                                               _mm512_set1_pd(kMostDistance), kLesserWithoutSign));
+  }
+
+ private:
+  /// r = (1 - e) / d for a guess with |e| < 2^-14; r (1 + e) (1 + e^2) is (1 - e^4) / d. Three
+  /// roundings here and one of `distance` lose 2^-52 each, in any rounding mode; 2^-49 is added.
+  static TORCH_ANS_FN __m512d invert(__m512d d) {
+    const __m512d guess = _mm512_rcp14_pd(d);
+    const __m512d miss = _mm512_fnmadd_pd(d, guess, _mm512_set1_pd(1.0));
+    const __m512d nearer = _mm512_fmadd_pd(guess, miss, guess);
+    constexpr double kMore = 1.0 + 0x1p-49;
+    return _mm512_mul_pd(nearer, _mm512_fmadd_pd(miss, miss, _mm512_set1_pd(kMore)));
+  }
+};
 
 template <ModelKind kKind, typename Real>
 class ParametricVectors {
@@ -119,23 +146,15 @@ class ParametricVectors {
 
  private:
   struct Block {
-    __m512d position[2];
-    __m512d divisor[2];
+    EightScales low, high;
   };
-
-  TORCH_ANS_FN void set(Block& block, int half, __m512d mean, __m512d scale) const {
-    block.position[half] = position_of(mean, model_.low);
-    block.divisor[half] = divisor_of(scale);
-  }
 
   TORCH_ANS_FN Block load_run(std::int64_t low_half, std::int64_t high_half,
                               __mmask16 present) const {
     const auto low = static_cast<__mmask8>(present);
     const auto high = static_cast<__mmask8>(present >> 8);
-    Block block;
-    set(block, 0, means_.run(low_half, low), scales_.run(low_half, low));
-    set(block, 1, means_.run(high_half, high), scales_.run(high_half, high));
-    return block;
+    return {{means_.run(low_half, low), scales_.run(low_half, low), model_.low},
+            {means_.run(high_half, high), scales_.run(high_half, high), model_.low}};
   }
 
   TORCH_ANS_FN static std::int64_t element_of(const Elements& elements, int state) {
@@ -152,34 +171,42 @@ class ParametricVectors {
     for (int k = 0; k < smaller(kVecSize, elements.rows * elements.lanes - done); ++k) {
       element[k] = element_of(elements, done + k);
     }
-    Block block;
-    for (int half = 0; half < 2; ++half) {
-      const __m512i at = _mm512_load_si512(element + 8 * half);
-      const auto there = static_cast<__mmask8>(present >> (8 * half));
-      set(block, half, means_.pick(at, there), scales_.pick(at, there));
-    }
-    return block;
+    const auto eight = [&](int from) -> EightScales {
+      const __m512i at = _mm512_load_si512(element + from);
+      const auto there = static_cast<__mmask8>(present >> from);
+      return {means_.pick(at, there), scales_.pick(at, there), model_.low};
+    };
+    return {eight(0), eight(8)};
   }
 
-  /// C(i) of any edge.
-  TORCH_ANS_FN Vec edge(const Block& block, Vec i) const {
-    const Vec distance =
-        join(distance_to(_mm512_castsi512_si256(i), block.position[0], block.divisor[0]),
-             distance_to(_mm512_extracti64x4_epi64(i, 1), block.position[1], block.divisor[1]));
-    const Vec size = _mm512_abs_epi32(distance);
-    Vec entry, next;
-    load_neighbours(tail_of(kKind), _mm512_srli_epi32(size, kFractionBits), entry, next);
-    const Vec fraction = _mm512_and_si512(size, splat((1u << kFractionBits) - 1));
-    const Vec drop = _mm512_srli_epi32(_mm512_mullo_epi32(_mm512_sub_epi32(entry, next), fraction),
-                                       kFractionBits);
-    const Vec tail = _mm512_sub_epi32(entry, drop);
-    const Vec fixed = _mm512_mask_sub_epi32(
-        tail, static_cast<__mmask16>(~_mm512_movepi32_mask(distance)), splat(kFixedOne), tail);
-    return edges.clamp(i, edges.inner(i, fixed));
+  /// F at eight edges, in the lower halves of 64 bits. A distance that is cut off to 0 has no sign
+  /// any more, and half of 2^30 on either side.
+  TORCH_ANS_FN static Vec probability(const EightScales& scales, __m512d difference) {
+    static_assert(tail_of(kKind)[0] == kFixedOne / 2, "symmetric");
+    const Vec distance = scales.distance(difference);
+    // An entry and the one behind it.
+    const Vec entries = _mm512_i64gather_epi64(_mm512_srli_epi64(distance, kFractionBits),
+                                               tail_of(kKind), sizeof(std::uint32_t));
+    const Vec fraction = _mm512_and_si512(distance, _mm512_set1_epi64((1 << kFractionBits) - 1));
+    const Vec drop = _mm512_sub_epi32(entries, _mm512_srli_epi64(entries, 32));
+    const Vec tail = _mm512_sub_epi32(
+        entries, _mm512_srli_epi64(_mm512_mul_epu32(drop, fraction), kFractionBits));
+    const __mmask8 below = _mm512_movepi64_mask(_mm512_castpd_si512(difference));
+    return _mm512_mask_sub_epi64(tail, static_cast<__mmask8>(~below),
+                                 _mm512_set1_epi64(kFixedOne), tail);
   }
 
+  /// C(i) and C(i + 1).
   TORCH_ANS_FN FoundSlots find(const Block& block, Vec symbol) const {
-    return {symbol, edge(block, symbol), edge(block, _mm512_add_epi32(symbol, splat(1)))};
+    const Vec next = _mm512_add_epi32(symbol, splat(1));
+    const __m512d low = block.low.difference(_mm512_castsi512_si256(symbol));
+    const __m512d high = block.high.difference(_mm512_extracti64x4_epi64(symbol, 1));
+    const __m512d one = _mm512_set1_pd(EightScales::kSymbol);
+    const Vec start =
+        edges.inner(symbol, probability(block.low, low), probability(block.high, high));
+    const Vec end = edges.inner(next, probability(block.low, _mm512_add_pd(low, one)),
+                                probability(block.high, _mm512_add_pd(high, one)));
+    return {symbol, edges.clamp(symbol, start), edges.clamp(next, end)};
   }
 
   /// Where those that missed would be if all symbols between had as many slots.
@@ -202,8 +229,8 @@ class ParametricVectors {
     const __m512 most = _mm512_set1_ps(static_cast<float>(limits.num_symbols - 1));
     const __m512 per_slot = _mm512_set1_ps(1.0f / static_cast<float>(larger(limits.spread, 1u)));
     const __m512 leak = _mm512_mul_ps(per_slot, _mm512_set1_ps(static_cast<float>(limits.leak)));
-    const __m512 scale = scaled(block.divisor, 1.0 / kScaleUnits);
-    const __m512 mean = scaled(block.position, 1.0 / kPositionUnits);
+    const __m512 scale = scaled(block.low.divisor, block.high.divisor, 1.0 / kScaleUnits);
+    const __m512 mean = scaled(block.low.position, block.high.position, 1.0 / EightScales::kSymbol);
     const __m512 slot = _mm512_add_ps(_mm512_cvtepi32_ps(slots), _mm512_set1_ps(0.5f));
     const __m512 share = _mm512_mul_ps(slot, per_slot);
     // Each symbol before the right one has a slot at least, each one behind it too.
@@ -247,10 +274,10 @@ class ParametricVectors {
             _mm512_mul_ps(_mm512_mul_ps(drop, steps), inverse)};
   }
 
-  static TORCH_ANS_FN __m512 scaled(const __m512d* halves, double by) {
-    const __m256 low = _mm512_cvtpd_ps(_mm512_mul_pd(halves[0], _mm512_set1_pd(by)));
-    const __m256 high = _mm512_cvtpd_ps(_mm512_mul_pd(halves[1], _mm512_set1_pd(by)));
-    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+  static TORCH_ANS_FN __m512 scaled(__m512d low, __m512d high, double by) {
+    const __m256 first = _mm512_cvtpd_ps(_mm512_mul_pd(low, _mm512_set1_pd(by)));
+    const __m256 second = _mm512_cvtpd_ps(_mm512_mul_pd(high, _mm512_set1_pd(by)));
+    return _mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
   }
 
   /// States that a few steps have not found.

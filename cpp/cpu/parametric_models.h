@@ -7,7 +7,7 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-TORCH_ANS_FN const std::uint32_t* tail_of(ModelKind kind) {
+TORCH_ANS_FN constexpr const std::uint32_t* tail_of(ModelKind kind) {
   return kind == ModelKind::kGaussian  ? kGaussianTail
          : kind == ModelKind::kLaplace ? kLaplaceTail
                                        : kLogisticTail;
