@@ -63,7 +63,8 @@ TORCH_ANS_FN __m512d cut_off(__m512d value) {
 /// and D is N times an inverse of D that is too large by a share of at least 0 and, with the
 /// product's rounding, less than 1 / |N|. So it is never below N / D, and less than 1 / D above it,
 /// which is how far N / D is from the next integer at least. |N| is at most 2^48.
-struct EightScales {
+class EightScales {
+ public:
   static constexpr double kUnits = kScaleUnits / kPositionUnits * (1 << kDistanceBits);
   static constexpr double kSymbol = kPositionUnits * kUnits;
 
@@ -71,6 +72,7 @@ struct EightScales {
   __m512d divisor;   ///< as `divisor_of`
   __m512d inverse;   ///< 1 / divisor, a bit more than that
 
+  EightScales() = default;
   TORCH_ANS_FN EightScales(__m512d mean, __m512d scale, std::int32_t low) {
     // What `position_of` clamps to 2^46 first is that far from the alphabet.
     constexpr double kMost = 1073741823.0;  // 2^30 - 1
@@ -127,21 +129,43 @@ class ParametricVectors {
     scales_.prefetch(first);
   }
 
-  /// Sixteen states, or less, from state `done` on.
-  TORCH_ANS_FN bool find_states(const Elements& elements, int done, __mmask16 present,
-                                const std::uint32_t* slots, const SlotMatches& matches) const {
-    const Vec slot = _mm512_maskz_loadu_epi32(present, slots);
-    const Block block = load_states(elements, done, present);
-    FoundSlots found = find(block, guess(block, slot));
-    auto missed = static_cast<__mmask16>(found.misses(slot) & present);
-    for (int turn = 0; turn < kMostSteps && missed != 0; ++turn) {
-      found = find(block, step(slot, missed, found));
-      missed = static_cast<__mmask16>(found.misses(slot) & present);
+  /// The states from number `done` on, at most kTogether vectors of them. What is asked of one
+  /// vector takes long, but most of that is waiting: so all vectors go through each part together.
+  TORCH_ANS_FN bool find_states(const Elements& elements, int done, const std::uint32_t* slots,
+                                const SlotMatches& matches) const {
+    const int count = smaller(elements.rows * elements.lanes - done, kTogether * kVecSize);
+    const int vectors = (count + kVecSize - 1) / kVecSize;
+    Block block[kTogether];
+    Vec symbol[kTogether];
+    for (int v = 0; v < vectors; ++v) {
+      const int at = v * kVecSize;
+      const __mmask16 present = first_elements(count - at);
+      block[v] = load_states(elements, done + at, present);
+      symbol[v] = guess(block[v], _mm512_maskz_loadu_epi32(present, slots + at));
     }
-    found.store(matches, present);
-    return missed == 0 || find_slowly(elements, done, missed, slots, matches);
+    __mmask16 missed[kTogether];
+    std::uint32_t any = 0;
+    for (int v = 0; v < vectors; ++v) {
+      const int at = v * kVecSize;
+      const __mmask16 present = first_elements(count - at);
+      const FoundSlots found = find(block[v], symbol[v]);
+      found.store(matches + at, present);
+      missed[v] = static_cast<__mmask16>(
+          found.misses(_mm512_maskz_loadu_epi32(present, slots + at)) & present);
+      any |= missed[v];
+    }
+    bool good = true;
+    if (unlikely(any != 0)) {
+      for (int v = 0; v < vectors; ++v) {
+        const int at = v * kVecSize;
+        good &= missed[v] == 0 || search(elements, done + at, first_elements(count - at), block[v],
+                                         symbol[v], slots + at, matches + at);
+      }
+    }
+    return good;
   }
 
+  static constexpr int kTogether = 4;
   const VectorEdges edges;
 
  private:
@@ -209,6 +233,21 @@ class ParametricVectors {
     return {symbol, edges.clamp(symbol, start), edges.clamp(next, end)};
   }
 
+  /// Goes on from symbols of which some are wrong.
+  TORCH_ANS_NOINLINE bool search(const Elements& elements, int done, __mmask16 present,
+                                 const Block& block, Vec symbol, const std::uint32_t* slots,
+                                 const SlotMatches& matches) const {
+    const Vec slot = _mm512_maskz_loadu_epi32(present, slots);
+    FoundSlots found = find(block, symbol);
+    auto missed = static_cast<__mmask16>(found.misses(slot) & present);
+    for (int turn = 0; turn < kMostSteps && missed != 0; ++turn) {
+      found = find(block, step(slot, missed, found));
+      missed = static_cast<__mmask16>(found.misses(slot) & present);
+    }
+    found.store(matches, present);
+    return missed == 0 || find_slowly(elements, done, missed, slots, matches);
+  }
+
   /// Where those that missed would be if all symbols between had as many slots.
   TORCH_ANS_FN Vec step(Vec slot, __mmask16 missed, const FoundSlots& found) const {
     const __m512 away = _mm512_cvtepi32_ps(_mm512_sub_epi32(slot, found.start));
@@ -220,58 +259,96 @@ class ParametricVectors {
     return _mm512_min_epi32(_mm512_max_epi32(symbol, _mm512_setzero_si512()), last);
   }
 
-  /// Nearly always the right symbol: x with leak * x + spread * F(x) = slot, by a step of Newton's
-  /// method from the mean. As in ParametricModel::guess, F's inverse says where it leads.
+  /// Nearly always the right symbol: x with leak * x + spread * F(x) = slot, by Newton's method. As
+  /// in ParametricModel::guess, F's inverse says where it leads; first roughly, as that decides
+  /// little, from a point in the tail, where the inverse is steep: it leads on from outside.
   TORCH_ANS_FN Vec guess(const Block& block, Vec slots) const {
     const Edges limits(model_);
+    const Quantiles& table = quantiles<kKind>();
     const __m512 zero = _mm512_setzero_ps();
-    const __m512 one = _mm512_set1_ps(1.0f);
     const __m512 most = _mm512_set1_ps(static_cast<float>(limits.num_symbols - 1));
     const __m512 per_slot = _mm512_set1_ps(1.0f / static_cast<float>(larger(limits.spread, 1u)));
-    const __m512 leak = _mm512_mul_ps(per_slot, _mm512_set1_ps(static_cast<float>(limits.leak)));
-    const __m512 scale = scaled(block.low.divisor, block.high.divisor, 1.0 / kScaleUnits);
-    const __m512 mean = scaled(block.low.position, block.high.position, 1.0 / EightScales::kSymbol);
     const __m512 slot = _mm512_add_ps(_mm512_cvtepi32_ps(slots), _mm512_set1_ps(0.5f));
-    const __m512 share = _mm512_mul_ps(slot, per_slot);
+    Newton newton;
+    newton.leak = _mm512_mul_ps(per_slot, _mm512_set1_ps(static_cast<float>(limits.leak)));
+    newton.share = _mm512_mul_ps(slot, per_slot);
+    newton.scale = scaled(block.low.divisor, block.high.divisor, 1.0 / kScaleUnits);
+    newton.mean = scaled(block.low.position, block.high.position, 1.0 / EightScales::kSymbol);
     // Each symbol before the right one has a slot at least, each one behind it too.
-    const __m512 first =
+    newton.first =
         _mm512_max_ps(_mm512_sub_ps(slot, _mm512_set1_ps(static_cast<float>(limits.spread))), zero);
-    const __m512 last = _mm512_min_ps(slot, most);
-    __m512 x = _mm512_min_ps(_mm512_max_ps(mean, first), last);
-    const Quantile found = quantile(_mm512_fnmadd_ps(x, leak, share));
-    const __m512 miss = _mm512_sub_ps(_mm512_fmadd_ps(found.z, scale, mean), x);
-    const __m512 slope = _mm512_fmadd_ps(_mm512_mul_ps(found.slope, scale), leak, one);
-    x = _mm512_fmadd_ps(miss, _mm512_rcp14_ps(slope), x);
-    x = _mm512_min_ps(_mm512_max_ps(x, first), last);
+    newton.last = _mm512_min_ps(slot, most);
+    const __m512 outside = _mm512_mul_ps(newton.scale, _mm512_set1_ps(table.of_powers()[kOutside]));
+    const __mmask16 lower = _mm512_cmp_ps_mask(newton.probability(newton.mean),
+                                               _mm512_set1_ps(0.5f), _CMP_LT_OQ);
+    const __m512 above = _mm512_add_ps(newton.mean, outside);
+    const __m512 start = newton.clamp(_mm512_mask_sub_ps(above, lower, newton.mean, outside));
+    const __m512 near = newton.step(start, quantile<23>(table.of_powers(), newton.probability(start)));
+    const __m512 x =
+        newton.step(near, quantile<Quantiles::kShift>(table.of(), newton.probability(near)));
     return _mm512_cvttps_epi32(x);
   }
+
+  /// Of kLeast to 1/2, the power of 2 that the guess starts from.
+  static constexpr int kOutside = 8;
 
   struct Quantile {
     __m512 z;      ///< in scales from the mean
     __m512 slope;  ///< how z grows with the probability
   };
 
-  static TORCH_ANS_FN Quantile quantile(__m512 p) {
+  struct Newton {
+    __m512 leak, share, mean, scale, first, last;
+
+    /// F if x is the symbol.
+    TORCH_ANS_FN __m512 probability(__m512 x) const { return _mm512_fnmadd_ps(x, leak, share); }
+
+    TORCH_ANS_FN __m512 clamp(__m512 x) const {
+      return _mm512_min_ps(_mm512_max_ps(x, first), last);
+    }
+
+    TORCH_ANS_FN __m512 step(__m512 x, const Quantile& found) const {
+      const __m512 miss = _mm512_sub_ps(_mm512_fmadd_ps(found.z, scale, mean), x);
+      const __m512 slope = _mm512_fmadd_ps(_mm512_mul_ps(found.slope, scale), leak,
+                                           _mm512_set1_ps(1.0f));
+      return clamp(_mm512_fmadd_ps(miss, _mm512_rcp14_ps(slope), x));
+    }
+  };
+
+  /// From a table with an entry for each 2^kShift floats.
+  template <int kShift>
+  static TORCH_ANS_FN Quantile quantile(const float* table, __m512 p) {
+    const __m512 least = _mm512_set1_ps(Quantiles::kLeast);
     const __m512 other = _mm512_sub_ps(_mm512_set1_ps(1.0f), p);
-    const __m512 tail = _mm512_max_ps(_mm512_min_ps(p, other), _mm512_set1_ps(Quantiles::kLeast));
+    const __m512 lesser = _mm512_min_ps(p, other);
+    const __m512 tail = _mm512_max_ps(lesser, least);
     const Vec bits = _mm512_castps_si512(tail);
-    const Vec base = _mm512_castps_si512(_mm512_set1_ps(Quantiles::kLeast));
-    const Vec place = _mm512_srli_epi32(_mm512_sub_epi32(bits, base), Quantiles::kShift);
+    const Vec place =
+        _mm512_srli_epi32(_mm512_sub_epi32(bits, _mm512_castps_si512(least)), kShift);
     Vec here, next;
-    load_neighbours(quantiles<kKind>(), place, here, next);
-    const Vec rest = _mm512_and_si512(bits, splat((1u << Quantiles::kShift) - 1));
+    if constexpr (kShift == 23) {
+      const Vec low = _mm512_loadu_si512(table);
+      const Vec high = _mm512_loadu_si512(table + kVecSize);
+      here = _mm512_permutex2var_epi32(low, place, high);
+      next = _mm512_permutex2var_epi32(low, _mm512_add_epi32(place, splat(1)), high);
+    } else {
+      load_neighbours(table, place, here, next);
+    }
+    const Vec rest = _mm512_and_si512(bits, splat((1u << kShift) - 1));
     const __m512 fraction =
-        _mm512_mul_ps(_mm512_cvtepi32_ps(rest), _mm512_set1_ps(1.0f / (1 << Quantiles::kShift)));
+        _mm512_mul_ps(_mm512_cvtepi32_ps(rest), _mm512_set1_ps(1.0f / (1 << kShift)));
     const __m512 z = _mm512_castsi512_ps(here);
     const __m512 drop = _mm512_sub_ps(z, _mm512_castsi512_ps(next));
     // 2^-e of a probability that is 2^e or more
     const Vec exponent = _mm512_and_si512(bits, splat(0x7f800000));
     const __m512 inverse = _mm512_castsi512_ps(_mm512_sub_epi32(splat(254u << 23), exponent));
-    const __m512 steps = _mm512_set1_ps(static_cast<float>(1 << (23 - Quantiles::kShift)));
+    const __m512 steps = _mm512_set1_ps(static_cast<float>(1 << (23 - kShift)));
     const __m512 above = _mm512_fnmadd_ps(drop, fraction, z);
     const __mmask16 lower = _mm512_cmp_ps_mask(p, other, _CMP_LT_OQ);
+    // What is further out than the table is taken for its end.
+    const __mmask16 inside = _mm512_cmp_ps_mask(lesser, least, _CMP_GT_OQ);
     return {_mm512_mask_sub_ps(above, lower, _mm512_setzero_ps(), above),
-            _mm512_mul_ps(_mm512_mul_ps(drop, steps), inverse)};
+            _mm512_maskz_mul_ps(inside, _mm512_mul_ps(drop, steps), inverse)};
   }
 
   static TORCH_ANS_FN __m512 scaled(__m512d low, __m512d high, double by) {
@@ -310,9 +387,8 @@ bool find_symbols_by(const Model& model, const Elements& elements, const std::ui
   const Vectors vectors(model);
   const int states = elements.rows * elements.lanes;
   bool good = true;
-  for (int done = 0; done < states; done += kVecSize) {
-    good &= vectors.find_states(elements, done, first_elements(states - done), slots + done,
-                                matches + done);
+  for (int done = 0; done < states; done += Vectors::kTogether * kVecSize) {
+    good &= vectors.find_states(elements, done, slots + done, matches + done);
   }
   return good;
 }
