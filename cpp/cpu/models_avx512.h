@@ -31,14 +31,15 @@ class VectorEdges {
                             _mm512_mask_mov_epi32(even, 0xaaaa, odd));
   }
 
-  /// The same, of which the lower and the upper eight F come apart, in 64 bits each; what their
-  /// upper halves hold does not count.
-  TORCH_ANS_FN Vec inner(Vec i, Vec low, Vec high) const {
-    const Vec low_share = _mm512_srli_epi64(_mm512_mul_epu32(low, spread_), kFixedBits);
-    const Vec high_share = _mm512_srli_epi64(_mm512_mul_epu32(high, spread_), kFixedBits);
-    const Vec even = _mm512_slli_epi32(iota(), 1);
-    return _mm512_add_epi32(_mm512_and_si512(i, _mm512_sub_epi32(_mm512_setzero_si512(), leak_)),
-                            _mm512_permutex2var_epi32(low_share, even, high_share));
+  /// Both edges of sixteen symbols, where the lower and the upper eight F come apart, in 64 bits
+  /// each, whose upper halves do not count.
+  TORCH_ANS_FN Vec start(Vec symbol, Vec low, Vec high) const {
+    return leaked(symbol, _mm512_test_epi32_mask(symbol, symbol), low, high);
+  }
+  TORCH_ANS_FN Vec end(Vec symbol, Vec low, Vec high) const {
+    const Vec next = _mm512_add_epi32(symbol, splat(1));
+    const Vec inner_edge = leaked(next, 0xffff, low, high);
+    return _mm512_mask_mov_epi32(inner_edge, _mm512_cmpge_epu32_mask(next, num_symbols), slots);
   }
 
   TORCH_ANS_FN Vec clamp(Vec i, Vec inner_edge) const {
@@ -50,6 +51,17 @@ class VectorEdges {
   const Vec slots;
 
  private:
+  /// C(i) where `above` 0. 2^2 F * spread is 2^32 times what F gives.
+  TORCH_ANS_FN Vec leaked(Vec i, __mmask16 above, Vec low, Vec high) const {
+    static_assert(kFixedBits == 30, "the upper halves of products are shares");
+    const Vec factor = _mm512_slli_epi32(spread_, 2);
+    const Vec odd = _mm512_add_epi32(_mm512_slli_epi32(iota(), 1), splat(1));
+    const Vec share = _mm512_maskz_permutex2var_epi32(above, _mm512_mul_epu32(low, factor), odd,
+                                                      _mm512_mul_epu32(high, factor));
+    return _mm512_add_epi32(_mm512_and_si512(i, _mm512_sub_epi32(_mm512_setzero_si512(), leak_)),
+                            share);
+  }
+
   const Vec spread_;
   const Vec leak_;
 };

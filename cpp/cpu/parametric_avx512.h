@@ -55,8 +55,10 @@ TORCH_ANS_FN __m512d clamp_to(__m512d value, double low, double high) {
   return _mm512_min_pd(_mm512_max_pd(value, _mm512_set1_pd(low)), _mm512_set1_pd(high));
 }
 
+/// Cut off to a multiple of 2^-kBits.
+template <int kBits>
 TORCH_ANS_FN __m512d cut_off(__m512d value) {
-  return _mm512_roundscale_pd(value, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+  return _mm512_roundscale_pd(value, kBits << 4 | _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
 }
 
 /// Eight distributions. Distances come without a division: |N / D|, cut off, for whole numbers N
@@ -73,16 +75,19 @@ class EightScales {
   __m512d inverse;   ///< 1 / divisor, a bit more than that
 
   EightScales() = default;
-  TORCH_ANS_FN EightScales(__m512d mean, __m512d scale, std::int32_t low) {
+  /// The edge below symbol 0, for the constructor.
+  static TORCH_ANS_FN __m512d first_edge(std::int32_t low) {
+    return _mm512_set1_pd(static_cast<double>(low) * kSymbol - kSymbol / 2);
+  }
+
+  TORCH_ANS_FN EightScales(__m512d mean, __m512d scale, __m512d first_edge) {
     // What `position_of` clamps to 2^46 first is that far from the alphabet.
     constexpr double kMost = 1073741823.0;  // 2^30 - 1
-    const std::int64_t edge = std::int64_t{low} * (1 << 14) - (1 << 13);
-    const __m512d whole = cut_off(_mm512_mul_pd(mean, _mm512_set1_pd(kPositionUnits)));
-    const __m512d from_edge = _mm512_fmsub_pd(whole, _mm512_set1_pd(kUnits),
-                                              _mm512_set1_pd(static_cast<double>(edge) * kUnits));
+    const __m512d from_edge =
+        _mm512_fmsub_pd(cut_off<14>(mean), _mm512_set1_pd(kSymbol), first_edge);
     position = clamp_to(from_edge, -kMost * kUnits, 2 * kMost * kUnits);
     const __m512d units = _mm512_mul_pd(scale, _mm512_set1_pd(kScaleUnits));
-    divisor = cut_off(clamp_to(units, 1.0, 4294967296.0));
+    divisor = cut_off<0>(clamp_to(units, 1.0, 4294967296.0));
     inverse = invert(divisor);
   }
 
@@ -117,7 +122,11 @@ class ParametricVectors {
 
  public:
   TORCH_ANS_FN explicit ParametricVectors(const Model& model)
-      : edges(Edges(model)), model_(model), means_(model, 0), scales_(model, 1) {}
+      : edges(Edges(model)),
+        model_(model),
+        means_(model, 0),
+        scales_(model, 1),
+        first_edge_(EightScales::first_edge(model.low)) {}
 
   TORCH_ANS_FN FoundSlots find_run(std::int64_t first, __mmask16 present, Vec symbol) const {
     const Block block = load_run(first, first + 8, present);
@@ -177,8 +186,8 @@ class ParametricVectors {
                               __mmask16 present) const {
     const auto low = static_cast<__mmask8>(present);
     const auto high = static_cast<__mmask8>(present >> 8);
-    return {{means_.run(low_half, low), scales_.run(low_half, low), model_.low},
-            {means_.run(high_half, high), scales_.run(high_half, high), model_.low}};
+    return {{means_.run(low_half, low), scales_.run(low_half, low), first_edge_},
+            {means_.run(high_half, high), scales_.run(high_half, high), first_edge_}};
   }
 
   TORCH_ANS_FN static std::int64_t element_of(const Elements& elements, int state) {
@@ -198,7 +207,7 @@ class ParametricVectors {
     const auto eight = [&](int from) -> EightScales {
       const __m512i at = _mm512_load_si512(element + from);
       const auto there = static_cast<__mmask8>(present >> from);
-      return {means_.pick(at, there), scales_.pick(at, there), model_.low};
+      return {means_.pick(at, there), scales_.pick(at, there), first_edge_};
     };
     return {eight(0), eight(8)};
   }
@@ -212,25 +221,22 @@ class ParametricVectors {
     const Vec entries = _mm512_i64gather_epi64(_mm512_srli_epi64(distance, kFractionBits),
                                                tail_of(kKind), sizeof(std::uint32_t));
     const Vec fraction = _mm512_and_si512(distance, _mm512_set1_epi64((1 << kFractionBits) - 1));
-    const Vec drop = _mm512_sub_epi32(entries, _mm512_srli_epi64(entries, 32));
+    const Vec drop = _mm512_sub_epi32(entries, _mm512_shuffle_epi32(entries, _MM_PERM_DDBB));
     const Vec tail = _mm512_sub_epi32(
         entries, _mm512_srli_epi64(_mm512_mul_epu32(drop, fraction), kFractionBits));
-    const __mmask8 below = _mm512_movepi64_mask(_mm512_castpd_si512(difference));
-    return _mm512_mask_sub_epi64(tail, static_cast<__mmask8>(~below),
-                                 _mm512_set1_epi64(kFixedOne), tail);
+    const __mmask8 above = _mm512_cmp_pd_mask(difference, _mm512_setzero_pd(), _CMP_GE_OQ);
+    return _mm512_mask_sub_epi64(tail, above, _mm512_set1_epi64(kFixedOne), tail);
   }
 
   /// C(i) and C(i + 1).
   TORCH_ANS_FN FoundSlots find(const Block& block, Vec symbol) const {
-    const Vec next = _mm512_add_epi32(symbol, splat(1));
     const __m512d low = block.low.difference(_mm512_castsi512_si256(symbol));
     const __m512d high = block.high.difference(_mm512_extracti64x4_epi64(symbol, 1));
     const __m512d one = _mm512_set1_pd(EightScales::kSymbol);
-    const Vec start =
-        edges.inner(symbol, probability(block.low, low), probability(block.high, high));
-    const Vec end = edges.inner(next, probability(block.low, _mm512_add_pd(low, one)),
-                                probability(block.high, _mm512_add_pd(high, one)));
-    return {symbol, edges.clamp(symbol, start), edges.clamp(next, end)};
+    return {symbol,
+            edges.start(symbol, probability(block.low, low), probability(block.high, high)),
+            edges.end(symbol, probability(block.low, _mm512_add_pd(low, one)),
+                      probability(block.high, _mm512_add_pd(high, one)))};
   }
 
   /// Goes on from symbols of which some are wrong.
@@ -373,6 +379,7 @@ class ParametricVectors {
   const Model& model_;
   const Column<Real> means_;
   const Column<Real> scales_;
+  const __m512d first_edge_;
 };
 
 template <typename Vectors>
