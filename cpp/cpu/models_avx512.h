@@ -100,7 +100,6 @@ TORCH_ANS_FN SlotMatches operator+(const SlotMatches& matches, int count) {
 /// The slots of a tile's symbols, by `vectors`, which has
 ///   find_run(first, present, symbol)   FoundSlots of elements that follow each other
 ///   prefetch(first)                    asks for what these read
-/// Tiles come from last to first: the next one lies before this one.
 template <typename Vectors>
 TORCH_ANS_FN SlotFlags find_tile_slots(const Vectors& vectors, const Model& model,
                                        std::int64_t first, int count, const std::int32_t* symbols,
@@ -113,7 +112,8 @@ TORCH_ANS_FN SlotFlags find_tile_slots(const Vectors& vectors, const Model& mode
     const __mmask16 present = first_elements(count - t);
     const Vec given = _mm512_sub_epi32(_mm512_maskz_loadu_epi32(present, symbols + t), low);
     const Vec symbol = _mm512_min_epu32(given, last);
-    vectors.prefetch(first + t - count);
+    vectors.prefetch(first + t - kTilesAhead * count);
+    torch_ans::prefetch(symbols + t - kTilesAhead * count);
     const FoundSlots found = vectors.find_run(first + t, present, symbol);
     const auto bad = static_cast<__mmask16>(_mm512_cmpneq_epu32_mask(given, symbol) |
                                             _mm512_cmpge_epu32_mask(found.start, found.end) |
