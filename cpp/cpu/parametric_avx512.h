@@ -119,6 +119,7 @@ template <ModelKind kKind, typename Real>
 class ParametricVectors {
   using Scalar = ParametricModel<kKind, Real>;
   static constexpr int kMostSteps = 8;
+  static constexpr int kElementsAhead = 512;
 
  public:
   TORCH_ANS_FN explicit ParametricVectors(const Model& model)
@@ -197,8 +198,11 @@ class ParametricVectors {
   TORCH_ANS_FN Block load_states(const Elements& elements, int done, __mmask16 present) const {
     if (elements.lanes >= 8) {
       const int past = elements.rows * elements.lanes - 8;
-      return load_run(element_of(elements, done), element_of(elements, smaller(done + 8, past)),
-                      present);
+      const std::int64_t low = element_of(elements, done);
+      const std::int64_t high = element_of(elements, smaller(done + 8, past));
+      prefetch(low + kElementsAhead);
+      prefetch(high + kElementsAhead);
+      return load_run(low, high, present);
     }
     alignas(64) std::int64_t element[kVecSize] = {};
     for (int k = 0; k < smaller(kVecSize, elements.rows * elements.lanes - done); ++k) {
