@@ -27,7 +27,6 @@ template <typename Traits, int kLanes>
 void fill(CodecKernels& kernels) {
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kModel)];
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kModel)];
-  if constexpr (kLanes == 8 || kLanes == 16) append_decoder<Traits, kLanes, 64 / kLanes>(get);
   if constexpr (kLanes == 8 || kLanes == 16) append_decoder<Traits, kLanes, 32 / kLanes>(get);
   if constexpr (kLanes < 16) append<Traits, kLanes, 16 / kLanes>(put, get);
   append<Traits, kLanes, 1>(put, get);
