@@ -108,8 +108,7 @@ class Avx512ModelDecoder
   static TORCH_ANS_FN void store_symbols(const Working& w, int v, Vec low, std::int32_t* symbols,
                                          int group) {
     alignas(64) std::int32_t values[kVecSize];
-    _mm512_store_si512(values,
-                       _mm512_add_epi32(_mm512_load_si512(w.symbol + v * kVecSize), low));
+    _mm512_store_si512(values, _mm512_add_epi32(_mm512_load_si512(w.symbol + v * kVecSize), low));
     TORCH_ANS_UNROLL
     for (int block = 0; block < Shape::kChunk; ++block) {
       std::memcpy(symbols + Shape::row(v, block) * Base::kTileStride + Shape::in_row(v, group),

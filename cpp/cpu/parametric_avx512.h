@@ -2,118 +2,11 @@
 /// at a time.
 #pragma once
 
-#include "models_avx512.h"
 #include "parametric_models.h"
+#include "scales_avx512.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
-
-/// One of the values that describe distributions, eight elements at a time, as doubles.
-template <typename Real>
-class Column {
- public:
-  TORCH_ANS_FN Column(const Model& model, int which)
-      : values_(static_cast<const Real*>(model.values[which])), stride_(model.strides[which]) {}
-
-  /// Elements that follow each other; 0 for those that are not present.
-  TORCH_ANS_FN __m512d run(std::int64_t first, __mmask8 present) const {
-    if (stride_ == 1) return load_run(values_ + first, present);
-    if (stride_ == 0) return _mm512_set1_pd(static_cast<double>(*values_));
-    const __m512i steps = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
-    return pick(_mm512_add_epi64(_mm512_set1_epi64(first), steps), present);
-  }
-
-  TORCH_ANS_FN void prefetch(std::int64_t first) const {
-    torch_ans::prefetch(values_ + first * stride_);
-  }
-
-  /// Any elements.
-  TORCH_ANS_FN __m512d pick(__m512i element, __mmask8 present) const {
-    const __m512i place = _mm512_mullo_epi64(element, _mm512_set1_epi64(stride_));
-    if constexpr (sizeof(Real) == 4) {
-      return _mm512_cvtps_pd(
-          _mm512_mask_i64gather_ps(_mm256_setzero_ps(), present, place, values_, 4));
-    } else {
-      return _mm512_mask_i64gather_pd(_mm512_setzero_pd(), present, place, values_, 8);
-    }
-  }
-
- private:
-  static TORCH_ANS_FN __m512d load_run(const float* values, __mmask8 present) {
-    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(present, values));
-  }
-  static TORCH_ANS_FN __m512d load_run(const double* values, __mmask8 present) {
-    return _mm512_maskz_loadu_pd(present, values);
-  }
-
-  const Real* values_;
-  std::int64_t stride_;
-};
-
-/// `clamp_to` of eight: the bound where `value` is NaN, as the first operand then loses.
-TORCH_ANS_FN __m512d clamp_to(__m512d value, double low, double high) {
-  return _mm512_min_pd(_mm512_max_pd(value, _mm512_set1_pd(low)), _mm512_set1_pd(high));
-}
-
-/// Cut off to a multiple of 2^-kBits.
-template <int kBits>
-TORCH_ANS_FN __m512d cut_off(__m512d value) {
-  return _mm512_roundscale_pd(value, kBits << 4 | _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
-}
-
-/// Eight distributions. Distances come without a division: |N / D|, cut off, for whole numbers N
-/// and D is N times an inverse of D that is too large by a share of at least 0 and, with the
-/// product's rounding, less than 1 / |N|. So it is never below N / D, and less than 1 / D above it,
-/// which is how far N / D is from the next integer at least. |N| is at most 2^48.
-class EightScales {
- public:
-  static constexpr double kUnits = kScaleUnits / kPositionUnits * (1 << kDistanceBits);
-  static constexpr double kSymbol = kPositionUnits * kUnits;
-
-  __m512d position;  ///< of the mean, as `position_of`, times kUnits: so a symbol is kSymbol
-  __m512d divisor;   ///< as `divisor_of`
-  __m512d inverse;   ///< 1 / divisor, a bit more than that
-
-  EightScales() = default;
-  /// The edge below symbol 0, for the constructor.
-  static TORCH_ANS_FN __m512d first_edge(std::int32_t low) {
-    return _mm512_set1_pd(static_cast<double>(low) * kSymbol - kSymbol / 2);
-  }
-
-  TORCH_ANS_FN EightScales(__m512d mean, __m512d scale, __m512d first_edge) {
-    // What `position_of` clamps to 2^46 first is that far from the alphabet.
-    constexpr double kMost = 1073741823.0;  // 2^30 - 1
-    const __m512d from_edge =
-        _mm512_fmsub_pd(cut_off<14>(mean), _mm512_set1_pd(kSymbol), first_edge);
-    position = clamp_to(from_edge, -kMost * kUnits, 2 * kMost * kUnits);
-    const __m512d units = _mm512_mul_pd(scale, _mm512_set1_pd(kScaleUnits));
-    divisor = cut_off<0>(clamp_to(units, 1.0, 4294967296.0));
-    inverse = invert(divisor);
-  }
-
-  /// Of the edges below symbols i.
-  TORCH_ANS_FN __m512d difference(__m256i i) const {
-    return _mm512_fmsub_pd(_mm512_cvtepi32_pd(i), _mm512_set1_pd(kSymbol), position);
-  }
-
-  /// The absolute distance for a difference, in 64 bits.
-  TORCH_ANS_FN __m512i distance(__m512d difference) const {
-    constexpr int kLesserWithoutSign = 0xa;
-    return _mm512_cvttpd_epi64(_mm512_range_pd(_mm512_mul_pd(difference, inverse),
-                                               _mm512_set1_pd(kMostDistance), kLesserWithoutSign));
-  }
-
- private:
-  /// r = (1 - e) / d for a guess with |e| < 2^-14; r (1 + e) (1 + e^2) is (1 - e^4) / d. Three
-  /// roundings here and one of `distance` lose 2^-52 each, in any rounding mode; 2^-49 is added.
-  static TORCH_ANS_FN __m512d invert(__m512d d) {
-    const __m512d guess = _mm512_rcp14_pd(d);
-    const __m512d miss = _mm512_fnmadd_pd(d, guess, _mm512_set1_pd(1.0));
-    const __m512d nearer = _mm512_fmadd_pd(guess, miss, guess);
-    constexpr double kMore = 1.0 + 0x1p-49;
-    return _mm512_mul_pd(nearer, _mm512_fmadd_pd(miss, miss, _mm512_set1_pd(kMore)));
-  }
-};
 
 template <ModelKind kKind, typename Real>
 class ParametricVectors {
@@ -139,8 +32,8 @@ class ParametricVectors {
     scales_.prefetch(first);
   }
 
-  /// The states from number `done` on, at most kTogether vectors of them. What is asked of one
-  /// vector takes long, but most of that is waiting: so all vectors go through each part together.
+  /// The states from number `done` on, at most kTogether vectors of them. A vector's symbols take
+  /// long to find, most of it waiting: so the vectors go through the parts of that together.
   TORCH_ANS_FN bool find_states(const Elements& elements, int done, const std::uint32_t* slots,
                                 const SlotMatches& matches) const {
     const int count = smaller(elements.rows * elements.lanes - done, kTogether * kVecSize);
@@ -237,8 +130,7 @@ class ParametricVectors {
     const __m512d low = block.low.difference(_mm512_castsi512_si256(symbol));
     const __m512d high = block.high.difference(_mm512_extracti64x4_epi64(symbol, 1));
     const __m512d one = _mm512_set1_pd(EightScales::kSymbol);
-    return {symbol,
-            edges.start(symbol, probability(block.low, low), probability(block.high, high)),
+    return {symbol, edges.start(symbol, probability(block.low, low), probability(block.high, high)),
             edges.end(symbol, probability(block.low, _mm512_add_pd(low, one)),
                       probability(block.high, _mm512_add_pd(high, one)))};
   }
@@ -270,8 +162,9 @@ class ParametricVectors {
   }
 
   /// Nearly always the right symbol: x with leak * x + spread * F(x) = slot, by Newton's method. As
-  /// in ParametricModel::guess, F's inverse says where it leads; first roughly, as that decides
-  /// little, from a point in the tail, where the inverse is steep: it leads on from outside.
+  /// in ParametricModel::guess, F's inverse says where it leads. It is steep in the tails, so that
+  /// the mean is no good start for a symbol there: what x leaves of the slot may be nothing. The
+  /// first step need not be exact.
   TORCH_ANS_FN Vec guess(const Block& block, Vec slots) const {
     const Edges limits(model_);
     const Quantiles& table = quantiles<kKind>();
@@ -288,19 +181,18 @@ class ParametricVectors {
     newton.first =
         _mm512_max_ps(_mm512_sub_ps(slot, _mm512_set1_ps(static_cast<float>(limits.spread))), zero);
     newton.last = _mm512_min_ps(slot, most);
-    const __m512 outside = _mm512_mul_ps(newton.scale, _mm512_set1_ps(table.of_powers()[kOutside]));
-    const __mmask16 lower = _mm512_cmp_ps_mask(newton.probability(newton.mean),
-                                               _mm512_set1_ps(0.5f), _CMP_LT_OQ);
-    const __m512 above = _mm512_add_ps(newton.mean, outside);
-    const __m512 start = newton.clamp(_mm512_mask_sub_ps(above, lower, newton.mean, outside));
-    const __m512 near = newton.step(start, quantile<23>(table.of_powers(), newton.probability(start)));
-    const __m512 x =
-        newton.step(near, quantile<Quantiles::kShift>(table.of(), newton.probability(near)));
+    const __m512 aside = _mm512_mul_ps(newton.scale, _mm512_set1_ps(table.of_powers()[kStart]));
+    const __mmask16 lower =
+        _mm512_cmp_ps_mask(newton.probability(newton.mean), _mm512_set1_ps(0.5f), _CMP_LT_OQ);
+    const __m512 above = _mm512_add_ps(newton.mean, aside);
+    __m512 x = newton.clamp(_mm512_mask_sub_ps(above, lower, newton.mean, aside));
+    x = newton.step(x, quantile<23>(table.of_powers(), newton.probability(x)));
+    x = newton.step(x, quantile<Quantiles::kShift>(table.of(), newton.probability(x)));
     return _mm512_cvttps_epi32(x);
   }
 
-  /// Of kLeast to 1/2, the power of 2 that the guess starts from.
-  static constexpr int kOutside = 8;
+  /// Where the guess starts: at the quantile of kLeast * 2^kStart or of 1 less that.
+  static constexpr int kStart = 8;
 
   struct Quantile {
     __m512 z;      ///< in scales from the mean
@@ -319,13 +211,13 @@ class ParametricVectors {
 
     TORCH_ANS_FN __m512 step(__m512 x, const Quantile& found) const {
       const __m512 miss = _mm512_sub_ps(_mm512_fmadd_ps(found.z, scale, mean), x);
-      const __m512 slope = _mm512_fmadd_ps(_mm512_mul_ps(found.slope, scale), leak,
-                                           _mm512_set1_ps(1.0f));
+      const __m512 slope =
+          _mm512_fmadd_ps(_mm512_mul_ps(found.slope, scale), leak, _mm512_set1_ps(1.0f));
       return clamp(_mm512_fmadd_ps(miss, _mm512_rcp14_ps(slope), x));
     }
   };
 
-  /// From a table with an entry for each 2^kShift floats.
+  /// From a table with an entry for each 2^kShift floats; 23: for each octave.
   template <int kShift>
   static TORCH_ANS_FN Quantile quantile(const float* table, __m512 p) {
     const __m512 least = _mm512_set1_ps(Quantiles::kLeast);
@@ -333,8 +225,7 @@ class ParametricVectors {
     const __m512 lesser = _mm512_min_ps(p, other);
     const __m512 tail = _mm512_max_ps(lesser, least);
     const Vec bits = _mm512_castps_si512(tail);
-    const Vec place =
-        _mm512_srli_epi32(_mm512_sub_epi32(bits, _mm512_castps_si512(least)), kShift);
+    const Vec place = _mm512_srli_epi32(_mm512_sub_epi32(bits, _mm512_castps_si512(least)), kShift);
     Vec here, next;
     if constexpr (kShift == 23) {
       const Vec low = _mm512_loadu_si512(table);

@@ -46,19 +46,20 @@ class Quantiles {
       const float step = (here - p) / larger(here - static_cast<float>(tail[entry + 1]), 1.0f);
       of_[k] = (static_cast<float>(entry) + larger(step, 0.0f)) / kTailSteps;
     }
-    for (int k = 0; k < kOctaves; ++k) of_powers_[k] = of_[smaller(k, 17) << (23 - kShift)];
+    for (int k = 0; k < kPowers; ++k) of_powers_[k] = of_[smaller(k, kOctaves) << (23 - kShift)];
   }
 
   const float* of() const { return of_; }
 
-  /// Of the powers of 2 alone, and once more of 1/2.
-  static constexpr int kOctaves = 32;
+  /// Of kLeast * 2^k, and of 1/2 beyond that: an entry an octave fits two vectors.
   const float* of_powers() const { return of_powers_; }
 
  private:
-  static constexpr std::uint32_t kSize = (17 << (23 - kShift)) + 2;
+  static constexpr int kOctaves = 17;
+  static constexpr int kPowers = 32;
+  static constexpr std::uint32_t kSize = (kOctaves << (23 - kShift)) + 2;
   float of_[kSize];
-  float of_powers_[kOctaves];
+  float of_powers_[kPowers];
 };
 
 template <ModelKind kKind>
