@@ -125,6 +125,28 @@ def test_bytes_are_those_of_exact_arithmetic(kind: str, dtype: torch.dtype) -> N
         assert decoded.equal(symbols)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_distances_next_to_an_integer_are_cut_off_exactly(kind: str) -> None:
+    """Quotients that are integers, and such that miss one by as little as a divisor allows."""
+    rng = np.random.default_rng(8)
+    symbols, means, scales = [], [], []
+    for divisor in [1, 3, 2**17, *rng.integers(2, 2**32, 60).tolist(), 2**32 - 1, 2**32]:
+        distance = int(rng.integers(1, 2**19 + 1))
+        # The least positions whose distance is that; one less falls short of it.
+        size = min(-(-distance * divisor >> 17), 2**30 - 1) - int(rng.integers(0, 2))
+        symbol = int(rng.integers(0, 200))
+        position = symbol * 2**14 + int(rng.choice([-1, 1])) * size
+        symbols.append(symbol)
+        means.append((position - 2**13) / 2**14)
+        scales.append(divisor / 2**16)
+    encode, decode = coders(kind)
+    parameters = torch.tensor(means, dtype=torch.float64), torch.tensor(scales, dtype=torch.float64)
+    data = encode(torch.tensor(symbols), *parameters, 0, 200, impl="rans64")
+    edges = [exact_edges(kind, mean, scale, 0, 200, 16) for mean, scale in zip(means, scales)]
+    assert data == oracle_bytes(symbols, edges, 16, "rans64", 1)
+    assert decode(data, *parameters, 0, 200, impl="rans64").tolist() == symbols
+
+
 def test_mixtures_are_sums() -> None:
     rng = np.random.default_rng(4)
     means = rng.uniform(-50, 50, (300, 5)).astype(np.float32)

@@ -1,7 +1,8 @@
-/// AVX-512 kernels for models: the encoders for tables, fed with pairs of edges.
-#include "backend_model.h"
+/// AVX-512 kernels for models: the encoders for tables, fed with pairs of edges, and decoders.
 #include "encoder_avx512.h"
 #include "kernels.h"
+#include "model_decoder_avx512.h"
+#include "row_decoder.h"
 #include "row_encoder.h"
 #include "torch_ans/rans.h"
 
@@ -22,12 +23,28 @@ KernelChoice encoder() {
   return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, &accepts<Traits>};
 }
 
+/// Offsets between the rows of a vector are 32-bit numbers.
+constexpr std::int64_t kMaxRowBytes = (std::int64_t{1} << 31) / 64;
+
+bool rows_are_near(const CodingTask& task) { return task.row_bytes < kMaxRowBytes; }
+
+template <typename Traits, int kLanes, int kVectors>
+KernelChoice decoder() {
+  using Backend = Avx512ModelDecoder<Traits, kLanes, kVectors>;
+  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &rows_are_near};
+}
+
 template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kModel)];
   prepend(put, encoder<Traits, kLanes, kLeast>());
   if constexpr (kLanes <= kVecSize) prepend(put, encoder<Traits, kLanes, 2>());
+  if constexpr (kLanes >= 8) {
+    KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kModel)];
+    prepend(get, decoder<Traits, kLanes, 2>());
+    prepend(get, decoder<Traits, kLanes, 4>());
+  }
 }
 
 template <typename Traits>

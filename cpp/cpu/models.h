@@ -11,6 +11,9 @@ inline namespace TORCH_ANS_ISA {
 constexpr int kLockstep = 16;
 /// How far ahead an encoder asks for a symbol's edges.
 constexpr int kAhead = 64;
+/// How many tiles ahead it asks for what it reads in turn. Tiles come from last to first: the next
+/// one lies before this one.
+constexpr int kTilesAhead = 2;
 
 TORCH_ANS_FN std::uint32_t integer_edge(std::int16_t value) {
   return static_cast<std::uint16_t>(value);
@@ -218,6 +221,7 @@ SlotFlags find_slots(const Model& model, std::int64_t first, int count, const st
   std::uint32_t full = 0;
   int t = 0;
   for (; t + kLockstep <= count; t += kLockstep) {
+    prefetch(symbols + t - kTilesAhead * count);
     for (int k = t + kAhead; k < smaller(count, t + kAhead + kLockstep); ++k) {
       policy.prefetch(first + k, smaller(static_cast<std::uint32_t>(symbols[k]) - low,
                                          policy.limits.num_symbols - 1));

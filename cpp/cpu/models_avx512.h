@@ -32,6 +32,17 @@ class VectorEdges {
                             _mm512_mask_mov_epi32(even, 0xaaaa, odd));
   }
 
+  /// Both edges of sixteen symbols, where the lower and the upper eight F come apart, in 64 bits
+  /// each, whose upper halves do not count.
+  TORCH_ANS_FN Vec start(Vec symbol, Vec low, Vec high) const {
+    return leaked(symbol, _mm512_test_epi32_mask(symbol, symbol), low, high);
+  }
+  TORCH_ANS_FN Vec end(Vec symbol, Vec low, Vec high) const {
+    const Vec next = _mm512_add_epi32(symbol, splat(1));
+    const Vec inner_edge = leaked(next, 0xffff, low, high);
+    return _mm512_mask_mov_epi32(inner_edge, _mm512_cmpge_epu32_mask(next, num_symbols), slots);
+  }
+
   TORCH_ANS_FN Vec clamp(Vec i, Vec inner_edge) const {
     const Vec above = _mm512_maskz_mov_epi32(_mm512_test_epi32_mask(i, i), inner_edge);
     return _mm512_mask_mov_epi32(above, _mm512_cmpge_epu32_mask(i, num_symbols), slots);
@@ -41,11 +52,23 @@ class VectorEdges {
   const Vec slots;
 
  private:
+  /// C(i) where `above` 0. 2^2 F * spread is 2^32 times what F gives.
+  TORCH_ANS_FN Vec leaked(Vec i, __mmask16 above, Vec low, Vec high) const {
+    static_assert(kFixedBits == 30, "the upper halves of products are shares");
+    const Vec factor = _mm512_slli_epi32(spread_, 2);
+    const Vec odd = _mm512_add_epi32(_mm512_slli_epi32(iota(), 1), splat(1));
+    const Vec share = _mm512_maskz_permutex2var_epi32(above, _mm512_mul_epu32(low, factor), odd,
+                                                      _mm512_mul_epu32(high, factor));
+    return _mm512_add_epi32(_mm512_and_si512(i, _mm512_sub_epi32(_mm512_setzero_si512(), leak_)),
+                            share);
+  }
+
   const Vec spread_;
   const Vec leak_;
 };
 
-/// table[at] and table[at + 1] for sixteen places.
+/// table[at] and table[at + 1] for sixteen places: two gathers of eight pairs. (Plain loads would
+/// need the places one by one; a compiler takes them out of the vector, which costs more.)
 TORCH_ANS_FN void load_neighbours(const void* table, Vec at, Vec& first, Vec& second) {
   const Vec low = _mm512_i32gather_epi64(_mm512_castsi512_si256(at), table, 4);
   const Vec high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(at, 1), table, 4);
@@ -87,7 +110,6 @@ TORCH_ANS_FN SlotMatches operator+(const SlotMatches& matches, int count) {
 /// The slots of a tile's symbols, by `vectors`, which has
 ///   find_run(first, present, symbol)   FoundSlots of elements that follow each other
 ///   prefetch(first)                    asks for what these read
-/// Tiles come from last to first: the next one lies before this one.
 template <typename Vectors>
 TORCH_ANS_FN SlotFlags find_tile_slots(const Vectors& vectors, const Model& model,
                                        std::int64_t first, int count, const std::int32_t* symbols,
@@ -100,7 +122,8 @@ TORCH_ANS_FN SlotFlags find_tile_slots(const Vectors& vectors, const Model& mode
     const __mmask16 present = first_elements(count - t);
     const Vec given = _mm512_sub_epi32(_mm512_maskz_loadu_epi32(present, symbols + t), low);
     const Vec symbol = _mm512_min_epu32(given, last);
-    vectors.prefetch(first + t - count);
+    vectors.prefetch(first + t - kTilesAhead * count);
+    torch_ans::prefetch(symbols + t - kTilesAhead * count);
     const FoundSlots found = vectors.find_run(first + t, present, symbol);
     const auto bad = static_cast<__mmask16>(_mm512_cmpneq_epu32_mask(given, symbol) |
                                             _mm512_cmpge_epu32_mask(found.start, found.end) |

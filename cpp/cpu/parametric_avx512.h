@@ -2,93 +2,25 @@
 /// at a time.
 #pragma once
 
-#include "models_avx512.h"
 #include "parametric_models.h"
+#include "scales_avx512.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
-
-/// One of the values that describe distributions, eight elements at a time, as doubles.
-template <typename Real>
-class Column {
- public:
-  TORCH_ANS_FN Column(const Model& model, int which)
-      : values_(static_cast<const Real*>(model.values[which])), stride_(model.strides[which]) {}
-
-  /// Elements that follow each other; 0 for those that are not present.
-  TORCH_ANS_FN __m512d run(std::int64_t first, __mmask8 present) const {
-    if (stride_ == 1) return load_run(values_ + first, present);
-    if (stride_ == 0) return _mm512_set1_pd(static_cast<double>(*values_));
-    const __m512i steps = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
-    return pick(_mm512_add_epi64(_mm512_set1_epi64(first), steps), present);
-  }
-
-  TORCH_ANS_FN void prefetch(std::int64_t first) const {
-    torch_ans::prefetch(values_ + first * stride_);
-  }
-
-  /// Any elements.
-  TORCH_ANS_FN __m512d pick(__m512i element, __mmask8 present) const {
-    const __m512i place = _mm512_mullo_epi64(element, _mm512_set1_epi64(stride_));
-    if constexpr (sizeof(Real) == 4) {
-      return _mm512_cvtps_pd(
-          _mm512_mask_i64gather_ps(_mm256_setzero_ps(), present, place, values_, 4));
-    } else {
-      return _mm512_mask_i64gather_pd(_mm512_setzero_pd(), present, place, values_, 8);
-    }
-  }
-
- private:
-  static TORCH_ANS_FN __m512d load_run(const float* values, __mmask8 present) {
-    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(present, values));
-  }
-  static TORCH_ANS_FN __m512d load_run(const double* values, __mmask8 present) {
-    return _mm512_maskz_loadu_pd(present, values);
-  }
-
-  const Real* values_;
-  std::int64_t stride_;
-};
-
-/// `clamp_to` of eight: the bound where `value` is NaN, as the first operand then loses.
-TORCH_ANS_FN __m512d clamp_to(__m512d value, double low, double high) {
-  return _mm512_min_pd(_mm512_max_pd(value, _mm512_set1_pd(low)), _mm512_set1_pd(high));
-}
-
-TORCH_ANS_FN __m512d cut_off(__m512d value) {
-  return _mm512_roundscale_pd(value, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
-}
-
-TORCH_ANS_FN __m512d position_of(__m512d mean, std::int32_t low) {
-  constexpr double kFar = 70368744177664.0;  // 2^46
-  constexpr double kMost = 1073741823.0;     // 2^30 - 1
-  const __m512d whole =
-      cut_off(clamp_to(_mm512_mul_pd(mean, _mm512_set1_pd(kPositionUnits)), -kFar, kFar));
-  const std::int64_t edge = std::int64_t{low} * (1 << 14) - (1 << 13);
-  const __m512d from_edge = _mm512_sub_pd(whole, _mm512_set1_pd(static_cast<double>(edge)));
-  return clamp_to(from_edge, -kMost, 2 * kMost);
-}
-
-TORCH_ANS_FN __m512d divisor_of(__m512d scale) {
-  return cut_off(clamp_to(_mm512_mul_pd(scale, _mm512_set1_pd(kScaleUnits)), 1.0, 4294967296.0));
-}
-
-TORCH_ANS_FN __m256i distance_to(__m256i i, __m512d position, __m512d divisor) {
-  constexpr double kUnits = kScaleUnits / kPositionUnits * (1 << kDistanceBits);
-  const __m512d place = _mm512_mul_pd(_mm512_cvtepi32_pd(i), _mm512_set1_pd(kPositionUnits));
-  const __m512d difference = _mm512_mul_pd(_mm512_sub_pd(place, position), _mm512_set1_pd(kUnits));
-  return _mm512_cvttpd_epi32(
-      clamp_to(_mm512_div_pd(difference, divisor), -kMostDistance, kMostDistance));
-}
 
 template <ModelKind kKind, typename Real>
 class ParametricVectors {
   using Scalar = ParametricModel<kKind, Real>;
   static constexpr int kMostSteps = 8;
+  static constexpr int kElementsAhead = 512;
 
  public:
   TORCH_ANS_FN explicit ParametricVectors(const Model& model)
-      : edges(Edges(model)), model_(model), means_(model, 0), scales_(model, 1) {}
+      : edges(Edges(model)),
+        model_(model),
+        means_(model, 0),
+        scales_(model, 1),
+        first_edge_(EightScales::first_edge(model.low)) {}
 
   TORCH_ANS_FN FoundSlots find_run(std::int64_t first, __mmask16 present, Vec symbol) const {
     const Block block = load_run(first, first + 8, present);
@@ -100,42 +32,56 @@ class ParametricVectors {
     scales_.prefetch(first);
   }
 
-  /// Sixteen states, or less, from state `done` on.
-  TORCH_ANS_FN bool find_states(const Elements& elements, int done, __mmask16 present,
-                                const std::uint32_t* slots, const SlotMatches& matches) const {
-    const Vec slot = _mm512_maskz_loadu_epi32(present, slots);
-    const Block block = load_states(elements, done, present);
-    FoundSlots found = find(block, guess(block, slot));
-    auto missed = static_cast<__mmask16>(found.misses(slot) & present);
-    for (int turn = 0; turn < kMostSteps && missed != 0; ++turn) {
-      found = find(block, step(slot, missed, found));
-      missed = static_cast<__mmask16>(found.misses(slot) & present);
+  /// The states from number `done` on, at most kTogether vectors of them. A vector's symbols take
+  /// long to find, most of it waiting: so the vectors go through the parts of that together.
+  TORCH_ANS_FN bool find_states(const Elements& elements, int done, const std::uint32_t* slots,
+                                const SlotMatches& matches) const {
+    const int count = smaller(elements.rows * elements.lanes - done, kTogether * kVecSize);
+    const int vectors = (count + kVecSize - 1) / kVecSize;
+    Block block[kTogether];
+    Vec symbol[kTogether];
+    for (int v = 0; v < vectors; ++v) {
+      const int at = v * kVecSize;
+      const __mmask16 present = first_elements(count - at);
+      block[v] = load_states(elements, done + at, present);
+      symbol[v] = guess(block[v], _mm512_maskz_loadu_epi32(present, slots + at));
     }
-    found.store(matches, present);
-    return missed == 0 || find_slowly(elements, done, missed, slots, matches);
+    __mmask16 missed[kTogether];
+    std::uint32_t any = 0;
+    for (int v = 0; v < vectors; ++v) {
+      const int at = v * kVecSize;
+      const __mmask16 present = first_elements(count - at);
+      const FoundSlots found = find(block[v], symbol[v]);
+      found.store(matches + at, present);
+      missed[v] = static_cast<__mmask16>(
+          found.misses(_mm512_maskz_loadu_epi32(present, slots + at)) & present);
+      any |= missed[v];
+    }
+    bool good = true;
+    if (unlikely(any != 0)) {
+      for (int v = 0; v < vectors; ++v) {
+        const int at = v * kVecSize;
+        good &= missed[v] == 0 || search(elements, done + at, first_elements(count - at), block[v],
+                                         symbol[v], slots + at, matches + at);
+      }
+    }
+    return good;
   }
 
+  static constexpr int kTogether = 4;
   const VectorEdges edges;
 
  private:
   struct Block {
-    __m512d position[2];
-    __m512d divisor[2];
+    EightScales low, high;
   };
-
-  TORCH_ANS_FN void set(Block& block, int half, __m512d mean, __m512d scale) const {
-    block.position[half] = position_of(mean, model_.low);
-    block.divisor[half] = divisor_of(scale);
-  }
 
   TORCH_ANS_FN Block load_run(std::int64_t low_half, std::int64_t high_half,
                               __mmask16 present) const {
     const auto low = static_cast<__mmask8>(present);
     const auto high = static_cast<__mmask8>(present >> 8);
-    Block block;
-    set(block, 0, means_.run(low_half, low), scales_.run(low_half, low));
-    set(block, 1, means_.run(high_half, high), scales_.run(high_half, high));
-    return block;
+    return {{means_.run(low_half, low), scales_.run(low_half, low), first_edge_},
+            {means_.run(high_half, high), scales_.run(high_half, high), first_edge_}};
   }
 
   TORCH_ANS_FN static std::int64_t element_of(const Elements& elements, int state) {
@@ -145,35 +91,63 @@ class ParametricVectors {
   TORCH_ANS_FN Block load_states(const Elements& elements, int done, __mmask16 present) const {
     if (elements.lanes >= 8) {
       const int past = elements.rows * elements.lanes - 8;
-      return load_run(element_of(elements, done), element_of(elements, smaller(done + 8, past)),
-                      present);
+      const std::int64_t low = element_of(elements, done);
+      const std::int64_t high = element_of(elements, smaller(done + 8, past));
+      prefetch(low + kElementsAhead);
+      prefetch(high + kElementsAhead);
+      return load_run(low, high, present);
     }
     alignas(64) std::int64_t element[kVecSize] = {};
     for (int k = 0; k < smaller(kVecSize, elements.rows * elements.lanes - done); ++k) {
       element[k] = element_of(elements, done + k);
     }
-    Block block;
-    for (int half = 0; half < 2; ++half) {
-      const __m512i at = _mm512_load_si512(element + 8 * half);
-      const auto there = static_cast<__mmask8>(present >> (8 * half));
-      set(block, half, means_.pick(at, there), scales_.pick(at, there));
-    }
-    return block;
+    const auto eight = [&](int from) -> EightScales {
+      const __m512i at = _mm512_load_si512(element + from);
+      const auto there = static_cast<__mmask8>(present >> from);
+      return {means_.pick(at, there), scales_.pick(at, there), first_edge_};
+    };
+    return {eight(0), eight(8)};
   }
 
-  /// C(i) of any edge.
-  TORCH_ANS_FN Vec edge(const Block& block, Vec i) const {
-    const Vec distance =
-        join(distance_to(_mm512_castsi512_si256(i), block.position[0], block.divisor[0]),
-             distance_to(_mm512_extracti64x4_epi64(i, 1), block.position[1], block.divisor[1]));
-    const Vec tail = interpolate_tail(tail_of(kKind), _mm512_abs_epi32(distance));
-    const Vec fixed = _mm512_mask_sub_epi32(
-        tail, static_cast<__mmask16>(~_mm512_movepi32_mask(distance)), splat(kFixedOne), tail);
-    return edges.clamp(i, edges.inner(i, fixed));
+  /// F at eight edges, in the lower halves of 64 bits. A distance that is cut off to 0 has no sign
+  /// any more, and half of 2^30 on either side.
+  TORCH_ANS_FN static Vec probability(const EightScales& scales, __m512d difference) {
+    static_assert(tail_of(kKind)[0] == kFixedOne / 2, "symmetric");
+    const Vec distance = scales.distance(difference);
+    // An entry and the one behind it.
+    const Vec entries = _mm512_i64gather_epi64(_mm512_srli_epi64(distance, kFractionBits),
+                                               tail_of(kKind), sizeof(std::uint32_t));
+    const Vec fraction = _mm512_and_si512(distance, _mm512_set1_epi64((1 << kFractionBits) - 1));
+    const Vec drop = _mm512_sub_epi32(entries, _mm512_shuffle_epi32(entries, _MM_PERM_DDBB));
+    const Vec tail = _mm512_sub_epi32(
+        entries, _mm512_srli_epi64(_mm512_mul_epu32(drop, fraction), kFractionBits));
+    const __mmask8 above = _mm512_cmp_pd_mask(difference, _mm512_setzero_pd(), _CMP_GE_OQ);
+    return _mm512_mask_sub_epi64(tail, above, _mm512_set1_epi64(kFixedOne), tail);
   }
 
+  /// C(i) and C(i + 1).
   TORCH_ANS_FN FoundSlots find(const Block& block, Vec symbol) const {
-    return {symbol, edge(block, symbol), edge(block, _mm512_add_epi32(symbol, splat(1)))};
+    const __m512d low = block.low.difference(_mm512_castsi512_si256(symbol));
+    const __m512d high = block.high.difference(_mm512_extracti64x4_epi64(symbol, 1));
+    const __m512d one = _mm512_set1_pd(EightScales::kSymbol);
+    return {symbol, edges.start(symbol, probability(block.low, low), probability(block.high, high)),
+            edges.end(symbol, probability(block.low, _mm512_add_pd(low, one)),
+                      probability(block.high, _mm512_add_pd(high, one)))};
+  }
+
+  /// Goes on from symbols of which some are wrong.
+  TORCH_ANS_NOINLINE bool search(const Elements& elements, int done, __mmask16 present,
+                                 const Block& block, Vec symbol, const std::uint32_t* slots,
+                                 const SlotMatches& matches) const {
+    const Vec slot = _mm512_maskz_loadu_epi32(present, slots);
+    FoundSlots found = find(block, symbol);
+    auto missed = static_cast<__mmask16>(found.misses(slot) & present);
+    for (int turn = 0; turn < kMostSteps && missed != 0; ++turn) {
+      found = find(block, step(slot, missed, found));
+      missed = static_cast<__mmask16>(found.misses(slot) & present);
+    }
+    found.store(matches, present);
+    return missed == 0 || find_slowly(elements, done, missed, slots, matches);
   }
 
   /// Where those that missed would be if all symbols between had as many slots.
@@ -187,64 +161,101 @@ class ParametricVectors {
     return _mm512_min_epi32(_mm512_max_epi32(symbol, _mm512_setzero_si512()), last);
   }
 
-  /// Nearly always the right symbol: x with leak * x + spread * F(x) = slot, by a step of Newton's
-  /// method from the mean. As in ParametricModel::guess, F's inverse says where it leads.
+  /// Nearly always the right symbol: x with leak * x + spread * F(x) = slot, by Newton's method. As
+  /// in ParametricModel::guess, F's inverse says where it leads. It is steep in the tails, so that
+  /// the mean is no good start for a symbol there: what x leaves of the slot may be nothing. The
+  /// first step need not be exact.
   TORCH_ANS_FN Vec guess(const Block& block, Vec slots) const {
     const Edges limits(model_);
+    const Quantiles& table = quantiles<kKind>();
     const __m512 zero = _mm512_setzero_ps();
-    const __m512 one = _mm512_set1_ps(1.0f);
     const __m512 most = _mm512_set1_ps(static_cast<float>(limits.num_symbols - 1));
     const __m512 per_slot = _mm512_set1_ps(1.0f / static_cast<float>(larger(limits.spread, 1u)));
-    const __m512 leak = _mm512_mul_ps(per_slot, _mm512_set1_ps(static_cast<float>(limits.leak)));
-    const __m512 scale = scaled(block.divisor, 1.0 / kScaleUnits);
-    const __m512 mean = scaled(block.position, 1.0 / kPositionUnits);
     const __m512 slot = _mm512_add_ps(_mm512_cvtepi32_ps(slots), _mm512_set1_ps(0.5f));
-    const __m512 share = _mm512_mul_ps(slot, per_slot);
+    Newton newton;
+    newton.leak = _mm512_mul_ps(per_slot, _mm512_set1_ps(static_cast<float>(limits.leak)));
+    newton.share = _mm512_mul_ps(slot, per_slot);
+    newton.scale = scaled(block.low.divisor, block.high.divisor, 1.0 / kScaleUnits);
+    newton.mean = scaled(block.low.position, block.high.position, 1.0 / EightScales::kSymbol);
     // Each symbol before the right one has a slot at least, each one behind it too.
-    const __m512 first =
+    newton.first =
         _mm512_max_ps(_mm512_sub_ps(slot, _mm512_set1_ps(static_cast<float>(limits.spread))), zero);
-    const __m512 last = _mm512_min_ps(slot, most);
-    __m512 x = _mm512_min_ps(_mm512_max_ps(mean, first), last);
-    const Quantile found = quantile(_mm512_fnmadd_ps(x, leak, share));
-    const __m512 miss = _mm512_sub_ps(_mm512_fmadd_ps(found.z, scale, mean), x);
-    const __m512 slope = _mm512_fmadd_ps(_mm512_mul_ps(found.slope, scale), leak, one);
-    x = _mm512_fmadd_ps(miss, _mm512_rcp14_ps(slope), x);
-    x = _mm512_min_ps(_mm512_max_ps(x, first), last);
+    newton.last = _mm512_min_ps(slot, most);
+    const __m512 aside = _mm512_mul_ps(newton.scale, _mm512_set1_ps(table.of_powers()[kStart]));
+    const __mmask16 lower =
+        _mm512_cmp_ps_mask(newton.probability(newton.mean), _mm512_set1_ps(0.5f), _CMP_LT_OQ);
+    const __m512 above = _mm512_add_ps(newton.mean, aside);
+    __m512 x = newton.clamp(_mm512_mask_sub_ps(above, lower, newton.mean, aside));
+    x = newton.step(x, quantile<23>(table.of_powers(), newton.probability(x)));
+    x = newton.step(x, quantile<Quantiles::kShift>(table.of(), newton.probability(x)));
     return _mm512_cvttps_epi32(x);
   }
+
+  /// Where the guess starts: at the quantile of kLeast * 2^kStart or of 1 less that.
+  static constexpr int kStart = 8;
 
   struct Quantile {
     __m512 z;      ///< in scales from the mean
     __m512 slope;  ///< how z grows with the probability
   };
 
-  static TORCH_ANS_FN Quantile quantile(__m512 p) {
+  struct Newton {
+    __m512 leak, share, mean, scale, first, last;
+
+    /// F if x is the symbol.
+    TORCH_ANS_FN __m512 probability(__m512 x) const { return _mm512_fnmadd_ps(x, leak, share); }
+
+    TORCH_ANS_FN __m512 clamp(__m512 x) const {
+      return _mm512_min_ps(_mm512_max_ps(x, first), last);
+    }
+
+    TORCH_ANS_FN __m512 step(__m512 x, const Quantile& found) const {
+      const __m512 miss = _mm512_sub_ps(_mm512_fmadd_ps(found.z, scale, mean), x);
+      const __m512 slope =
+          _mm512_fmadd_ps(_mm512_mul_ps(found.slope, scale), leak, _mm512_set1_ps(1.0f));
+      return clamp(_mm512_fmadd_ps(miss, _mm512_rcp14_ps(slope), x));
+    }
+  };
+
+  /// From a table with an entry for each 2^kShift floats; 23: for each octave.
+  template <int kShift>
+  static TORCH_ANS_FN Quantile quantile(const float* table, __m512 p) {
+    const __m512 least = _mm512_set1_ps(Quantiles::kLeast);
     const __m512 other = _mm512_sub_ps(_mm512_set1_ps(1.0f), p);
-    const __m512 tail = _mm512_max_ps(_mm512_min_ps(p, other), _mm512_set1_ps(Quantiles::kLeast));
+    const __m512 lesser = _mm512_min_ps(p, other);
+    const __m512 tail = _mm512_max_ps(lesser, least);
     const Vec bits = _mm512_castps_si512(tail);
-    const Vec base = _mm512_castps_si512(_mm512_set1_ps(Quantiles::kLeast));
-    const Vec place = _mm512_srli_epi32(_mm512_sub_epi32(bits, base), Quantiles::kShift);
+    const Vec place = _mm512_srli_epi32(_mm512_sub_epi32(bits, _mm512_castps_si512(least)), kShift);
     Vec here, next;
-    load_neighbours(quantiles<kKind>(), place, here, next);
-    const Vec rest = _mm512_and_si512(bits, splat((1u << Quantiles::kShift) - 1));
+    if constexpr (kShift == 23) {
+      const Vec low = _mm512_loadu_si512(table);
+      const Vec high = _mm512_loadu_si512(table + kVecSize);
+      here = _mm512_permutex2var_epi32(low, place, high);
+      next = _mm512_permutex2var_epi32(low, _mm512_add_epi32(place, splat(1)), high);
+    } else {
+      load_neighbours(table, place, here, next);
+    }
+    const Vec rest = _mm512_and_si512(bits, splat((1u << kShift) - 1));
     const __m512 fraction =
-        _mm512_mul_ps(_mm512_cvtepi32_ps(rest), _mm512_set1_ps(1.0f / (1 << Quantiles::kShift)));
+        _mm512_mul_ps(_mm512_cvtepi32_ps(rest), _mm512_set1_ps(1.0f / (1 << kShift)));
     const __m512 z = _mm512_castsi512_ps(here);
     const __m512 drop = _mm512_sub_ps(z, _mm512_castsi512_ps(next));
     // 2^-e of a probability that is 2^e or more
     const Vec exponent = _mm512_and_si512(bits, splat(0x7f800000));
     const __m512 inverse = _mm512_castsi512_ps(_mm512_sub_epi32(splat(254u << 23), exponent));
-    const __m512 steps = _mm512_set1_ps(static_cast<float>(1 << (23 - Quantiles::kShift)));
+    const __m512 steps = _mm512_set1_ps(static_cast<float>(1 << (23 - kShift)));
     const __m512 above = _mm512_fnmadd_ps(drop, fraction, z);
     const __mmask16 lower = _mm512_cmp_ps_mask(p, other, _CMP_LT_OQ);
+    // What is further out than the table is taken for its end.
+    const __mmask16 inside = _mm512_cmp_ps_mask(lesser, least, _CMP_GT_OQ);
     return {_mm512_mask_sub_ps(above, lower, _mm512_setzero_ps(), above),
-            _mm512_mul_ps(_mm512_mul_ps(drop, steps), inverse)};
+            _mm512_maskz_mul_ps(inside, _mm512_mul_ps(drop, steps), inverse)};
   }
 
-  static TORCH_ANS_FN __m512 scaled(const __m512d* halves, double by) {
-    const __m256 low = _mm512_cvtpd_ps(_mm512_mul_pd(halves[0], _mm512_set1_pd(by)));
-    const __m256 high = _mm512_cvtpd_ps(_mm512_mul_pd(halves[1], _mm512_set1_pd(by)));
-    return _mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1);
+  static TORCH_ANS_FN __m512 scaled(__m512d low, __m512d high, double by) {
+    const __m256 first = _mm512_cvtpd_ps(_mm512_mul_pd(low, _mm512_set1_pd(by)));
+    const __m256 second = _mm512_cvtpd_ps(_mm512_mul_pd(high, _mm512_set1_pd(by)));
+    return _mm512_insertf32x8(_mm512_castps256_ps512(first), second, 1);
   }
 
   /// States that a few steps have not found.
@@ -263,6 +274,7 @@ class ParametricVectors {
   const Model& model_;
   const Column<Real> means_;
   const Column<Real> scales_;
+  const __m512d first_edge_;
 };
 
 template <typename Vectors>
@@ -277,9 +289,8 @@ bool find_symbols_by(const Model& model, const Elements& elements, const std::ui
   const Vectors vectors(model);
   const int states = elements.rows * elements.lanes;
   bool good = true;
-  for (int done = 0; done < states; done += kVecSize) {
-    good &= vectors.find_states(elements, done, first_elements(states - done), slots + done,
-                                matches + done);
+  for (int done = 0; done < states; done += Vectors::kTogether * kVecSize) {
+    good &= vectors.find_states(elements, done, slots + done, matches + done);
   }
   return good;
 }

@@ -7,7 +7,7 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-TORCH_ANS_FN const std::uint32_t* tail_of(ModelKind kind) {
+TORCH_ANS_FN constexpr const std::uint32_t* tail_of(ModelKind kind) {
   return kind == ModelKind::kGaussian  ? kGaussianTail
          : kind == ModelKind::kLaplace ? kLaplaceTail
                                        : kLogisticTail;
@@ -46,19 +46,26 @@ class Quantiles {
       const float step = (here - p) / larger(here - static_cast<float>(tail[entry + 1]), 1.0f);
       of_[k] = (static_cast<float>(entry) + larger(step, 0.0f)) / kTailSteps;
     }
+    for (int k = 0; k < kPowers; ++k) of_powers_[k] = of_[smaller(k, kOctaves) << (23 - kShift)];
   }
 
   const float* of() const { return of_; }
 
+  /// Of kLeast * 2^k, and of 1/2 beyond that: an entry an octave fits two vectors.
+  const float* of_powers() const { return of_powers_; }
+
  private:
-  static constexpr std::uint32_t kSize = (17 << (23 - kShift)) + 2;
+  static constexpr int kOctaves = 17;
+  static constexpr int kPowers = 32;
+  static constexpr std::uint32_t kSize = (kOctaves << (23 - kShift)) + 2;
   float of_[kSize];
+  float of_powers_[kPowers];
 };
 
 template <ModelKind kKind>
-const float* quantiles() {
+const Quantiles& quantiles() {
   static const Quantiles instance(tail_of(kKind));
-  return instance.of();
+  return instance;
 }
 
 /// A mean and a scale for each symbol.
@@ -134,7 +141,7 @@ class ParametricModel {
   TORCH_ANS_FN void guess(const Block<kCount>& block, const std::uint32_t* slots,
                           std::uint32_t* symbol) const {
     constexpr int kShift = Quantiles::kShift;
-    const float* table = quantiles<kKind>();
+    const float* table = quantiles<kKind>().of();
     const auto least = bit_cast<std::int32_t>(Quantiles::kLeast);
     const auto most = static_cast<float>(larger(limits.num_symbols, 2u) - 1);
     const float per_slot = 1.0f / static_cast<float>(larger(limits.spread, 1u));

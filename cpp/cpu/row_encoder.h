@@ -145,7 +145,8 @@ class RowEncoder {
     if constexpr (kTakesPairs<Backend>) Backend::ids_to_pairs(task_.tables, count, ids);
   }
 
-  /// Asks for the next tile, unless that is left to the backend. False: an index names nothing.
+  /// Asks for the next tile, unless that is left to the backend or to the model, which look at it
+  /// line by line. False: an index names nothing.
   /// (Without contexts the backend looks.)
   TORCH_ANS_FN bool load_source(int r, std::int64_t first, int count, TileSource& source) {
     const std::int64_t row = first_row_ + r;
@@ -160,7 +161,7 @@ class RowEncoder {
     }
     // Where tables follow the symbols, `indexes` are found and no caller's.
     const bool in_place = source.symbols != symbols_tile_ && source.indexes != indexes_tile_;
-    if (kTakesPairs<Backend> && !kFromModel && in_place) {
+    if ((kTakesPairs<Backend> || kFromModel) && in_place) {
       source.ahead = ahead;
     } else {
       prefetch_tile(task_.symbols, row, first - ahead, ahead);
