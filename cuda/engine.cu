@@ -104,7 +104,7 @@ const char* encode(Family family, const HostTask& task, const Queue& queue) {
   }
   const ImageLayout layout = image_layout(*task.tables, task.kind);
   // Symbols of alias tables look their slots up beside the records.
-  const bool stages = !task.kind.tans && !task.tables->options().alias;
+  const bool stages = !task.kind.tans && !task.tables->options.alias;
   const std::size_t items = stages ? layout.num_entries + 1 : 0;
   return run(launch_encode, family, launch, items, task);
 }
@@ -147,6 +147,18 @@ const char* quantize(const QuantizeTask& task, const Queue& queue) {
   const cudaError_t error = enter(queue);
   if (error != cudaSuccess || task.rows == 0) return message(error);
   return message(launch_quantize(task, native(queue)));
+}
+
+const char* plan_tables(const PlanTask& task, const Queue& queue) {
+  const cudaError_t error = enter(queue);
+  if (error != cudaSuccess) return message(error);
+  return message(launch_plan_tables(task, native(queue)));
+}
+
+const char* fill_tables(const FillTask& task, const Queue& queue) {
+  const cudaError_t error = enter(queue);
+  if (error != cudaSuccess) return message(error);
+  return message(launch_fill_tables(task, native(queue)));
 }
 
 }  // namespace gpu

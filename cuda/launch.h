@@ -8,6 +8,7 @@
 #include "launch_policy.h"
 #include "pack_kernels.h"
 #include "quantize_kernel.h"
+#include "table_task.h"
 #include "task.h"
 #include "torch_ans/rans.h"
 
@@ -41,6 +42,8 @@ LaunchResult launch_plan(const PackTask& task, const std::uint32_t* failed, std:
 LaunchResult launch_pack(const PackTask& task, cudaStream_t stream);
 LaunchResult launch_unpack(const PackTask& task, cudaStream_t stream);
 LaunchResult launch_quantize(const QuantizeTask& task, cudaStream_t stream);
+LaunchResult launch_plan_tables(const PlanTask& task, cudaStream_t stream);
+LaunchResult launch_fill_tables(const FillTask& task, cudaStream_t stream);
 
 /// A kernel with tables in the caches: a warp for each `rows_per_warp` rows, as many as there are.
 template <typename Kernel>

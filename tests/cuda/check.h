@@ -21,8 +21,10 @@ inline void plant_defect() {
   const char* name = std::getenv("TWIN_DEFECT");
   if (name == nullptr) return;
   const std::string defect = name;
-  check(defect == "no_barrier" || defect == "lane_order", "TWIN_DEFECT is " + defect);
-  twin::defect = defect == "no_barrier" ? twin::Defect::kNoBarrier : twin::Defect::kLaneOrder;
+  if (defect == "no_barrier") twin::defect = twin::Defect::kNoBarrier;
+  if (defect == "no_block_barrier") twin::defect = twin::Defect::kNoBlockBarrier;
+  if (defect == "lane_order") twin::defect = twin::Defect::kLaneOrder;
+  check(twin::defect != twin::Defect::kNone, "TWIN_DEFECT is " + defect);
 }
 
 class Random {

@@ -23,10 +23,11 @@ class CoderTest {
         header_(Family::header_bytes(lanes)),
         random_(random),
         tables_(c.cdfs.data(), c.num_tables, c.width, c.sizes.data(), c.offsets.data(), c.options),
+        device_tables_(device_tables(tables_)),
         scalar_(Family::scalar(tables_, lanes, c.bypass_precision)),
-        image_(gpu::image_layout(tables_, kKind).end / 16 + 1),
+        image_(gpu::image_layout(device_tables_, kKind).end / 16 + 1),
         headers_(static_cast<std::size_t>(c.rows * header_ + 8)) {
-    gpu::write_image(tables_, kKind, image());
+    write_host_image(tables_, kKind, image());
   }
 
   void run() {
@@ -107,7 +108,7 @@ class CoderTest {
   gpu::CoderTask make_task(Stream& stream, Tensor& symbols, const Operands& operands,
                            bool is_push) {
     gpu::HostTask host{};
-    host.tables = &tables_;
+    host.tables = &device_tables_;
     host.image = image();
     host.kind = kKind;
     host.lanes = lanes_;
@@ -162,7 +163,7 @@ class CoderTest {
       launch({2, 64, 0}, random_, name() + ", resolve", [&] { gpu::resolve_kernel(task); });
       task = gpu::with_chosen_tables(task);
     }
-    const auto layout = gpu::image_layout(tables_, kKind);
+    const auto layout = gpu::image_layout(device_tables_, kKind);
     launch(grid(gpu::kEncoderWarpBytes<System, kFixedLanes>), random_, name() + ", encode", [&] {
       if constexpr (kFixedLanes == 32) {
         if (case_.staged) {
@@ -181,7 +182,7 @@ class CoderTest {
                                   bool require_end) {
     gpu::CoderTask task = make_task(stream, symbols, operands, false);
     task.require_end = require_end;
-    const auto layout = gpu::image_layout(tables_, kKind);
+    const auto layout = gpu::image_layout(device_tables_, kKind);
     const bool follows = case_.contexts.order() > 0;
     const std::size_t warp_bytes =
         follows ? gpu::kDecoderWarpBytes<0> : gpu::kDecoderWarpBytes<kFixedLanes>;
@@ -362,6 +363,7 @@ class CoderTest {
   const std::int64_t header_;
   Random& random_;
   CodingTables tables_;
+  gpu::DeviceTables device_tables_;
   typename Family::Scalar scalar_;
   struct alignas(16) Line {
     std::uint8_t bytes[16];
