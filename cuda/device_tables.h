@@ -1,7 +1,7 @@
 /// Coding tables as one block of bytes in device memory, an image, and how kernels read it.
 ///
-/// table_kernels.h makes images from CDFs, on the device. There is one TableInfo more than there are
-/// tables: where an index is out of range kernels read that one, whose only bucket is never
+/// table_kernels.h makes images from CDFs, on the device. There is one TableInfo more than there
+/// are tables: where an index is out of range kernels read that one, whose only bucket is never
 /// resolved, which leads to the careful path and its check.
 #pragma once
 

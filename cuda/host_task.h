@@ -138,8 +138,8 @@ inline CoderTask make_task(const HostTask& host) {
   const auto range = range_of(host.symbols.type);
   task.lowest_symbol = range.first;
   task.highest_symbol = range.second;
-  task.symbols_fit = tables.summary.lowest_offset >= range.first &&
-                     tables.summary.highest_symbol <= range.second;
+  task.symbols_fit =
+      tables.summary.lowest_offset >= range.first && tables.summary.highest_symbol <= range.second;
   task.headers = host.headers;
   task.results = host.results;
   task.failed = host.failed;

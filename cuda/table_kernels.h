@@ -190,7 +190,13 @@ class TableFiller {
       rank_alias_buckets(row_, buckets, slot_starts);  // which hold zeros until the end
     }
     sync_block();
-    share_out(row_.slots(), [&](std::uint32_t slot) { place_alias_slot(row_, buckets, slot, slots); });
+    share_out(row_.slots(), [&](std::uint32_t slot) {
+      const std::uint32_t self = slot >> info_.shift;
+      const AliasBucket bucket = buckets[self];
+      const bool is_other = slot >= bucket.cut;
+      place_alias_slots(row_, is_other ? bucket.other : self,
+                        is_other ? bucket.other_shift : bucket.self_shift, slot, slot + 1, slots);
+    });
     const auto first = static_cast<std::uint32_t>(table_ << task_.freq_precision);
     share_out(row_.symbols(), [&](std::uint32_t s) { slot_starts[s] = first + row_.cdf[s]; });
   }

@@ -21,8 +21,8 @@ struct PlanTask {
   TablesSummary* summary;
 };
 
-inline PlanTask plan_task(const TableSource& source, const TablesOptions& options,
-                          TableInfo* infos, TablesSummary* summary) {
+inline PlanTask plan_task(const TableSource& source, const TablesOptions& options, TableInfo* infos,
+                          TablesSummary* summary) {
   check_options(options);
   return {source,
           options.bypass_coding,

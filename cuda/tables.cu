@@ -8,15 +8,18 @@ namespace {
 constexpr int kThreads = 256;
 constexpr int kPlaceThreads = 1024;
 
-__global__ void count_tables_global(const __grid_constant__ PlanTask task) {
+__global__ void __launch_bounds__(kThreads)
+    count_tables_global(const __grid_constant__ PlanTask task) {
   count_tables_kernel(task);
 }
 
-__global__ void place_tables_global(const __grid_constant__ PlanTask task) {
+__global__ void __launch_bounds__(kPlaceThreads)
+    place_tables_global(const __grid_constant__ PlanTask task) {
   place_tables_kernel(task);
 }
 
-__global__ void fill_tables_global(const __grid_constant__ FillTask task) {
+__global__ void __launch_bounds__(kThreads)
+    fill_tables_global(const __grid_constant__ FillTask task) {
   fill_tables_kernel(task);
 }
 

@@ -76,7 +76,7 @@ class HostEngine:
             self._planned[number] = error
         ctypes.memmove(summary, struct.pack("<8q", number, *range(7)), 64)
 
-    def DeviceTables(self, summary: List[int], count: int, width: int, *options: Any) -> Any:  # noqa: N802
+    def DeviceTables(self, summary: List[int], count: int, width: int, *options: Any) -> Any:
         tables = self._planned[summary[0]]
         if isinstance(tables, ValueError):
             raise tables
@@ -434,6 +434,21 @@ def test_images_of_other_streams(engine: HostEngine, monkeypatch: pytest.MonkeyP
     assert len(followed) == 1 and len(kept) == 2  # CDFs and places belong to the first stream
 
 
+def test_the_cpus_tables_are_made_when_asked_for() -> None:
+    """As those of CDFs on a device are."""
+    made = make_tables(3, [40, 7, 200], 12)
+    symbols, indexes = make_symbols(5, (2, 90), made)
+    expected = encode("rans64", 1, made, symbols, indexes)
+    tables = torch_ans.CodingTables(*made.args[:3], *made.args[4:6])
+    numbers, nbytes = tables.native.numbers(), tables.nbytes
+    tables._native = None
+    assert tables.nbytes == 0 and (tables.num_tables, tables.freq_precision) == (3, 12)
+    stream = torch_ans.rans64_init_stream(2)
+    torch_ans.rans64_push(stream, symbols, indexes, tables, bypass_precision=made.args[6])
+    assert stream_rows(stream) == stream_rows(expected)
+    assert tables.native.numbers() == numbers and tables.nbytes >= nbytes > 0
+
+
 def test_tables_that_are_no_cdfs(engine: HostEngine) -> None:
     tables = make_tables(3, [40, 7, 200], 12)
     tables.cdfs[1, 3] = 0
@@ -533,6 +548,15 @@ def test_what_the_engine_makes_of_a_summary() -> None:
     assert sizes["tans32"] == sizes["tans16"] == sizes["tans8"]
     with pytest.raises(ValueError, match=r"cdfs\[0, 2\] must be 2\*\*freq_precision = 8, got 7"):
         make(summary(4, 2, 7, 0), 2, 3, 3, True, False, -1)
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA: "):
+            _native.cuda_engine().plan_tables(0, 2, 3, 0, 0, 3, True, False, -1, 0, 0, 0, 0)
+        with pytest.raises(RuntimeError, match="CUDA: "):
+            _native.cuda_engine().fill_tables(
+                _native.get_codec("rans64", 1), tables, 0, 3, 0, 0, 0, 0
+            )
+    with pytest.raises(ValueError, match=r"freq_precision must be in 1\.\.16, got 17"):
+        _native.cuda_engine().plan_tables(0, 2, 3, 0, 0, 17, True, False, -1, 0, 0, 0, 0)
     with pytest.raises(ValueError, match="8 words"):
         make([1], 2, 3, 3, True, False, -1)
     with pytest.raises(ValueError, match="tANS takes no alias tables"):

@@ -168,8 +168,8 @@ gpu::DeviceTables read_tables(const std::vector<std::int64_t>& words, std::int64
   gpu::DeviceTables tables{options, num_tables, {}};
   std::memcpy(&tables.summary, words.data(), sizeof(tables.summary));
   if (tables.summary.bad_table >= 0) {
-    throw std::invalid_argument(describe(tables.summary.fault, tables.summary.bad_table, width,
-                                         options.freq_precision));
+    throw std::invalid_argument(
+        describe(tables.summary.fault, tables.summary.bad_table, width, options.freq_precision));
   }
   return tables;
 }
@@ -183,9 +183,9 @@ void bind_tables(py::module_& module) {
          std::uintptr_t offsets, int freq_precision, bool bypass_coding, bool alias,
          int inverse_cdf_precision, std::uintptr_t infos, std::uintptr_t summary, int device,
          std::uintptr_t queue) {
-        const TableSource source{pointer<std::int32_t>(cdfs),    num_tables,
-                                 width,                          pointer<std::int32_t>(sizes),
-                                 pointer<std::int32_t>(offsets), freq_precision};
+        const TableSource source{
+            pointer<std::int32_t>(cdfs),    num_tables,    width, pointer<std::int32_t>(sizes),
+            pointer<std::int32_t>(offsets), freq_precision};
         check_cuda(gpu::plan_tables(
             gpu::plan_task(source, {freq_precision, bypass_coding, alias, inverse_cdf_precision},
                            pointer<TableInfo>(infos), pointer<gpu::TablesSummary>(summary)),

@@ -1,8 +1,8 @@
 """What `_native.py` is for host memory: where CUDA tensors become pointers.
 
 Work is put on torch's current stream of the tensors' device, in memory from torch's allocator, and
-nothing here waits for it but `read_status`, `read_plan`, `to_list` and `to_host`. What became of a push or a
-pop is a tensor, too (`RowStatus`).
+nothing here waits for it but `read_status`, `read_plan`, `to_list` and `to_host`. What became of a
+push or a pop is a tensor, too (`RowStatus`).
 """
 
 from __future__ import annotations
@@ -97,8 +97,7 @@ def to_list(numbers: torch.Tensor) -> List[int]:
 
 def mark(device: torch.device) -> torch.cuda.Event:
     """What `follow` waits for: all work on the current stream so far."""
-    event = torch.cuda.Event()
-    event.record(torch.cuda.current_stream(device))
+    event: torch.cuda.Event = torch.cuda.current_stream(device).record_event()
     return event
 
 

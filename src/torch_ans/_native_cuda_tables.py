@@ -52,21 +52,31 @@ class DeviceTables:
     ) -> None:
         _refuse_capture()
         count, width = cdfs.shape
-        device = cdfs.device
         engine = _native_cuda.engine()
         self._cdfs = cdfs
-        self._infos = torch.empty(
-            (count, engine.INFO_BYTES), dtype=torch.uint8, device=device
-        )
+        self._infos = torch.empty((count, engine.INFO_BYTES), dtype=torch.uint8, device=cdfs.device)
+        self._queue = _native_cuda.queue(cdfs.device)
         self._images: Dict[Tuple[int, bool], _Image] = {}
         self._lock = threading.Lock()
-        self._queue = _native_cuda.queue(device)
+        summary = self._plan(cdfs_sizes, offsets, options)
+        flags = [misfit.to(torch.int64).reshape(1) for misfit in misfits.values()]
+        numbers = _native_cuda.to_list(torch.cat([summary, *flags]))
+        for name, misfit in zip(misfits, numbers[summary.numel() :]):
+            if misfit:
+                raise ValueError(f"{name} has entries that do not fit into int32")
+        self.native = engine.DeviceTables(numbers[: summary.numel()], count, width, *options)
+
+    def _plan(
+        self, cdfs_sizes: torch.Tensor, offsets: torch.Tensor, options: _Options
+    ) -> torch.Tensor:
+        """Starts to check the CDFs and to find the places of tables; returns what becomes of it."""
+        device = self._cdfs.device
+        engine = _native_cuda.engine()
         summary = torch.empty(engine.SUMMARY_WORDS, dtype=torch.int64, device=device)
         with _native_cuda.guard(device):
             engine.plan_tables(
-                cdfs.data_ptr(),
-                count,
-                width,
+                self._cdfs.data_ptr(),
+                *self._cdfs.shape,
                 cdfs_sizes.data_ptr(),
                 offsets.data_ptr(),
                 *options,
@@ -74,17 +84,13 @@ class DeviceTables:
                 summary.data_ptr(),
                 *self._queue,
             )
-        flags = [misfit.to(torch.int64).reshape(1) for misfit in misfits.values()]
-        numbers = _native_cuda.to_list(torch.cat([summary, *flags]))
-        for name, misfit in zip(misfits, numbers[engine.SUMMARY_WORDS :]):
-            if misfit:
-                raise ValueError(f"{name} has entries that do not fit into int32")
-        self.native = engine.DeviceTables(numbers[: engine.SUMMARY_WORDS], count, width, *options)
+        return summary
 
     @property
     def nbytes(self) -> int:
         """Bytes of device memory that the tables take."""
-        memories = [self._cdfs, self._infos, *(image.memory for image in self._images.values())]
+        images = [image.memory for image in tuple(self._images.values())]
+        memories = [self._cdfs, self._infos, *images]
         return sum(memory.numel() * memory.element_size() for memory in memories)
 
     def image(self, codec: _core.Codec) -> torch.Tensor:

@@ -108,8 +108,9 @@ class CodingTables:
         """The tables on a CUDA device; making them there waits for the device once."""
         found = self._devices.get(device)
         if found is None:
-            tensors = (tensor.to(device) for tensor in self._tensors)
-            found = self._devices[device] = DeviceTables(*tensors, self._options, {})
+            cdfs, cdfs_sizes, offsets = (tensor.to(device) for tensor in self._tensors)
+            found = DeviceTables(cdfs, cdfs_sizes, offsets, self._options, {})
+            self._devices[device] = found
         return found
 
     @property

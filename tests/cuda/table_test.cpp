@@ -21,8 +21,7 @@ struct Rows {
   std::vector<std::int32_t> cdfs, sizes, offsets;
 
   TableSource source() const {
-    return {cdfs.data(),  num_tables,     width,
-            sizes.data(), offsets.data(), options.freq_precision};
+    return {cdfs.data(), num_tables, width, sizes.data(), offsets.data(), options.freq_precision};
   }
   CodingTables build() const {
     return {cdfs.data(), num_tables, width, sizes.data(), offsets.data(), options};
@@ -67,8 +66,9 @@ Rows make_rows(Random& random) {
     std::vector<std::int32_t> row(static_cast<std::size_t>(rows.width));
     for (std::int32_t& entry : row) entry = static_cast<std::int32_t>(random.between(-9, 9));
     const std::int64_t most = std::min(rows.width, slots + 1);
-    const std::int64_t size =
-        random.chance(0.2) ? 2 : random.chance(0.2) ? most : random.between(2, most);
+    const std::int64_t size = random.chance(0.2)   ? 2
+                              : random.chance(0.2) ? most
+                                                   : random.between(2, most);
     fill_row(random, row.data(), size, options.freq_precision);
     rows.cdfs.insert(rows.cdfs.end(), row.begin(), row.end());
     rows.sizes.push_back(static_cast<std::int32_t>(size));
@@ -87,8 +87,8 @@ struct Planned {
 Planned plan(const Rows& rows, Random& random, std::int64_t max_buckets) {
   Planned planned{std::vector<TableInfo>(static_cast<std::size_t>(rows.num_tables)),
                   {rows.options, rows.num_tables, {}}};
-  gpu::PlanTask task = gpu::plan_task(rows.source(), rows.options, planned.infos.data(),
-                                      &planned.tables.summary);
+  gpu::PlanTask task =
+      gpu::plan_task(rows.source(), rows.options, planned.infos.data(), &planned.tables.summary);
   task.max_buckets = max_buckets;
   const unsigned threads = 32 * static_cast<unsigned>(random.between(1, 3));
   launch({static_cast<unsigned>(random.between(1, 4)), threads, gpu::kBlockSumBytes}, random,
@@ -113,9 +113,8 @@ Image fill(const Rows& rows, const Planned& planned, const gpu::ImageKind& kind,
   const std::size_t end = gpu::image_layout(planned.tables, kind).end;
   Image image = make_image(end, 0);
   std::memset(bytes_of(image) + end, 0xee, 16);
-  const gpu::FillTask task =
-      gpu::fill_task(planned.tables, rows.cdfs.data(), rows.width, planned.infos.data(), kind,
-                     bytes_of(image));
+  const gpu::FillTask task = gpu::fill_task(planned.tables, rows.cdfs.data(), rows.width,
+                                            planned.infos.data(), kind, bytes_of(image));
   launch({static_cast<unsigned>(random.between(1, 4)),
           32 * static_cast<unsigned>(random.between(1, 3)), 0},
          random, "fill tables", [&] { gpu::fill_tables_kernel(task); });
@@ -163,13 +162,13 @@ void test_faults(Random& random) {
         k * rows.width + random.between(0, std::min(size, rows.width) - 1))];
     switch (random.between(0, 3)) {
       case 0:
-        entry = static_cast<std::int32_t>(random.pick(std::vector<std::int64_t>{
-            INT32_MIN, -1, 0, 1, entry - 1, entry + 1, 1 << rows.options.freq_precision,
-            INT32_MAX}));
+        entry = static_cast<std::int32_t>(
+            random.pick(std::vector<std::int64_t>{INT32_MIN, -1, 0, 1, entry - 1, entry + 1,
+                                                  1 << rows.options.freq_precision, INT32_MAX}));
         break;
       case 1:
-        rows.sizes[at] = static_cast<std::int32_t>(random.pick(
-            std::vector<std::int64_t>{INT32_MIN, -1, 0, 1, rows.width + 1, INT32_MAX}));
+        rows.sizes[at] = static_cast<std::int32_t>(
+            random.pick(std::vector<std::int64_t>{INT32_MIN, -1, 0, 1, rows.width + 1, INT32_MAX}));
         break;
       case 2:
         rows.offsets[at] = random.chance(0.5) ? kMaxOffset + 1 : INT32_MIN;
@@ -188,9 +187,9 @@ void test_faults(Random& random) {
   const Planned planned = plan(rows, random, static_cast<std::int64_t>(kMaxBuckets));
   const gpu::TablesSummary& summary = planned.tables.summary;
   const std::string found =
-      summary.bad_table < 0 ? ""
-                            : describe(summary.fault, summary.bad_table, rows.width,
-                                       rows.options.freq_precision);
+      summary.bad_table < 0
+          ? ""
+          : describe(summary.fault, summary.bad_table, rows.width, rows.options.freq_precision);
   check(found == expected, "expected the fault '" + expected + "', got '" + found + "'");
 }
 

@@ -112,16 +112,15 @@ TORCH_ANS_FN void rank_alias_buckets(const CdfRow& row, AliasBucket* buckets,
   }
 }
 
-/// Then `slots[cdf[symbol] + rank]`, the rank-th slot of the symbol, for each slot.
-TORCH_ANS_FN void place_alias_slot(const CdfRow& row, const AliasBucket* buckets,
-                                   std::uint32_t slot, std::uint16_t* slots) {
-  const std::uint32_t self = slot >> alias_shift(row);
-  const AliasBucket& bucket = buckets[self];
-  const bool is_other = slot >= bucket.cut;
-  const std::uint32_t owner = is_other ? bucket.other : self;
-  const std::int32_t shift = is_other ? bucket.other_shift : bucket.self_shift;
-  slots[row.cdf[owner] + (slot - static_cast<std::uint32_t>(shift))] =
-      static_cast<std::uint16_t>(slot);
+/// Then `slots[cdf[symbol] + rank]`, the rank-th slot of the symbol, for the slots [first, past) of
+/// a bucket, which are all the symbol's. Where there are none it may be padding, without a CDF.
+TORCH_ANS_FN void place_alias_slots(const CdfRow& row, std::uint32_t symbol, std::int32_t shift,
+                                    std::uint32_t first, std::uint32_t past, std::uint16_t* slots) {
+  if (first == past) return;
+  std::uint16_t* target = slots + row.cdf[symbol] + (first - static_cast<std::uint32_t>(shift));
+  for (std::uint32_t slot = first; slot < past; ++slot) {
+    *target++ = static_cast<std::uint16_t>(slot);
+  }
 }
 
 /// Fills `alias_buckets(row)` buckets and `row.slots()` slots.
@@ -129,8 +128,11 @@ inline void build_alias_table(const CdfRow& row, AliasBucket* buckets, std::uint
   std::vector<std::uint32_t> given(row.symbols(), 0);
   pair_alias_buckets(row, buckets);
   rank_alias_buckets(row, buckets, given.data());
-  for (std::uint32_t slot = 0; slot < row.slots(); ++slot) {
-    place_alias_slot(row, buckets, slot, slots);
+  const std::uint32_t size = 1u << alias_shift(row);
+  for (std::uint32_t self = 0; self < alias_buckets(row); ++self) {
+    const AliasBucket& bucket = buckets[self];
+    place_alias_slots(row, self, bucket.self_shift, self * size, bucket.cut, slots);
+    place_alias_slots(row, bucket.other, bucket.other_shift, bucket.cut, (self + 1) * size, slots);
   }
 }
 

@@ -23,8 +23,7 @@ struct SlotRange {
 /// 2^bits buckets of the same width: found with one shift.
 class LinearGrid {
  public:
-  TORCH_ANS_FN LinearGrid(int precision, int bits)
-      : shift_(precision - bits), count_(1u << bits) {}
+  TORCH_ANS_FN LinearGrid(int precision, int bits) : shift_(precision - bits), count_(1u << bits) {}
 
   TORCH_ANS_FN std::uint32_t count() const { return count_; }
   TORCH_ANS_FN SlotRange slots(std::uint32_t bucket) const {

@@ -118,9 +118,8 @@ inline void check_options(const TablesOptions& options) {
   }
   const int inverse = options.inverse_cdf_precision;
   if (inverse < TablesOptions::kAuto || inverse > precision) {
-    throw std::invalid_argument("inverse_cdf_precision must be in 1.." +
-                                std::to_string(precision) + " (freq_precision), got " +
-                                std::to_string(inverse));
+    throw std::invalid_argument("inverse_cdf_precision must be in 1.." + std::to_string(precision) +
+                                " (freq_precision), got " + std::to_string(inverse));
   }
 }
 

@@ -28,8 +28,7 @@ class CodingTables {
                const TablesOptions& options)
       : options_(options) {
     check_options(options_);
-    const TableSource source{cdfs,       num_tables, width,
-                             cdfs_sizes, offsets,    options_.freq_precision};
+    const TableSource source{cdfs, num_tables, width, cdfs_sizes, offsets, options_.freq_precision};
     for (std::int64_t k = 0; k < num_tables; ++k) append_table(source, k);
     if (options_.alias) {
       build_aliases();
