@@ -38,7 +38,7 @@ TORCH_ANS_DEVICE bool is_sound(const TableSource& source, std::int64_t k,
 /// log2 of the buckets of a table: `choose_grid_bits`, all buckets of a grid at once.
 TORCH_ANS_DEVICE int bucket_bits(const PlanTask& task, const CdfRow& row,
                                  const SharedArray<std::int64_t>& scratch) {
-  if (task.alias) return alias_bucket_bits(row.last + 1);
+  if (task.alias) return alias_bucket_bits(row.symbols());
   if (task.bucket_bits != TablesOptions::kAuto) return task.bucket_bits;
   const GridBits choice = linear_grid_bits(row);
   int bits = choice.least;
@@ -77,49 +77,68 @@ TORCH_ANS_DEVICE void count_tables_kernel(const PlanTask& task) {
   }
 }
 
-/// Turns counts into places. One block; shared memory: kBlockSumBytes.
+/// What a thread has seen of the tables.
+struct TablesSeen {
+  std::int64_t entries = 0;  ///< and buckets, of all tables
+  std::int64_t buckets = 0;
+  std::int64_t first_bad = INT64_MAX;
+  std::int64_t lowest_offset = INT64_MAX;
+  std::int64_t highest_offset = -INT64_MAX;
+  std::int64_t highest_symbol = -INT64_MAX;
+};
+
+/// Turns the counts in `infos` into places. The whole block's affair.
+TORCH_ANS_DEVICE TablesSeen place_tables(const PlanTask& task,
+                                         const SharedArray<std::int64_t>& scratch) {
+  TablesSeen seen;
+  for (std::int64_t first = 0; first < task.source.num_tables; first += block_size()) {
+    const std::int64_t k = first + thread_index();
+    const bool present = k < task.source.num_tables;
+    TableInfo info{};
+    if (present) info = task.infos[k];
+    const Sums entries = sum_over_block(scratch, info.base);
+    const Sums buckets = sum_over_block(scratch, info.bucket);
+    if (present) {
+      const std::int64_t base = seen.entries + entries.before;
+      const bool is_bad = info.base == 0 || base + info.base >= kMaxEntries;
+      if (is_bad) seen.first_bad = smaller(seen.first_bad, k);
+      const std::int64_t offset = info.offset;
+      seen.lowest_offset = smaller(seen.lowest_offset, offset);
+      seen.highest_offset = larger(seen.highest_offset, offset);
+      seen.highest_symbol = larger(seen.highest_symbol, offset + info.last);
+      info.base = static_cast<std::uint32_t>(base);
+      info.bucket = static_cast<std::uint32_t>(seen.buckets + buckets.before);
+      task.infos[k] = info;
+    }
+    seen.entries += entries.all;
+    seen.buckets += buckets.all;
+  }
+  return seen;
+}
+
+/// One block; shared memory: kBlockSumBytes.
 TORCH_ANS_DEVICE void place_tables_kernel(const PlanTask& task) {
   const SharedArray<std::int64_t> scratch(0);
   const std::int64_t num_tables = task.source.num_tables;
-  std::int64_t entries = 0, buckets = 0;
-  std::int64_t bad = INT64_MAX, low = INT64_MAX, high = -INT64_MAX, highest_symbol = -INT64_MAX;
-  for (std::int64_t first = 0; first < num_tables; first += block_size()) {
-    const std::int64_t k = first + thread_index();
-    TableInfo info{};
-    if (k < num_tables) info = task.infos[k];
-    const Sums entry_sums = sum_over_block(scratch, info.base);
-    const Sums bucket_sums = sum_over_block(scratch, info.bucket);
-    if (k < num_tables) {
-      const std::int64_t base = entries + entry_sums.before;
-      if (info.base == 0 || base + info.base >= kMaxEntries) bad = smaller(bad, k);
-      low = smaller<std::int64_t>(low, info.offset);
-      high = larger<std::int64_t>(high, info.offset);
-      highest_symbol = larger(highest_symbol, std::int64_t{info.offset} + info.last);
-      info.base = static_cast<std::uint32_t>(base);
-      info.bucket = static_cast<std::uint32_t>(buckets + bucket_sums.before);
-      task.infos[k] = info;
-    }
-    entries += entry_sums.all;
-    buckets += bucket_sums.all;
+  const TablesSeen seen = place_tables(task, scratch);
+  const bool searches = !task.alias && seen.buckets > task.max_buckets;
+  for (std::int64_t k = thread_index(); searches && k < num_tables; k += block_size()) {
+    task.infos[k].bucket = 0;
+    task.infos[k].shift = 0;
   }
-  if (!task.alias && buckets > task.max_buckets) {
-    buckets = 0;
-    for (std::int64_t k = thread_index(); k < num_tables; k += block_size()) {
-      task.infos[k].bucket = 0;
-      task.infos[k].shift = 0;
-    }
-  }
-  TablesSummary summary{entries, buckets, 0, 0, -1, -1, {TableRule::kNone, 0, 0, 0}};
-  bad = smallest_of_block(scratch, bad);
-  low = smallest_of_block(scratch, low);
-  high = -smallest_of_block(scratch, -high);
-  highest_symbol = -smallest_of_block(scratch, -highest_symbol);
+  const std::int64_t bad = smallest_of_block(scratch, seen.first_bad);
+  const std::int64_t low = smallest_of_block(scratch, seen.lowest_offset);
+  const std::int64_t high = -smallest_of_block(scratch, -seen.highest_offset);
+  const std::int64_t highest_symbol = -smallest_of_block(scratch, -seen.highest_symbol);
   if (thread_index() != 0) return;
-  if (num_tables > 0) {
-    summary.lowest_offset = low;
-    summary.highest_offset = high;
-    summary.highest_symbol = highest_symbol;
-  }
+  const bool none = num_tables == 0;
+  TablesSummary summary{seen.entries,
+                        searches ? 0 : seen.buckets,
+                        none ? 0 : low,
+                        none ? 0 : high,
+                        none ? -1 : highest_symbol,
+                        -1,
+                        {TableRule::kNone, 0, 0, 0}};
   if (bad < num_tables) {
     summary.bad_table = bad;
     summary.fault = find_fault(task.source, bad, kMaxEntries);
