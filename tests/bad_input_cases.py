@@ -294,7 +294,7 @@ def one_probable_symbol() -> None:
         coder.init_params(pmf.unsqueeze(0), torch.tensor([3]), torch.tensor([0]))
         symbols = torch.tensor([[0, 1, 2, 0, 0, 7]])
         data = coder.encode_with_indexes(symbols, torch.zeros_like(symbols))
-        assert torch.equal(coder.decode_with_indexes(data, torch.zeros_like(symbols)), symbols)
+        assert (coder.decode_with_indexes(data, torch.zeros_like(symbols)) == symbols).all()
 
 
 @case

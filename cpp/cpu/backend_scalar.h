@@ -66,15 +66,8 @@ struct PutByAlias {
   static TORCH_ANS_FN typename Traits::State put_id(const TablesView& tables,
                                                     typename Traits::State x, std::uint32_t id,
                                                     std::uint8_t*& out) {
-    // A table's ids count its CDF entries, its slots stand 2^precision a table.
-    std::uint32_t low = 0;
-    for (std::uint32_t count = tables.num_tables; count > 1;) {
-      const std::uint32_t half = count / 2;
-      if (tables.info[low + half].base <= id) low += half;
-      count -= half;
-    }
-    const std::uint16_t* slots =
-        tables.alias_slots + (static_cast<std::size_t>(low) << tables.freq_precision);
+    const std::size_t table = table_of_id(tables, id);
+    const std::uint16_t* slots = tables.alias_slots + (table << tables.freq_precision);
     const std::uint32_t start = tables.cdf[id];
     return put_scattered<Traits>(x, start, tables.cdf[id + 1] - start, tables.freq_precision, slots,
                                  out);

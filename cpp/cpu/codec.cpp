@@ -176,6 +176,14 @@ std::pair<std::int64_t, std::int64_t> range_of(IntType type) {
   return range;
 }
 
+/// The table of a symbol, which may be none.
+std::int64_t index_of(const CodingTask& task, std::int64_t row, std::int64_t position) {
+  if (task.ids != nullptr) {
+    return table_of_id(task.tables, task.ids[element_of(task, row, position)] & ~kOutsideTable);
+  }
+  return task.indexes.data == nullptr ? 0 : load_element(task.indexes, row, position);
+}
+
 }  // namespace
 
 int Codec::lanes_log2() const { return bit_width(static_cast<std::uint64_t>(lanes)) - 1; }
@@ -231,11 +239,12 @@ Outcome encode(const Codec& codec, CodingTask task, int threads) {
   if (rows_too_narrow(codec, task)) return all_rows_corrupt(task.rows);
   find_functions(task);
   task.one_offset = have_one_offset(task.tables);
-  ResolvedIndexes resolved;
-  std::int64_t row, position;
-  if (!task.one_offset && !resolved.resolve(task, useful_threads(task, threads), row, position)) {
-    return {Status::kBadIndex, row, position, {}};
+  FollowedIds followed;
+  if (task.contexts != nullptr && !task.one_offset) {
+    const auto bad = followed.find(task, active_id_kernels(), useful_threads(task, threads));
+    if (bad.status != Status::kOk) return {bad.status, bad.row, bad.position, {}};
   }
+  const EntryTables by_entry(task);
   const bool prepared = task.tables.records != nullptr || is_tans(codec.family);
   const EncodeModel model = task.model != nullptr            ? EncodeModel::kModel
                             : task.tables.aliases != nullptr ? EncodeModel::kAlias
@@ -282,16 +291,17 @@ Outcome decode(const Codec& codec, CodingTask task, int threads) {
 }
 
 std::int64_t max_escape_bytes(CodingTask task) {
-  ResolvedIndexes resolved;
-  std::int64_t bad_row, position;
-  if (!resolved.resolve(task, 1, bad_row, position)) return kMaxEscapeBytes;  // the push will tell
+  FollowedIds followed;
+  if (task.contexts != nullptr &&
+      followed.find(task, active_id_kernels(), 1).status != Status::kOk) {
+    return kMaxEscapeBytes;  // the push will tell
+  }
   std::int64_t most_bits = 0;
   for (std::int64_t row = 0; row < task.rows; ++row) {
     std::int64_t bits = 0;
     const std::int64_t present = symbols_in_row(task, row);
     for (std::int64_t i = 0; i < present; ++i) {
-      const std::int64_t index =
-          task.indexes.data == nullptr ? 0 : load_element(task.indexes, row, i);
+      const std::int64_t index = index_of(task, row, i);
       if (index < 0 || index >= task.tables.num_tables) continue;
       const TableInfo& info = task.tables.info[index];
       const auto v = static_cast<std::int64_t>(

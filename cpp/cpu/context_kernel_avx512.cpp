@@ -1,5 +1,7 @@
-/// Decoders of tables that follow the symbols for AVX-512, in front of those for AVX2.
+/// Tables that follow the symbols for AVX-512: decoders, in front of those for AVX2, and what finds
+/// symbols' ids for encoders.
 #include "context_decoder_avx512.h"
+#include "id_finder_avx512.h"
 #include "kernels.h"
 #include "row_decoder.h"
 #include "tans_decoder_avx512.h"
@@ -70,6 +72,13 @@ void add_avx512_context_kernels(KernelTable& table) {
     add_tans<16>(by_lanes[4]);
     add_tans<32>(by_lanes[5]);
   }
+}
+
+void add_avx512_id_kernels(IdKernels& kernels) {
+  kernels = {{{Avx512IdFinder<4>::kRows, &Avx512IdFinder<4>::run},
+              {Avx512IdFinder<2>::kRows, &Avx512IdFinder<2>::run},
+              {Avx512IdFinder<1>::kRows, &Avx512IdFinder<1>::run},
+              {0, nullptr}}};
 }
 
 }  // namespace torch_ans

@@ -11,10 +11,26 @@ inline namespace TORCH_ANS_ISA {
 template <int kTile>
 class ContextTables {
  public:
-  /// Those of symbols [first, first + count) of a row; null, with the position of an index that
-  /// names nothing in `bad`.
+  /// Of symbols [first, first + count) of a row, or their entries in ContextTask::tables where
+  /// the task has tables by entry; null, with the position of an index that names nothing in `bad`.
   const std::int32_t* find(const CodingTask& task, std::int64_t row, std::int64_t first, int count,
                            std::int64_t& bad) {
+    if (!find_entries(task, row, first, count, bad)) return nullptr;
+    if (task.entry_tables != nullptr) return places_;
+    look_up(task.contexts->tables, places_, count, found_);
+    return found_;
+  }
+
+  /// Of one symbol whose index is known to be good.
+  std::int32_t find_one(const CodingTask& task, std::int64_t row, std::int64_t position) {
+    std::int64_t bad;
+    find_entries(task, row, position, 1, bad);
+    return task.contexts->tables[places_[0]];
+  }
+
+ private:
+  bool find_entries(const CodingTask& task, std::int64_t row, std::int64_t first, int count,
+                    std::int64_t& bad) {
     const ContextTask& contexts = *task.contexts;
     const ContextIndex index(contexts);
     for (int k = 0; k < contexts.order; ++k) {
@@ -30,14 +46,12 @@ class ContextTables {
     }
     if (index.needs_bases(task.indexes)) {
       bad = index.load_bases(task.indexes, row, first, count, symbols_, bases_);
-      if (bad >= 0) return nullptr;
+      if (bad >= 0) return false;
       for (int t = 0; t < count; ++t) places_[t] += bases_[t];
     }
-    look_up(contexts.tables, places_, count, found_);
-    return found_;
+    return true;
   }
 
- private:
   /// From a symbol to what it adds to a place: below its table 0, and at most size - 1. Offsets lie
   /// within +-2^30, so that nothing here overflows.
   struct Context {

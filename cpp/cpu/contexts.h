@@ -21,19 +21,40 @@ class ContextHistory {
   std::vector<std::uint32_t> shifts_;
 };
 
+/// The tables of a push by the entries of the contexts' tables: from contexts to what an encoder
+/// needs of a table in one step.
+class EntryTables {
+ public:
+  /// Nothing where the task has no contexts, or too many entries for its symbols.
+  explicit EntryTables(CodingTask& task);
+
+ private:
+  TablesView view_;
+  std::vector<TableInfo> info_;
+  std::vector<std::uint32_t> bases_;
+  std::vector<std::uint32_t> limits_;
+  std::vector<std::int32_t> offsets_;
+};
+
 /// Whether all tables have the offset of the first, so that contexts follow from symbols alone.
 bool have_one_offset(const TablesView& tables);
 
-/// Table indexes of all symbols of a push, found from first to last, in place of `task.contexts`:
+/// Finds `task.ids` from the first symbol of each row to its last, in place of `task.contexts`:
 /// where tables have offsets of their own, the context of a symbol depends on its table.
-class ResolvedIndexes {
+class FollowedIds {
  public:
-  /// False: an index is out of range, at `position` of `row`.
-  bool resolve(CodingTask& task, int threads, std::int64_t& row, std::int64_t& position);
+  /// What is wrong with the symbol at `position` of `row`.
+  struct Complaint {
+    Status status;
+    std::int64_t row;
+    std::int64_t position;
+  };
+
+  /// `kernels` for many rows together, the widest first.
+  Complaint find(CodingTask& task, const IdKernel* kernels, int threads);
 
  private:
-  std::vector<std::uint16_t> narrow_;
-  std::vector<std::int32_t> wide_;
+  std::unique_ptr<std::uint32_t[]> ids_;
 };
 
 }  // namespace torch_ans

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "backend_scalar.h"
+#include "search_avx512.h"
 #include "torch_ans/inverse_cdf.h"
 #include "vectors_avx512.h"
 #include "word_cursors_avx512.h"
@@ -64,13 +65,15 @@ TORCH_ANS_FN Matches find_packed(const TablesView& tables, Vec slots) {
 template <typename Index>
 TORCH_ANS_FN bool resolve(const TablesView& tables, const Index& index, Vec slots,
                           Matches& matches) {
-  alignas(64) std::uint32_t slot[kVecSize];
+  alignas(64) std::uint32_t slot[kVecSize], symbol[kVecSize];
   _mm512_store_si512(slot, slots);
+  _mm512_store_si512(symbol, matches.symbol);
   bool sentinel = false;
   for (std::uint32_t left = matches.unresolved; left != 0; left = _blsr_u32(left)) {
     const auto e = static_cast<int>(_tzcnt_u32(left));
     const TableInfo& info = tables.info[index(e)];
-    const Match match = InverseCdf::find_slowly(tables, info, slot[e]);
+    // The bucket's second symbol is not it; its first one may have been left out.
+    const Match match = search_cdf16(tables, info.base, symbol[e] - 1, slot[e]);
     const auto one = static_cast<__mmask16>(_blsi_u32(left));
     const auto put = [one](Vec& v, std::uint32_t value) {
       v = _mm512_mask_mov_epi32(v, one, splat(value));

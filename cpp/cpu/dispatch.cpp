@@ -38,15 +38,20 @@ struct Isa {
   void (*add_kernels)(KernelTable&);
   void (*add_model_kernels)(KernelTable&);
   void (*add_models)(ModelTable&);
+  void (*add_id_kernels)(IdKernels&);
 };
+
+void no_id_kernels(IdKernels& /*kernels*/) {}
 
 /// The best first; each is laid over those after it.
 constexpr Isa kIsas[] = {
 #if defined(TORCH_ANS_X86_KERNELS)
-    {"avx512", &has_avx512, &add_avx512_kernels, &add_avx512_model_kernels, &add_avx512_models},
-    {"avx2", &has_avx2, &add_avx2_kernels, &nothing, &add_avx2_models},
+    {"avx512", &has_avx512, &add_avx512_kernels, &add_avx512_model_kernels, &add_avx512_models,
+     &add_avx512_id_kernels},
+    {"avx2", &has_avx2, &add_avx2_kernels, &nothing, &add_avx2_models, &no_id_kernels},
 #endif
-    {"scalar", &always, &add_scalar_kernels, &add_scalar_model_kernels, &add_scalar_models},
+    {"scalar", &always, &add_scalar_kernels, &add_scalar_model_kernels, &add_scalar_models,
+     &no_id_kernels},
 };
 constexpr int kNumIsas = static_cast<int>(sizeof(kIsas) / sizeof(kIsas[0]));
 
@@ -79,6 +84,7 @@ struct Active {
   int isa;
   KernelTable table{};
   ModelTable models{};
+  IdKernels id_kernels{};
 
   Active() : isa(choose_isa()) {
     for (int i = kNumIsas - 1; i >= isa; --i) {
@@ -86,6 +92,7 @@ struct Active {
       kIsas[i].add_kernels(table);
       kIsas[i].add_model_kernels(table);
       kIsas[i].add_models(models);
+      kIsas[i].add_id_kernels(id_kernels);
     }
   }
 };
@@ -105,6 +112,8 @@ void prepend(KernelChoice* choices, KernelChoice choice) {
 const KernelTable& active_kernels() { return active().table; }
 
 const ModelTable& active_models() { return active().models; }
+
+const IdKernel* active_id_kernels() { return active().id_kernels.list; }
 
 CpuCapabilities cpu_capabilities() {
   return {kIsas[active().isa].name, available_names(), !forced_name().empty(), has_openmp()};

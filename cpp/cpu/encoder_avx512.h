@@ -27,6 +27,11 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors>, TakesPairs {
     return torch_ans::make_pairs<kRows>(tables, source, count, pairs);
   }
 
+  static TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
+    _mm512_storeu_si512(ids + count, _mm512_setzero_si512());  // ids for all of the last vector
+    torch_ans::ids_to_pairs(tables, count, ids);
+  }
+
   static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,
                                    std::uint8_t*& out) {
     return PutByPair::put_id<Traits>(tables, x, pair, out);

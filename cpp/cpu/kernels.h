@@ -28,12 +28,21 @@ void add_scalar_context_kernels(KernelTable& table);
 void add_avx2_context_kernels(KernelTable& table);
 void add_avx512_context_kernels(KernelTable& table);
 
+/// For many rows together; the widest first.
+struct IdKernels {
+  IdKernel list[kMaxIdKernels];
+};
+void add_avx512_id_kernels(IdKernels& kernels);
+
 /// Puts a choice in front of a list.
 void prepend(KernelChoice* choices, KernelChoice choice);
 
 /// The kernels in use: the best that this CPU offers, or what TORCH_ANS_FORCE_ISA names.
 /// Throws std::runtime_error where that variable names something this CPU or build lacks.
 const KernelTable& active_kernels();
+
+/// Ends with one of no rows.
+const IdKernel* active_id_kernels();
 
 /// The models in use, for the same instruction set.
 const ModelTable& active_models();

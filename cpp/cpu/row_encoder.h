@@ -18,6 +18,7 @@ inline namespace TORCH_ANS_ISA {
 ///   kStoreSlack                    bytes it may store past what it reports as written
 ///   IdFlags make_ids(...)          as in tiles.h; or, if it TakesPairs:
 ///   IdFlags make_pairs(...)        the same, but with the symbols' SlotPairs instead of their ids
+///   void ids_to_pairs(tables, count, ids)  replaces ids; whole vectors
 ///   State put_id(tables, x, id, out)  rANS only (`id` may be a SlotPair)
 ///   void encode_groups(tables, states, out, ids, begin, end)
 ///       puts groups end - 1 .. begin of every row (ids[row * kTileStride + group * kLanes +
@@ -115,6 +116,10 @@ class RowEncoder {
   bool prepare(std::int64_t first, int count) {
     outside_ = false;
     for (int r = 0; r < kRows; ++r) {
+      if (task_.ids != nullptr) {
+        take_found_ids(r, first, count);
+        continue;
+      }
       TileSource source;
       if (!load_source(r, first, count, source)) return false;
       if constexpr (kFromModel) {
@@ -129,6 +134,15 @@ class RowEncoder {
       }
     }
     return true;
+  }
+
+  /// All are known to be good, but for escapes.
+  TORCH_ANS_FN void take_found_ids(int r, std::int64_t first, int count) {
+    std::uint32_t* ids = ids_ + r * kTileStride;
+    const std::int64_t ahead = smaller<std::int64_t>(first, kTileSymbols);
+    const std::uint32_t* found = task_.ids + element_of(task_, first_row_ + r, first);
+    outside_ |= torch_ans::take_ids(found, ahead, count, ids).outside;
+    if constexpr (kTakesPairs<Backend>) Backend::ids_to_pairs(task_.tables, count, ids);
   }
 
   /// Asks for the next tile, unless that is left to the backend. False: an index names nothing.
@@ -157,19 +171,27 @@ class RowEncoder {
     return results_[r].status == Status::kOk;
   }
 
+  /// What the indexes of a TileSource name.
+  TORCH_ANS_FN const TablesView& named_tables() const {
+    return task_.entry_tables == nullptr ? task_.tables : *task_.entry_tables;
+  }
+
   TORCH_ANS_FN IdFlags look_up(const TileSource& source, int count, std::uint32_t* ids) const {
     if constexpr (kTakesPairs<Backend>) {
-      return Backend::make_pairs(task_.tables, source, count, ids);
+      return Backend::make_pairs(named_tables(), source, count, ids);
     } else {
-      return Backend::make_ids(task_.tables, source.symbols, source.indexes, count, ids);
+      return Backend::make_ids(named_tables(), source.symbols, source.indexes, count, ids);
     }
   }
 
   /// The table of one symbol that has passed `load_source`.
   std::int64_t index_at(int r, std::int64_t position) {
+    if (task_.ids != nullptr) {
+      const std::int64_t element = element_of(task_, first_row_ + r, position);
+      return table_of_id(task_.tables, task_.ids[element] & ~kOutsideTable);
+    }
     if (task_.contexts != nullptr) {
-      std::int64_t bad;
-      return *context_tables_.find(task_, first_row_ + r, position, 1, bad);
+      return context_tables_.find_one(task_, first_row_ + r, position);
     }
     return task_.indexes.data == nullptr ? 0
                                          : load_element(task_.indexes, first_row_ + r, position);
@@ -192,7 +214,7 @@ class RowEncoder {
     for (int t = 0; t < count; ++t) {
       std::uint32_t id;
       const IdFlags flags =
-          make_ids(task_.tables, source.symbols + t,
+          make_ids(named_tables(), source.symbols + t,
                    source.indexes == nullptr ? nullptr : source.indexes + t, 1, &id);
       if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
         results_[r].status = flags.bad_index ? Status::kBadIndex : Status::kBadSymbol;

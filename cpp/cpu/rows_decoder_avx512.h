@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backend_scalar.h"
+#include "search_avx512.h"
 #include "torch_ans/inverse_cdf.h"
 #include "torch_ans/rans.h"
 #include "vectors_avx512.h"
@@ -71,13 +72,15 @@ TORCH_ANS_FN WideMatches find_8_packed(const TablesView& tables, Vec slots) {
 template <typename Index>
 TORCH_ANS_FN bool resolve_8(const TablesView& tables, const Index& index, Vec slots,
                             WideMatches& matches) {
-  alignas(64) std::uint64_t slot[kWideSize];
+  alignas(64) std::uint64_t slot[kWideSize], symbol[kWideSize];
   _mm512_store_si512(slot, slots);
+  _mm512_store_si512(symbol, matches.symbol);
   bool sentinel = false;
   for (std::uint32_t left = matches.unresolved; left != 0; left = _blsr_u32(left)) {
     const auto e = static_cast<int>(_tzcnt_u32(left));
     const TableInfo& info = tables.info[index(e)];
-    const Match match = InverseCdf::find_slowly(tables, info, static_cast<std::uint32_t>(slot[e]));
+    const Match match = search_cdf16(tables, info.base, static_cast<std::uint32_t>(symbol[e]) - 1,
+                                     static_cast<std::uint32_t>(slot[e]));
     const auto one = static_cast<__mmask8>(_blsi_u32(left));
     const auto put = [one](Vec& v, std::uint32_t value) {
       v = _mm512_mask_mov_epi64(v, one, splat64(value));

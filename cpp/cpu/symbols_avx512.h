@@ -100,8 +100,60 @@ class TablePicker<TableCount::kMany> {
   Vec direct_;
 };
 
+/// Up to 32 kPairs tables that are alike but for their bases.
+template <int kPairs>
+class AlikePicker {
+ public:
+  TORCH_ANS_FN explicit AlikePicker(const TablesView& tables)
+      : offset_(splat(static_cast<std::uint32_t>(tables.offsets[0]))),
+        limit_(splat(tables.limits[0])) {
+    const auto* bases = reinterpret_cast<const Vec*>(tables.bases);
+    TORCH_ANS_UNROLL
+    for (int k = 0; k < 2 * kPairs; ++k) bases_[k] = _mm512_loadu_si512(bases + k);
+  }
+
+  TORCH_ANS_FN TableColumns pick(Vec index) const {
+    return {pick_base<kPairs>(bases_, index), offset_, limit_};
+  }
+
+ private:
+  template <int kLeft>
+  static TORCH_ANS_FN Vec pick_base(const Vec* bases, Vec index) {
+    if constexpr (kLeft == 1) {
+      return _mm512_permutex2var_epi32(bases[0], index, bases[1]);
+    } else {
+      const Vec low = pick_base<kLeft / 2>(bases, index);
+      const Vec high = pick_base<kLeft / 2>(bases + kLeft, index);
+      return _mm512_mask_mov_epi32(low, _mm512_test_epi32_mask(index, splat(16 * kLeft)), high);
+    }
+  }
+
+  Vec bases_[2 * kPairs];
+  Vec offset_;
+  Vec limit_;
+};
+
+/// Any number of them.
+template <>
+class AlikePicker<0> {
+ public:
+  TORCH_ANS_FN explicit AlikePicker(const TablesView& tables)
+      : bases_(tables.bases),
+        offset_(splat(static_cast<std::uint32_t>(tables.offsets[0]))),
+        limit_(splat(tables.limits[0])) {}
+
+  TORCH_ANS_FN TableColumns pick(Vec index) const {
+    return {_mm512_i32gather_epi32(index, bases_, 4), offset_, limit_};
+  }
+
+ private:
+  const std::uint32_t* bases_;
+  Vec offset_;
+  Vec limit_;
+};
+
 /// `make_ids` of tiles.h. The id of a symbol with a bad index is 0.
-template <TableCount kCount>
+template <typename Picker>
 class IdMaker {
  public:
   TORCH_ANS_FN explicit IdMaker(const TablesView& tables)
@@ -143,7 +195,7 @@ class IdMaker {
     _mm512_storeu_si512(ids, _mm512_maskz_mov_epi32(good, id));
   }
 
-  TablePicker<kCount> picker_;
+  Picker picker_;
   Vec num_tables_;
   Vec direct_;
   __mmask16 bad_index_ = 0;
@@ -175,12 +227,12 @@ TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
 /// All the tables' CDFs in registers, where 256 ids name their symbols: one table of bytes, say.
 class SmallCdf {
  public:
-  static TORCH_ANS_FN bool fits(const TablesView& tables) { return last_id(tables) < 32 * kParts; }
+  static TORCH_ANS_FN bool fits(const TablesView& tables) { return tables.num_ids <= 32 * kParts; }
 
   TORCH_ANS_FN explicit SmallCdf(const TablesView& tables) {
     TORCH_ANS_UNROLL
     for (int part = 0; part < kParts; ++part) {
-      const bool used = 32 * part <= last_id(tables);  // the CDF is padded for loads past its end
+      const bool used = 32u * part < tables.num_ids;  // the CDF is padded for loads past its end
       const std::uint16_t* first = tables.cdf16 + (used ? 32 * part : 0);
       starts_[part] = _mm512_loadu_si512(first);
       ends_[part] = _mm512_loadu_si512(first + 1);
@@ -203,11 +255,6 @@ class SmallCdf {
  private:
   static constexpr int kParts = 8;
 
-  static TORCH_ANS_FN std::int64_t last_id(const TablesView& tables) {
-    const TableInfo& last_table = tables.info[tables.num_tables - 1];
-    return std::int64_t{last_table.base} + last_table.last;
-  }
-
   static TORCH_ANS_FN Vec pick(const Vec* parts, Vec id) {
     Vec quarter[4];
     TORCH_ANS_UNROLL
@@ -225,30 +272,49 @@ class SmallCdf {
   Vec ends_[kParts];
 };
 
-template <TableCount kCount, bool kBackwards>
+template <typename Picker, bool kBackwards>
 TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source, int count,
                               std::uint32_t* ids) {
-  return IdMaker<kCount>(tables).template make_all<kBackwards>(source, count, ids);
+  return IdMaker<Picker>(tables).template make_all<kBackwards>(source, count, ids);
 }
 
-/// The slots of a tile's symbols, for an encoder of kRows rows. Writes whole vectors: up to 31
-/// pairs more than asked for.
+template <bool kBackwards>
+TORCH_ANS_FN IdFlags make_alike_ids(const TablesView& tables, const TileSource& source, int count,
+                                    std::uint32_t* ids) {
+  if (tables.num_tables <= 64) {
+    return make_ids<AlikePicker<2>, kBackwards>(tables, source, count, ids);
+  }
+  if (tables.num_tables <= 128) {
+    return make_ids<AlikePicker<4>, kBackwards>(tables, source, count, ids);
+  }
+  return make_ids<AlikePicker<0>, kBackwards>(tables, source, count, ids);
+}
+
+/// Replaces ids by the slots of their symbols, in whole vectors: up to 31 more than asked for.
+TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
+  if (SmallCdf::fits(tables)) {
+    const SmallCdf cdf(tables);
+    for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(ids + t);
+  } else {
+    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, ids + t);
+  }
+}
+
+/// The slots of a tile's symbols, for an encoder of kRows rows. Writes whole vectors, as above.
 template <int kRows>
 TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source, int count,
                                 SlotPair* pairs) {
   // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
   constexpr bool kBackwards = kRows <= 4;
-  const IdFlags flags = tables.num_tables == 1
-                            ? make_ids<TableCount::kOne, kBackwards>(tables, source, count, pairs)
-                        : tables.num_tables <= kFewTables
-                            ? make_ids<TableCount::kFew, kBackwards>(tables, source, count, pairs)
-                            : make_ids<TableCount::kMany, kBackwards>(tables, source, count, pairs);
-  if (SmallCdf::fits(tables)) {
-    const SmallCdf cdf(tables);
-    for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(pairs + t);
-  } else {
-    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, pairs + t);
-  }
+  using One = TablePicker<TableCount::kOne>;
+  using Few = TablePicker<TableCount::kFew>;
+  using Many = TablePicker<TableCount::kMany>;
+  const IdFlags flags =
+      tables.num_tables == 1            ? make_ids<One, kBackwards>(tables, source, count, pairs)
+      : tables.alike                    ? make_alike_ids<kBackwards>(tables, source, count, pairs)
+      : tables.num_tables <= kFewTables ? make_ids<Few, kBackwards>(tables, source, count, pairs)
+                                        : make_ids<Many, kBackwards>(tables, source, count, pairs);
+  ids_to_pairs(tables, count, pairs);
   return flags;
 }
 

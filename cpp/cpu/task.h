@@ -45,6 +45,11 @@ struct CodingTask {
   std::int64_t history_padding;
   /// With contexts: `tables.log_bucket_shifts` by entry of the contexts' tables, or null.
   const std::uint32_t* context_shifts;
+  /// Push with contexts: `tables` by entry of the contexts' tables, or null.
+  const TablesView* entry_tables;
+  /// Push: ids of all symbols, row by row, found ahead (contexts.h); null: they follow from
+  /// symbols and indexes. kOutsideTable is added to the sentinel of a symbol outside its table.
+  const std::uint32_t* ids;
   bool one_offset;        ///< with contexts: all tables have the offset of the first
   bool require_end;       ///< pop: a row that holds more than was asked for is broken
   bool symbols_fit;       ///< pop: every symbol of every table fits `symbols`
@@ -66,6 +71,39 @@ struct KernelChoice {
   int rows;  ///< how many rows one call advances together; 0 ends a list
   RowsKernel run;
   bool (*accepts)(const CodingTask& task);
+};
+
+constexpr std::uint32_t kOutsideTable = 1u << 31;
+
+/// What finding the ids of a push with contexts takes.
+struct IdSpace {
+  const std::uint64_t* columns;  ///< IdColumns by entry of the contexts' tables, or null
+  std::uint16_t* history;        ///< RecentContexts::size of the rows that are walked together
+  std::uint32_t* ids;            ///< of all rows
+};
+
+/// Finds the ids of rows [first_row, first_row + rows), which all have the same length. False, and
+/// some ids may be wrong: something is out of range.
+struct IdKernel {
+  int rows;  ///< 0 ends a list
+  bool (*run)(const CodingTask& task, std::int64_t first_row, const IdSpace& space);
+};
+constexpr int kMaxIdKernels = 4;
+
+/// What an id takes of a table: `last:16 | base:24 | offset:24` from the lowest bit.
+struct IdColumns {
+  static constexpr int kOffsetBits = 24;
+  static constexpr int kBaseBits = 24;
+
+  static bool fit(const TableInfo& info) {
+    constexpr std::int32_t kMost = 1 << (kOffsetBits - 1);
+    return info.base < (1u << kBaseBits) && info.offset >= -kMost && info.offset < kMost;
+  }
+
+  static std::uint64_t pack(const TableInfo& info) {
+    return info.last | std::uint64_t{info.base} << 16 |
+           static_cast<std::uint64_t>(info.offset) << (16 + kBaseBits);
+  }
 };
 
 enum class EncodeModel { kRecords, kDivision, kAlias, kModel };

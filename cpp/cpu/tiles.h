@@ -198,6 +198,30 @@ struct IdFlags {
   bool outside;  ///< a symbol outside its table: an escape, or an error without bypass
 };
 
+/// Ids that were found ahead; asks for those `ahead` elements before.
+inline IdFlags take_ids(const std::uint32_t* found, std::int64_t ahead, int count,
+                        std::uint32_t* ids) {
+  constexpr int kLineIds = 16;
+  for (int t = 0; t < ahead; t += kLineIds) prefetch(found + t - ahead);
+  std::uint32_t outside = 0;
+  for (int t = 0; t < count; ++t) {
+    outside |= found[t];
+    ids[t] = found[t] & ~kOutsideTable;
+  }
+  return {false, (outside & kOutsideTable) != 0};
+}
+
+/// The table that an id belongs to.
+inline std::uint32_t table_of_id(const TablesView& tables, std::uint32_t id) {
+  std::uint32_t table = 0;
+  for (std::uint32_t count = tables.num_tables; count > 1;) {
+    const std::uint32_t half = count / 2;
+    if (tables.info[table + half].base <= id) table += half;
+    count -= half;
+  }
+  return table;
+}
+
 /// ids[t] = base of the symbol's table + symbol, the sentinel's for a symbol outside the table.
 /// With a bad index no ids are made; where `outside` is set they still name existing records.
 inline IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,

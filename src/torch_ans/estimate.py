@@ -82,7 +82,8 @@ def _digit_bits(raw: torch.Tensor, bypass_precision: int) -> torch.Tensor:
         digits += (rest != 0).to(torch.int64)
         # A logical shift: the arithmetic one copies the sign bit down.
         rest = (rest >> bypass_precision) & ((1 << (64 - bypass_precision)) - 1)
-    prefix = digits // ((1 << bypass_precision) - 1) + 1
+    most = (1 << bypass_precision) - 1
+    prefix = torch.div(digits, most, rounding_mode="floor") + 1
     return ((digits + prefix) * bypass_precision).to(torch.float64)
 
 

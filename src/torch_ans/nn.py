@@ -11,6 +11,7 @@ from ._options import check_rows, clamp_freq_precision
 from ._row_coder import RowCoder, make_job, make_output
 from ._table_cache import cached_tables
 from .byte_strings import check_length_bytes
+from .ops import operators
 from .quantize import quantize_frequencies
 from .tables import CodingTables
 from .variant import resolve_variant
@@ -27,7 +28,8 @@ class EntropyCoder(torch.nn.Module):
     The buffers `cdfs` (K, width), `cdfs_sizes` (K,) and `offsets` (K,), int32, are empty until
     `init_params` or `set_cdfs` is called or a state dict is loaded, which may have tables of any
     size. `encode` and `decode` work where the symbols are, wherever the buffers are. `push` and
-    `pop` are operators of torch, and keep a compiled graph whole (`torch_ans.ops`).
+    `pop` are operators of torch where it has what they need (`torch_ans.ops`), and keep a compiled
+    graph whole.
 
     Args:
         impl: as for `TorchANSInterface`, likewise the rest.
@@ -144,15 +146,15 @@ class EntropyCoder(torch.nn.Module):
         return result
 
     def push(self, stream: torch.Tensor, symbols: torch.Tensor, indexes: _Tensor = None) -> None:
-        """Appends symbols (B, N) to a preallocated stream tensor with `torch.ops.torch_ans`."""
-        operator = getattr(torch.ops.torch_ans, self._stem + "_push")
+        """Appends symbols (B, N) to a preallocated stream tensor."""
+        operator = getattr(operators, self._stem + "_push")
         operator(stream, symbols, indexes, *self._table_arguments())
 
     def pop(
         self, stream: torch.Tensor, indexes: _Tensor = None, num_symbols: int = -1
     ) -> torch.Tensor:
-        """Takes symbols (B, N) off a stream tensor with `torch.ops.torch_ans`."""
-        operator = getattr(torch.ops.torch_ans, self._stem + "_pop")
+        """Takes symbols (B, N) off a stream tensor."""
+        operator = getattr(operators, self._stem + "_pop")
         popped: torch.Tensor = operator(
             stream, indexes, *self._table_arguments(), num_symbols=num_symbols
         )

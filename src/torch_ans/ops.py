@@ -26,7 +26,8 @@ Example:
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Optional, Tuple, Union
+from types import SimpleNamespace
+from typing import Any, Callable, Iterator, Optional, Tuple
 
 import torch
 
@@ -154,17 +155,8 @@ def _can_wait(stream: torch.Tensor) -> bool:
     return not (stream.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
-def _register() -> List[object]:
-    """Defines the operators; they live as long as what is returned."""
-    make_library: Any = torch.library.Library  # without types
-    library = make_library("torch_ans", "FRAGMENT")
-
-    def define(name: str, schema: str, function: Callable[..., Any], fake: Any) -> None:
-        library.define(name + schema)
-        library.impl(name, function, "CompositeExplicitAutograd")
-        # As register_fake does, which looks at the stack each time: importing would take 5 ms more.
-        library.impl(name, fake, "Meta")
-
+def _operators() -> Iterator[Tuple[str, str, Callable[..., Any], Callable[..., Any]]]:
+    """Name, schema, function and fake of each operator."""
     for family, traits in _core.FAMILIES.items():
         push_schema, pop_schema = (
             schema.format(precision=traits.max_freq_precision) for schema in (_PUSH, _POP)
@@ -173,12 +165,26 @@ def _register() -> List[object]:
             codec = _native.get_codec(family, lanes)
             suffix = "" if lanes == 1 else f"_i{lanes}"
             for alias, stem in ((False, family), (True, family + "_alias")):
-                define(f"{stem}{suffix}_push", push_schema, _make_push(codec, alias), _fake_push)
-                pop = _make_pop(codec, alias, False)
-                define(f"{stem}{suffix}_pop", pop_schema, pop, _fake_pop)
-            pop = _make_pop(codec, False, True)
-            define(f"{family}{suffix}_invcdf_pop", pop_schema, pop, _fake_pop)
-    return [library]
+                yield f"{stem}{suffix}_push", push_schema, _make_push(codec, alias), _fake_push
+                yield f"{stem}{suffix}_pop", pop_schema, _make_pop(codec, alias, False), _fake_pop
+            invcdf_pop = _make_pop(codec, False, True)
+            yield f"{family}{suffix}_invcdf_pop", pop_schema, invcdf_pop, _fake_pop
 
 
-_registered: Union[List[object], None] = _register() if available() else None
+def _register() -> object:
+    """Defines the operators; they live as long as what is returned."""
+    make_library: Any = torch.library.Library  # without types
+    library = make_library("torch_ans", "FRAGMENT")
+    for name, schema, function, fake in _operators():
+        library.define(name + schema)
+        library.impl(name, function, "CompositeExplicitAutograd")
+        # As register_fake does, which looks at the stack each time: importing would take 5 ms more.
+        library.impl(name, fake, "Meta")
+    return library
+
+
+if available():
+    _library = _register()
+    operators: Any = torch.ops.torch_ans
+else:  # what stands behind them
+    operators = SimpleNamespace(**{name: function for name, _, function, _ in _operators()})

@@ -108,6 +108,8 @@ class CodingTables {
     view.offsets = offsets_.data();
     view.log_bucket_shifts = log_bucket_shifts_.data();
     view.decoder_columns = decoder_columns_.data();
+    view.num_ids = cdf_.empty() ? 0 : static_cast<std::uint32_t>(cdf_.size() - 1);
+    view.alike = alike_;
     view.has_full_freq = has_full_freq_;
     return view;
   }
@@ -126,6 +128,7 @@ class CodingTables {
     cdf_.insert(cdf_.end(), source.row(k), source.row(k) + size);
     has_full_freq_ |= size == 2 && source.slots() > 0xffff;
     const bool first = info_.empty();
+    alike_ &= first || (info.offset == info_[0].offset && info.last == info_[0].last);
     min_symbol_ = first ? offset : smaller<std::int64_t>(min_symbol_, offset);
     const std::int64_t highest = offset + info.last;
     max_symbol_ = first ? highest : larger(max_symbol_, highest);
@@ -139,6 +142,7 @@ class CodingTables {
   void build_buckets() {
     const std::uint32_t allowed =
         tolerated_slots(static_cast<std::int64_t>(info_.size()), options_.freq_precision);
+    const std::uint32_t searched = tolerated_slots(1, options_.freq_precision);
     for (TableInfo& info : info_) {
       const CdfRow cdf_row = row(info);
       const int precision = cdf_row.precision;
@@ -146,8 +150,8 @@ class CodingTables {
           options_.inverse_cdf_precision == TablesOptions::kAuto
               ? choose_grid_bits<LinearGrid>(cdf_row, linear_grid_bits(cdf_row), allowed)
               : options_.inverse_cdf_precision;
-      const LogGrid log_grid(precision, choose_grid_bits<LogGrid>(cdf_row, {0, kMostLogBits},
-                                                                  tolerated_slots(1, precision)));
+      const LogGrid log_grid(precision,
+                             choose_grid_bits<LogGrid>(cdf_row, {0, most_log_bits()}, searched));
       if (larger(buckets_.size() + (std::size_t{1} << bits),
                  log_buckets_.size() + log_grid.count()) > kMaxBuckets) {
         buckets_ = {};  // decoders search the CDF instead
@@ -161,6 +165,17 @@ class CodingTables {
       log_bucket_shifts_.push_back(origin << 5 | static_cast<std::uint32_t>(log_grid.shift()));
       append_buckets(cdf_row, log_grid, log_buckets_);
     }
+  }
+
+  /// Tables without tails (of text, say) would take all the buckets they can get. To search for a
+  /// slot now and then costs less than buckets that have left the caches.
+  int most_log_bits() const {
+    int bits = kMostLogBits;
+    while (bits > kFewLogBits &&
+           LogGrid(options_.freq_precision, bits).count() * info_.size() > kManyLogBuckets) {
+      --bits;
+    }
+    return bits;
   }
 
   void build_packed_slots() {
@@ -234,6 +249,8 @@ class CodingTables {
   }
 
   static constexpr int kMostLogBits = 10;
+  static constexpr int kFewLogBits = 5;
+  static constexpr std::size_t kManyLogBuckets = std::size_t{1} << 17;  // 1 MB
 
   TablesOptions options_;
   std::vector<TableInfo> info_;
@@ -249,6 +266,7 @@ class CodingTables {
   std::vector<std::uint32_t> bases_;
   std::vector<std::uint32_t> limits_;
   std::vector<std::int32_t> offsets_;
+  bool alike_ = true;
   bool has_full_freq_ = false;
   std::int64_t min_symbol_ = 0;
   std::int64_t max_symbol_ = -1;

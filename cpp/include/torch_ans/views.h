@@ -89,7 +89,9 @@ struct TablesView {
   const TansSymbol* tans_symbols;
   const std::uint16_t* tans_next;
   const std::uint32_t* tans_slots;
-  bool has_full_freq;  ///< a symbol owns all 2^16 slots: its freq does not fit 16 bits
+  std::uint32_t num_ids;  ///< one past the last
+  bool alike;             ///< all tables have the offset and the number of symbols of the first
+  bool has_full_freq;     ///< a symbol owns all 2^16 slots: its freq does not fit 16 bits
 };
 
 enum class Status : std::int32_t { kOk, kBadIndex, kBadSymbol, kNoSpace, kCorrupt };
