@@ -9,10 +9,6 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// Shared memory of a warp with fewer than 32 lanes a row: a tile and the skip marks behind it.
-constexpr std::size_t kTileBytes =
-    (StagingTile::kElements + StagingTile::kSteps) * sizeof(std::uint32_t);
-
 /// Calls `body(first row)` for the rows of each warp that falls to this one.
 template <typename Body>
 TORCH_ANS_DEVICE void for_each_warp_of_rows(const CoderTask& task, const Body& body) {
@@ -25,21 +21,13 @@ TORCH_ANS_DEVICE void for_each_warp_of_rows(const CoderTask& task, const Body& b
   }
 }
 
-/// The two systems, and what their coders look up: to encode by a symbol's id, to decode by a slot
-/// (rANS: its bucket).
+/// The two systems: how symbols are put and got.
 template <typename Traits>
 struct RansSystem {
-  using State = typename Traits::State;
   template <int kFixedLanes>
   using Writer = RansWriter<Traits, kFixedLanes>;
   template <int kFixedLanes>
   using Reader = RansReader<Traits, kFixedLanes>;
-  static TORCH_ANS_DEVICE const Record<State>* encoder_items(const TablesView& view) {
-    return static_cast<const Record<State>*>(view.records);
-  }
-  static TORCH_ANS_DEVICE const Bucket* decoder_items(const TablesView& view) {
-    return view.buckets;
-  }
 };
 
 struct TansSystem {
@@ -47,71 +35,44 @@ struct TansSystem {
   using Writer = TansWriter<kFixedLanes>;
   template <int kFixedLanes>
   using Reader = TansReader<kFixedLanes>;
-  static TORCH_ANS_DEVICE const TansSymbol* encoder_items(const TablesView& view) {
-    return view.tans_symbols;
-  }
-  static TORCH_ANS_DEVICE const std::uint32_t* decoder_items(const TablesView& view) {
-    return view.tans_slots;
-  }
 };
 
-/// Bytes of shared memory that a warp takes, beside tables that are staged.
+/// Bytes of shared memory that a warp takes, behind tables that are staged: with fewer than 32
+/// lanes a row a tile and the skip marks behind it, then what readers and writers ask for.
 template <int kFixedLanes>
-constexpr std::size_t kDecoderWarpBytes = kFixedLanes == 32 ? 0 : kTileBytes;
+constexpr std::uint32_t kTileBytes =
+    kFixedLanes == 32 ? 0 : (StagingTile::kElements + StagingTile::kSteps) * sizeof(std::uint32_t);
 template <typename System, int kFixedLanes>
-constexpr std::size_t kEncoderWarpBytes =
-    kDecoderWarpBytes<kFixedLanes> +
-    System::template Writer<kFixedLanes>::kSharedWords * sizeof(std::uint32_t);
+constexpr std::uint32_t kEncoderWarpBytes =
+    kTileBytes<kFixedLanes> + System::template Writer<kFixedLanes>::kWarpBytes;
+template <int kFixedLanes>
+constexpr std::uint32_t kDecoderWarpBytes =
+    kTileBytes<kFixedLanes> + WordRing<kFixedLanes>::kWarpBytes;
 
+/// kFixedLanes: see Seat. `part` is what StagedTables copy.
 template <typename System, int kFixedLanes, typename Tables>
-TORCH_ANS_DEVICE void encode_rows(const CoderTask& task, const Tables& tables) {
+TORCH_ANS_DEVICE void encode_kernel(const CoderTask& task, const TablesPart& part) {
   using Writer = typename System::template Writer<kFixedLanes>;
-  const std::size_t start = warp_index() * kEncoderWarpBytes<System, kFixedLanes>;
-  const SharedArray<std::uint32_t> tile(start);
-  const SharedArray<std::uint32_t> shared(start + kDecoderWarpBytes<kFixedLanes>);
+  const Tables tables(task, part);
+  const std::uint32_t start =
+      tables.shared_bytes() + warp_index() * kEncoderWarpBytes<System, kFixedLanes>;
   for_each_warp_of_rows(task, [&](std::int64_t first_row) {
-    WarpEncoder<Writer, kFixedLanes, Tables>(task, tables, first_row, tile, shared).run();
+    WarpEncoder<Writer, kFixedLanes, Tables>(
+        task, tables, first_row, SharedArray<std::uint32_t>(start), start + kTileBytes<kFixedLanes>)
+        .run();
   });
 }
 
-template <typename System, int kFixedLanes, typename Choice, typename Tables>
-TORCH_ANS_DEVICE void decode_rows(const CoderTask& task, const Tables& tables) {
+template <typename System, int kFixedLanes, typename Tables, typename Choice = IndexedChoice>
+TORCH_ANS_DEVICE void decode_kernel(const CoderTask& task, const TablesPart& part) {
   using Reader = typename System::template Reader<kFixedLanes>;
-  const SharedArray<std::uint32_t> tile(warp_index() * kDecoderWarpBytes<kFixedLanes>);
+  const Tables tables(task, part);
+  const std::uint32_t start = tables.shared_bytes() + warp_index() * kDecoderWarpBytes<kFixedLanes>;
   for_each_warp_of_rows(task, [&](std::int64_t first_row) {
-    WarpDecoder<Reader, kFixedLanes, Tables, Choice>(task, tables, first_row, tile).run();
+    WarpDecoder<Reader, kFixedLanes, Tables, Choice>(
+        task, tables, first_row, SharedArray<std::uint32_t>(start), start + kTileBytes<kFixedLanes>)
+        .run();
   });
-}
-
-template <typename System, int kFixedLanes>
-TORCH_ANS_DEVICE void encode_kernel(const CoderTask& task) {
-  using Item = typename System::template Writer<kFixedLanes>::Item;
-  const CachedTables<Item> tables(task.tables.info, System::encoder_items(task.tables));
-  encode_rows<System, kFixedLanes>(task, tables);
-}
-
-/// 32 lanes. Of rANS: the tables of tANS are small enough for the caches, or too large to stage.
-template <typename System>
-TORCH_ANS_DEVICE void encode_staged_kernel(const CoderTask& task, std::uint32_t num_items) {
-  using Item = typename System::template Writer<32>::Item;
-  const StagedTables<Item> tables(task.tables.info, task.tables.num_tables + 1,
-                                  System::encoder_items(task.tables), num_items);
-  encode_rows<System, 32>(task, tables);
-}
-
-template <typename System, int kFixedLanes, typename Choice = IndexedChoice>
-TORCH_ANS_DEVICE void decode_kernel(const CoderTask& task) {
-  using Item = typename System::template Reader<kFixedLanes>::Item;
-  const CachedTables<Item> tables(task.tables.info, System::decoder_items(task.tables));
-  decode_rows<System, kFixedLanes, Choice>(task, tables);
-}
-
-template <typename System>
-TORCH_ANS_DEVICE void decode_staged_kernel(const CoderTask& task, std::uint32_t num_items) {
-  using Item = typename System::template Reader<32>::Item;
-  const StagedTables<Item> tables(task.tables.info, task.tables.num_tables + 1,
-                                  System::decoder_items(task.tables), num_items);
-  decode_rows<System, 32, IndexedChoice>(task, tables);
 }
 
 /// Makes the length words and states of all rows what the coder found, if no row has failed.

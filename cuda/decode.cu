@@ -6,49 +6,51 @@ namespace torch_ans {
 namespace gpu {
 namespace {
 
-/// Blocks a multiprocessor: with words of 16 bits or tANS the registers of 32 lanes suffice for
-/// more.
 template <typename System, int kFixedLanes>
-constexpr int kDecodeBlocks = kPolicy.other_blocks;
-template <>
-constexpr int kDecodeBlocks<TansSystem, 32> = kPolicy.wide_blocks;
+constexpr ShapeOf kCachedShape =
+    kFixedLanes != 32                    ? &LaunchPolicy::narrow_decoder
+    : std::is_same_v<System, TansSystem> ? &LaunchPolicy::wide_tans_decoder
+                                         : &LaunchPolicy::wide_decoder;
+template <int kFixedLanes>
+constexpr ShapeOf kStagedShape =
+    kFixedLanes == 32 ? &LaunchPolicy::staged : &LaunchPolicy::staged_narrow_decoder;
 
 template <typename System, int kFixedLanes>
-__global__ void __launch_bounds__(kPolicy.threads, kDecodeBlocks<System, kFixedLanes>)
-    decode_global(const __grid_constant__ CoderTask task) {
-  decode_kernel<System, kFixedLanes>(task);
+__global__ void __launch_bounds__((kPolicy.*kCachedShape<System, kFixedLanes>).threads,
+                                  (kPolicy.*kCachedShape<System, kFixedLanes>).blocks)
+    decode_cached(const __grid_constant__ CoderTask task, const TablesPart part) {
+  decode_kernel<System, kFixedLanes, CachedTables>(task, part);
 }
 
-template <typename System>
-__global__ void __launch_bounds__(kPolicy.staged_threads, 1)
-    decode_staged_global(const __grid_constant__ CoderTask task, std::uint32_t num_items) {
-  decode_staged_kernel<System>(task, num_items);
+template <typename System, int kFixedLanes>
+__global__ void __launch_bounds__((kPolicy.*kStagedShape<kFixedLanes>).threads, 1)
+    decode_staged(const __grid_constant__ CoderTask task, const TablesPart part) {
+  decode_kernel<System, kFixedLanes, StagedTables>(task, part);
 }
 
-/// Any number of lanes, tables that follow the symbols.
+/// Any number of lanes, tables that follow the symbols. They are many, as a rule, and their warps
+/// wait for the symbols before rather than for tables: they stay in the caches.
 template <typename System>
-__global__ void __launch_bounds__(kPolicy.threads, kPolicy.context_blocks)
-    decode_contexts_global(const __grid_constant__ CoderTask task) {
-  decode_kernel<System, 0, ContextChoice>(task);
+__global__ void __launch_bounds__(kPolicy.context_decoder.threads, kPolicy.context_decoder.blocks)
+    decode_contexts(const __grid_constant__ CoderTask task, const TablesPart part) {
+  decode_kernel<System, 0, CachedTables, ContextChoice>(task, part);
+}
+
+template <typename System, int kFixedLanes>
+LaunchResult launch_lanes(const CoderLaunch& launch) {
+  return launch_coder({decode_cached<System, kFixedLanes>, kCachedShape<System, kFixedLanes>},
+                      {decode_staged<System, kFixedLanes>, kStagedShape<kFixedLanes>}, launch,
+                      kDecoderWarpBytes<kFixedLanes>);
 }
 
 template <typename System>
 LaunchResult launch_system(const CoderLaunch& launch) {
   if (launch.task.contexts.order > 0) {
-    return launch_cached(decode_contexts_global<System>, launch, kDecoderWarpBytes<0>);
+    return launch_cached({decode_contexts<System>, &LaunchPolicy::context_decoder}, launch,
+                         kDecoderWarpBytes<0>);
   }
-  if (launch.task.lanes_log2 == 5) {
-    return launch_cached(decode_global<System, 32>, launch, kDecoderWarpBytes<32>);
-  }
-  return launch_cached(decode_global<System, 0>, launch, kDecoderWarpBytes<0>);
-}
-
-template <typename Traits>
-LaunchResult launch_rans(const CoderLaunch& launch) {
-  if (launch.staged_items == 0) return launch_system<RansSystem<Traits>>(launch);
-  return launch_staged(
-      decode_staged_global<RansSystem<Traits>>, launch,
-      StagedTables<Bucket>::bytes(launch.task.tables.num_tables + 1, launch.staged_items));
+  return launch.task.lanes_log2 == 5 ? launch_lanes<System, 32>(launch)
+                                     : launch_lanes<System, 0>(launch);
 }
 
 }  // namespace
@@ -56,11 +58,11 @@ LaunchResult launch_rans(const CoderLaunch& launch) {
 LaunchResult launch_decode(Family family, const CoderLaunch& launch) {
   switch (family) {
     case Family::kRans64:
-      return launch_rans<Rans64>(launch);
+      return launch_system<RansSystem<Rans64>>(launch);
     case Family::kRans32:
-      return launch_rans<Rans32>(launch);
+      return launch_system<RansSystem<Rans32>>(launch);
     case Family::kRans32x16:
-      return launch_rans<Rans32x16>(launch);
+      return launch_system<RansSystem<Rans32x16>>(launch);
     case Family::kTans:
       break;
   }

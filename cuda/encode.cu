@@ -6,33 +6,34 @@ namespace torch_ans {
 namespace gpu {
 namespace {
 
+template <int kFixedLanes>
+constexpr ShapeOf kCachedShape =
+    kFixedLanes == 32 ? &LaunchPolicy::wide_encoder : &LaunchPolicy::narrow_encoder;
+
 template <typename System, int kFixedLanes>
-__global__ void __launch_bounds__(kPolicy.threads,
-                                  kFixedLanes == 32 ? kPolicy.wide_blocks : kPolicy.other_blocks)
-    encode_global(const __grid_constant__ CoderTask task) {
-  encode_kernel<System, kFixedLanes>(task);
+__global__ void __launch_bounds__((kPolicy.*kCachedShape<kFixedLanes>).threads,
+                                  (kPolicy.*kCachedShape<kFixedLanes>).blocks)
+    encode_cached(const __grid_constant__ CoderTask task, const TablesPart part) {
+  encode_kernel<System, kFixedLanes, CachedTables>(task, part);
 }
 
-template <typename System>
-__global__ void __launch_bounds__(kPolicy.staged_threads, 1)
-    encode_staged_global(const __grid_constant__ CoderTask task, std::uint32_t num_items) {
-  encode_staged_kernel<System>(task, num_items);
+template <typename System, int kFixedLanes>
+__global__ void __launch_bounds__(kPolicy.staged.threads, 1)
+    encode_staged(const __grid_constant__ CoderTask task, const TablesPart part) {
+  encode_kernel<System, kFixedLanes, StagedTables>(task, part);
+}
+
+template <typename System, int kFixedLanes>
+LaunchResult launch_lanes(const CoderLaunch& launch) {
+  return launch_coder({encode_cached<System, kFixedLanes>, kCachedShape<kFixedLanes>},
+                      {encode_staged<System, kFixedLanes>, &LaunchPolicy::staged}, launch,
+                      kEncoderWarpBytes<System, kFixedLanes>);
 }
 
 template <typename System>
 LaunchResult launch_system(const CoderLaunch& launch) {
-  if (launch.task.lanes_log2 == 5) {
-    return launch_cached(encode_global<System, 32>, launch, kEncoderWarpBytes<System, 32>);
-  }
-  return launch_cached(encode_global<System, 0>, launch, kEncoderWarpBytes<System, 0>);
-}
-
-template <typename Traits>
-LaunchResult launch_rans(const CoderLaunch& launch) {
-  if (launch.staged_items == 0) return launch_system<RansSystem<Traits>>(launch);
-  using Tables = StagedTables<Record<typename Traits::State>>;
-  return launch_staged(encode_staged_global<RansSystem<Traits>>, launch,
-                       Tables::bytes(launch.task.tables.num_tables + 1, launch.staged_items));
+  return launch.task.lanes_log2 == 5 ? launch_lanes<System, 32>(launch)
+                                     : launch_lanes<System, 0>(launch);
 }
 
 }  // namespace
@@ -40,11 +41,11 @@ LaunchResult launch_rans(const CoderLaunch& launch) {
 LaunchResult launch_encode(Family family, const CoderLaunch& launch) {
   switch (family) {
     case Family::kRans64:
-      return launch_rans<Rans64>(launch);
+      return launch_system<RansSystem<Rans64>>(launch);
     case Family::kRans32:
-      return launch_rans<Rans32>(launch);
+      return launch_system<RansSystem<Rans32>>(launch);
     case Family::kRans32x16:
-      return launch_rans<Rans32x16>(launch);
+      return launch_system<RansSystem<Rans32x16>>(launch);
     case Family::kTans:
       break;
   }

@@ -26,15 +26,16 @@ cudaError_t enter(const Queue& queue, DeviceTraits& traits) {
   const auto number = static_cast<std::size_t>(queue.device);
   if (number >= known.size()) known.resize(number + 1);
   if (known[number].arch == 0) {
-    int major = 0, minor = 0, multiprocessors = 0;
+    int major = 0, minor = 0, multiprocessors = 0, shared_bytes = 0;
     for (const auto& [value, attribute] :
          {std::pair<int*, cudaDeviceAttr>{&major, cudaDevAttrComputeCapabilityMajor},
           {&minor, cudaDevAttrComputeCapabilityMinor},
-          {&multiprocessors, cudaDevAttrMultiProcessorCount}}) {
+          {&multiprocessors, cudaDevAttrMultiProcessorCount},
+          {&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin}}) {
       const cudaError_t error = cudaDeviceGetAttribute(value, attribute, queue.device);
       if (error != cudaSuccess) return error;
     }
-    known[number] = {10 * major + minor, multiprocessors};
+    known[number] = {10 * major + minor, multiprocessors, static_cast<std::size_t>(shared_bytes)};
   }
   traits = known[number];
   return cudaSuccess;
@@ -52,30 +53,10 @@ void spread_rows(CoderLaunch& launch) {
   while (rows > 1 && launch.task.rows < rows * schedulers) rows /= 2;
 }
 
-/// How many items to hold in shared memory, each of `item_bytes`; 0: leave the tables where they
-/// are, because there are too many of them or too few symbols to pay for the copies.
-std::uint32_t items_to_stage(const CoderLaunch& launch, std::size_t items, std::size_t item_bytes) {
-  const LaunchPolicy policy = launch_policy(launch.device.arch);
-  const std::size_t infos = launch.task.tables.num_tables + std::size_t{1};
-  const std::size_t bytes = infos * sizeof(TableInfo) + items * item_bytes;
-  if (launch.task.lanes_log2 != 5 || items == 0 || bytes > policy.staged_bytes) return 0;
-  const std::int64_t warps = policy.staged_threads / 32;
-  if (launch.task.rows < warps * launch.device.multiprocessors) return 0;
-  const std::int64_t share = launch.task.total / launch.device.multiprocessors;
-  return share < kStagingPays * static_cast<std::int64_t>(items)
-             ? 0
-             : static_cast<std::uint32_t>(items);
-}
-
 using Coder = LaunchResult (*)(Family, const CoderLaunch&);
 
-const char* run(Coder coder, Family family, CoderLaunch& launch, std::size_t items,
-                const HostTask& host) {
+const char* run(Coder coder, Family family, CoderLaunch& launch, const HostTask& host) {
   spread_rows(launch);
-  launch.staged_items =
-      items_to_stage(launch, items,
-                     coder == launch_encode ? 2 * static_cast<std::size_t>(host.kind.state_bytes)
-                                            : sizeof(Bucket));
   if (launch.task.rows == 0) return nullptr;
   const LaunchResult coded = coder(family, launch);
   if (coded != cudaSuccess) return message(coded);
@@ -94,7 +75,7 @@ std::string unavailable_because() {
 const char* built_for() { return TORCH_ANS_BUILT_FOR; }
 
 const char* encode(Family family, const HostTask& task, const Queue& queue) {
-  CoderLaunch launch{make_task(task), {}, native(queue), 0};
+  CoderLaunch launch{make_task(task), {}, native(queue), part_to_stage(task)};
   const cudaError_t error = enter(queue, launch.device);
   if (error != cudaSuccess) return message(error);
   if (task.contexts.order > 0 && task.rows > 0) {
@@ -102,20 +83,14 @@ const char* encode(Family family, const HostTask& task, const Queue& queue) {
     if (resolved != cudaSuccess) return message(resolved);
     launch.task = with_chosen_tables(launch.task);
   }
-  const ImageLayout layout = image_layout(*task.tables, task.kind);
-  // Symbols of alias tables look their slots up beside the records.
-  const bool stages = !task.kind.tans && !task.tables->options.alias;
-  const std::size_t items = stages ? layout.num_entries + 1 : 0;
-  return run(launch_encode, family, launch, items, task);
+  return run(launch_encode, family, launch, task);
 }
 
 const char* decode(Family family, const HostTask& task, const Queue& queue) {
-  CoderLaunch launch{make_task(task), {}, native(queue), 0};
+  CoderLaunch launch{make_task(task), {}, native(queue), part_to_stage(task)};
   const cudaError_t error = enter(queue, launch.device);
   if (error != cudaSuccess) return message(error);
-  const ImageLayout layout = image_layout(*task.tables, task.kind);
-  const bool buckets = launch.task.tables.buckets != nullptr && task.contexts.order == 0;
-  return run(launch_decode, family, launch, buckets ? layout.num_buckets + 1 : 0, task);
+  return run(launch_decode, family, launch, task);
 }
 
 const char* init_stream(const FreshRows& rows, const Queue& queue) {

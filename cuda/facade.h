@@ -3,8 +3,9 @@
 /// fibre for each thread: the very source of the kernels is tested on machines without a GPU.
 ///
 /// Rules that the twin relies on: collectives only in warp-uniform flow and always by the whole
-/// warp; no early return before the last collective; shared memory only through SharedArray;
-/// blocks independent of their order.
+/// warp; no early return before the last collective; shared memory only through SharedArray, whose
+/// copies are nowhere to be seen before their thread has waited for them; blocks independent of
+/// their order.
 #pragma once
 
 #include "torch_ans/config.h"

@@ -7,6 +7,8 @@
 #define TORCH_ANS_DEVICE __device__ __forceinline__
 /// What is rare: one copy of it keeps the kernels small.
 #define TORCH_ANS_DEVICE_COLD __device__ __noinline__
+/// Before a loop that is rarely entered: left as it is, it stays small.
+#define TORCH_ANS_KEEP_LOOP _Pragma("unroll 1")
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -48,21 +50,27 @@ TORCH_ANS_DEVICE void sync_warp() { __syncwarp(); }
 /// A barrier of the whole block.
 TORCH_ANS_DEVICE void sync_block() { __syncthreads(); }
 
-/// Reads memory that no one writes while the kernel runs, through the read-only cache. `T` is of
-/// 1, 2, 4, 8 or 16 bytes and aligned to its size.
-template <typename T>
-TORCH_ANS_DEVICE T cached_load(const T* source) {
+/// A T of 1, 2, 4, 8 or 16 bytes, aligned to its size, by one access; `access` reads what it is
+/// given the address of.
+template <typename T, typename Access>
+TORCH_ANS_DEVICE T load_whole(const T* source, const Access& access) {
   T value;
   if constexpr (sizeof(T) == 16) {
-    const uint4 bits = __ldg(reinterpret_cast<const uint4*>(source));
+    const uint4 bits = access(reinterpret_cast<const uint4*>(source));
     memcpy(&value, &bits, sizeof(T));
   } else if constexpr (sizeof(T) == 8) {
-    const uint2 bits = __ldg(reinterpret_cast<const uint2*>(source));
+    const uint2 bits = access(reinterpret_cast<const uint2*>(source));
     memcpy(&value, &bits, sizeof(T));
   } else {
-    value = __ldg(source);
+    value = access(source);
   }
   return value;
+}
+
+/// Reads memory that no one writes while the kernel runs, through the read-only cache.
+template <typename T>
+TORCH_ANS_DEVICE T cached_load(const T* source) {
+  return load_whole(source, [](const auto* bits) { return __ldg(bits); });
 }
 
 /// Reads and writes of what is used once: they should not push tables out of the caches.
@@ -100,22 +108,49 @@ TORCH_ANS_DEVICE void atomic_min(std::uint64_t* target, std::uint64_t value) {
   atomicMin(reinterpret_cast<unsigned long long*>(target), value);
 }
 
-/// Elements of the block's dynamic shared memory, from byte `offset` on.
+/// Elements of the block's dynamic shared memory, from byte `offset` on: a multiple of their size.
 template <typename T>
 class SharedArray {
  public:
-  TORCH_ANS_DEVICE explicit SharedArray(std::size_t offset) {
+  TORCH_ANS_DEVICE explicit SharedArray(std::uint32_t offset) {
     extern __shared__ uint4 dynamic_shared_memory[];
     data_ = reinterpret_cast<T*>(reinterpret_cast<char*>(dynamic_shared_memory) + offset);
   }
-  TORCH_ANS_DEVICE T get(unsigned i) const { return data_[i]; }
+  TORCH_ANS_DEVICE T get(unsigned i) const {
+    return load_whole(data_ + i, [](const auto* bits) { return *bits; });
+  }
   TORCH_ANS_DEVICE void set(unsigned i, T value) const { data_[i] = value; }
   /// Sets bits, whoever else does so between two barriers.
   TORCH_ANS_DEVICE void merge(unsigned i, T bits) const { atomicOr(data_ + i, bits); }
 
+  /// Begins to copy an element of 4 or 16 bytes from memory that no one writes. Nobody may touch
+  /// it until this thread has waited for its copies; others read it behind a barrier after that.
+  TORCH_ANS_DEVICE void copy(unsigned i, const T* source) const {
+    static_assert(sizeof(T) == 4 || sizeof(T) == 16, "what a copy takes");
+#if __CUDA_ARCH__ >= 800
+    const auto target = static_cast<unsigned>(__cvta_generic_to_shared(data_ + i));
+    if constexpr (sizeof(T) == 4) {
+      asm volatile("cp.async.ca.shared.global.L2::128B [%0], [%1], 4;" ::"r"(target), "l"(source)
+                   : "memory");
+    } else {
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(target), "l"(source)
+                   : "memory");
+    }
+#else
+    data_[i] = cached_load(source);
+#endif
+  }
+
  private:
   T* data_;
 };
+
+/// Until all copies that this thread has begun are there for it to read.
+TORCH_ANS_DEVICE void wait_for_copies() {
+#if __CUDA_ARCH__ >= 800
+  asm volatile("cp.async.wait_all;" ::: "memory");
+#endif
+}
 
 }  // namespace gpu
 }  // namespace TORCH_ANS_ISA

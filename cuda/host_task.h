@@ -146,6 +146,25 @@ inline CoderTask make_task(const HostTask& host) {
   return task;
 }
 
+/// What a push or a pop looks up at every step, in `host.image`.
+inline TablesPart part_to_stage(const HostTask& host) {
+  const ImageLayout at = image_layout(*host.tables, host.kind);
+  const TablesOptions& options = host.tables->options;
+  std::size_t begin = at.records, end = at.tans_next;  // rANS, push
+  if (host.kind.tans) {
+    begin = host.is_push ? at.records : at.tans_slots;
+    end = host.is_push ? at.tans_slots : at.end;
+  } else if (options.alias) {
+    begin = host.is_push ? at.alias_slots : at.buckets;
+    end = host.is_push ? at.tans_next : at.alias_slots;
+  } else if (!host.is_push) {
+    begin = at.num_buckets > 0 ? at.buckets : at.cdf;
+    end = at.num_buckets > 0 ? at.cdf : at.alias_slots;
+  }
+  const auto bytes = smaller<std::size_t>(end - begin, UINT32_MAX / 16 * 16);
+  return {host.image + begin, static_cast<std::uint32_t>(bytes)};
+}
+
 }  // namespace gpu
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

@@ -8,6 +8,7 @@
 #include "launch_policy.h"
 #include "pack_kernels.h"
 #include "quantize_kernel.h"
+#include "table_access.h"
 #include "table_task.h"
 #include "task.h"
 #include "torch_ans/rans.h"
@@ -17,17 +18,11 @@ namespace gpu {
 
 using LaunchResult = cudaError_t;
 
-/// What a launch needs to know of the device.
-struct DeviceTraits {
-  int arch;
-  int multiprocessors;
-};
-
 struct CoderLaunch {
   CoderTask task;
   DeviceTraits device;
   cudaStream_t stream;
-  std::uint32_t staged_items;  ///< records or buckets to hold in shared memory; 0: none
+  TablesPart part;  ///< what may be held in shared memory
 };
 
 /// Fills `task.contexts.chosen`.
@@ -45,35 +40,69 @@ LaunchResult launch_quantize(const QuantizeTask& task, cudaStream_t stream);
 LaunchResult launch_plan_tables(const PlanTask& task, cudaStream_t stream);
 LaunchResult launch_fill_tables(const FillTask& task, cudaStream_t stream);
 
+inline std::int64_t warps_of(const CoderTask& task) {
+  return (task.rows + task.rows_per_warp - 1) / task.rows_per_warp;
+}
+
+/// A kernel and its shape.
+struct CoderKernel {
+  void (*function)(CoderTask, TablesPart);
+  ShapeOf shape;
+};
+
+/// The most warps of a block. (Code that was built for an architecture before this one keeps that
+/// one's shapes.)
+inline LaunchResult most_warps(const CoderKernel& kernel, const CoderLaunch& launch, int& warps) {
+  cudaFuncAttributes attributes{};
+  const LaunchResult asked = cudaFuncGetAttributes(&attributes, kernel.function);
+  const int threads = (launch_policy(launch.device.arch).*kernel.shape).threads;
+  warps = smaller(threads, attributes.maxThreadsPerBlock) / 32;
+  return asked;
+}
+
 /// A kernel with tables in the caches: a warp for each `rows_per_warp` rows, as many as there are.
-template <typename Kernel>
-LaunchResult launch_cached(Kernel kernel, const CoderLaunch& launch, std::size_t warp_bytes) {
-  const std::int64_t warps =
-      (launch.task.rows + launch.task.rows_per_warp - 1) / launch.task.rows_per_warp;
+inline LaunchResult launch_cached(const CoderKernel& kernel, const CoderLaunch& launch,
+                                  std::uint32_t warp_bytes) {
+  int block_warps = 0;
+  const LaunchResult asked = most_warps(kernel, launch, block_warps);
+  if (asked != cudaSuccess) return asked;
+  const std::int64_t warps = warps_of(launch.task);
   // Few warps are spread over all multiprocessors.
-  const int most = launch_policy(launch.device.arch).threads / 32;
-  int block_warps = most;
   while (block_warps > 1 && warps < std::int64_t{2} * block_warps * launch.device.multiprocessors) {
     block_warps /= 2;
   }
   const std::int64_t blocks = (warps + block_warps - 1) / block_warps;
   const auto grid = static_cast<unsigned>(blocks < (1 << 30) ? blocks : 1 << 30);
-  kernel<<<grid, static_cast<unsigned>(block_warps * 32),
-           static_cast<std::size_t>(block_warps) * warp_bytes, launch.stream>>>(launch.task);
+  const auto threads = static_cast<unsigned>(block_warps * 32);
+  kernel.function<<<grid, threads, threads / 32 * warp_bytes, launch.stream>>>(launch.task,
+                                                                               launch.part);
   return cudaGetLastError();
 }
 
-/// A kernel with tables in shared memory: one block a multiprocessor takes rows in turn.
-template <typename Kernel>
-LaunchResult launch_staged(Kernel kernel, const CoderLaunch& launch, std::size_t table_bytes) {
-  const int threads = launch_policy(launch.device.arch).staged_threads;
-  const auto bytes = static_cast<int>(table_bytes);
-  const LaunchResult raised =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+/// A kernel with tables in shared memory: its blocks take rows in turn.
+inline LaunchResult launch_staged(const CoderKernel& kernel, const CoderLaunch& launch,
+                                  const StagedGrid& grid, std::size_t shared_bytes) {
+  const LaunchResult raised = cudaFuncSetAttribute(
+      kernel.function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes));
   if (raised != cudaSuccess) return raised;
-  kernel<<<static_cast<unsigned>(launch.device.multiprocessors), static_cast<unsigned>(threads),
-           table_bytes, launch.stream>>>(launch.task, launch.staged_items);
+  kernel.function<<<static_cast<unsigned>(grid.blocks),
+                    static_cast<unsigned>(grid.block_warps * 32), shared_bytes, launch.stream>>>(
+      launch.task, launch.part);
   return cudaGetLastError();
+}
+
+/// The kernel that `staged_grid` chooses.
+inline LaunchResult launch_coder(const CoderKernel& cached, const CoderKernel& staged,
+                                 const CoderLaunch& launch, std::uint32_t warp_bytes) {
+  int most = 0;
+  const LaunchResult asked = most_warps(staged, launch, most);
+  if (asked != cudaSuccess) return asked;
+  const std::size_t table_bytes = StagedTables::bytes(launch.task.tables.num_tables, launch.part);
+  const StagedGrid grid = staged_grid(
+      {warps_of(launch.task), launch.task.total, table_bytes, warp_bytes}, launch.device, most);
+  if (grid.block_warps == 0) return launch_cached(cached, launch, warp_bytes);
+  const auto warps = static_cast<std::size_t>(grid.block_warps);
+  return launch_staged(staged, launch, grid, table_bytes + warps * warp_bytes);
 }
 
 }  // namespace gpu

@@ -6,12 +6,12 @@
 /// trusted: a cursor never leaves the row, slots are below 2^precision.
 #pragma once
 
-#include "facade.h"
-#include "seat.h"
+#include "table_access.h"
 #include "torch_ans/bypass.h"
 #include "torch_ans/coder.h"
 #include "torch_ans/lookup.h"
 #include "torch_ans/stream_layout.h"
+#include "word_ring.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -24,41 +24,42 @@ struct NamedTable {
   TableInfo info;
 };
 
-/// Invariant: `in_` is one past the row's last word, never below `base_`, the same in all threads
-/// of a row.
+/// Invariant: `in_` is one past the row's last word, in bytes from its length word on; never inside
+/// its header; the same in all threads of a row.
 template <typename Traits, int kFixedLanes>
 class RansReader {
  public:
   using State = typename Traits::State;
   using Word = typename Traits::Word;
-  using Item = Bucket;
   using Found = Match;
 
-  TORCH_ANS_DEVICE RansReader(const CoderTask& task, const Seat<kFixedLanes>& seat)
-      : task_(task), seat_(seat) {}
+  /// `shared`: where the bytes of shared memory begin that the reader's ring takes.
+  TORCH_ANS_DEVICE RansReader(const CoderTask& task, const Seat<kFixedLanes>& seat,
+                              std::uint32_t shared)
+      : task_(task), seat_(seat), ring_(task, seat, shared) {}
 
   /// Reads the row's header. False: no encoder wrote it.
   TORCH_ANS_DEVICE bool load_row() {
     if (!seat_.has_row()) return false;
     const int lanes = static_cast<int>(seat_.lanes());
-    const std::uint8_t* row = task_.stream + seat_.row() * task_.row_bytes;
-    const auto length = load<std::int32_t>(row);
-    x_ = load<State>(row + kLengthBytes + seat_.lane() * sizeof(State));
-    base_ = row + kLengthBytes + lanes * static_cast<int>(sizeof(State));
-    in_ = row + kLengthBytes + length;
+    const auto length = load<std::int32_t>(row());
+    x_ = load<State>(row() + kLengthBytes + seat_.lane() * sizeof(State));
+    in_ = static_cast<std::uint32_t>(kLengthBytes + length);
     return is_length<Traits>(length, task_.row_bytes, lanes) && is_state<Traits>(x_);
   }
 
   /// An empty row in place of one that cannot be read.
   TORCH_ANS_DEVICE void clear_row() {
-    in_ = base_;
+    in_ = base();
     x_ = Traits::kLowerBound;
   }
 
-  /// Whether `take` could pass the row's first word within so many steps.
-  TORCH_ANS_DEVICE bool may_run_out(unsigned steps) const {
-    const auto worst = static_cast<std::int64_t>(steps * kStepBytes) << seat_.lanes_log2();
-    return in_ - base_ < worst;
+  TORCH_ANS_DEVICE void open_ring() { ring_.open(in_); }
+
+  /// Gets what `take` may need for so many steps into reach. True: some row may have less.
+  /// `wanted`: there is something to take. The whole warp's affair.
+  TORCH_ANS_DEVICE bool may_run_out(unsigned steps, bool wanted) {
+    return !ring_.reach(base(), in_, (steps * kStepBytes) << seat_.lanes_log2(), wanted);
   }
 
   /// The symbol that the state names. True: some thread's needs care.
@@ -68,8 +69,9 @@ class RansReader {
     const TablesView& view = task_.tables;
     const TableInfo& info = table.info;
     const std::uint32_t slot = slot_of(x_, view.freq_precision);
+    const std::uint32_t number = slot >> info.shift;
     if (view.buckets != nullptr) {
-      match = InverseCdf::resolve(tables.item(info.bucket + (slot >> info.shift)), slot);
+      match = InverseCdf::resolve(tables.load(view.buckets + (info.bucket + number)), slot);
       const bool unresolved = active && match.rank >= match.freq;
       if (!any(unresolved)) return false;
       if (unresolved && table.named) match = InverseCdf::find_slowly(view, info, slot);
@@ -77,8 +79,11 @@ class RansReader {
     }
     match = {0, 1, 0};
     if (active && table.named) {
-      match = view.aliases != nullptr ? AliasTable::find(view, info, slot)
-                                      : BinarySearch::find(view, info, slot);
+      const TableEntries<Tables, std::uint32_t> cdf{tables, view.cdf + info.base};
+      match = view.aliases != nullptr
+                  ? AliasTable::resolve(tables.load(view.aliases + (info.bucket + number)), number,
+                                        cdf, slot)
+                  : BinarySearch::find_in(cdf, info.last, slot);
     }
     return any(active && (!table.named || is_escape(info, match)));
   }
@@ -90,19 +95,17 @@ class RansReader {
     const unsigned takers = ballot(take) & seat_.row_mask();
     if constexpr (Traits::kMaxWords == 1) {
       if (take) {
-        const auto* words = reinterpret_cast<const Word*>(in_);
-        x = static_cast<State>(x << Traits::kWordBits) |
-            cached_load(words - 1 - count_bits(takers & seat_.below()));
+        const unsigned at = in_ - kWordBytes * (1 + ones(takers & seat_.below()));
+        x = static_cast<State>(x << Traits::kWordBits) | ring_.template get<Word>(at);
       }
-      in_ -= static_cast<int>(sizeof(Word)) * count_bits(takers);
+      in_ -= kWordBytes * ones(takers);
     } else {
       const bool take_two = active && x < (Traits::kLowerBound >> Traits::kWordBits);
       const unsigned two_takers = ballot(take_two) & seat_.row_mask();
-      const std::uint8_t* source =
-          in_ - 1 - count_bits(takers & seat_.below()) - count_bits(two_takers & seat_.below());
-      if (take) x = x << Traits::kWordBits | cached_load(source);
-      if (take_two) x = x << Traits::kWordBits | cached_load(source - 1);
-      in_ -= count_bits(takers) + count_bits(two_takers);
+      const unsigned at = in_ - 1 - ones(takers & seat_.below()) - ones(two_takers & seat_.below());
+      if (take) x = x << Traits::kWordBits | ring_.template get<Word>(at);
+      if (take_two) x = x << Traits::kWordBits | ring_.template get<Word>(at - 1);
+      in_ -= ones(takers) + ones(two_takers);
     }
     x_ = active ? x : x_;
   }
@@ -128,18 +131,31 @@ class RansReader {
     return escaped ? unzigzag(raw, info.last) : match.symbol;
   }
 
-  TORCH_ANS_DEVICE bool is_empty() const { return in_ == base_ && x_ == Traits::kLowerBound; }
+  TORCH_ANS_DEVICE bool is_empty() const { return in_ == base() && x_ == Traits::kLowerBound; }
   TORCH_ANS_DEVICE bool is_broken() const { return broken_; }
 
   /// Notes the row's header; returns the bytes of the row, its length word included.
   TORCH_ANS_DEVICE std::int64_t finish() const {
     const std::int64_t state = seat_.row() * seat_.lanes() + seat_.lane();
     reinterpret_cast<State*>(task_.headers)[state] = x_;
-    return in_ - (task_.stream + seat_.row() * task_.row_bytes);
+    return in_;
   }
 
  private:
-  static constexpr unsigned kStepBytes = Traits::kMaxWords * sizeof(Word);
+  static constexpr unsigned kWordBytes = sizeof(Word);
+  static constexpr unsigned kStepBytes = Traits::kMaxWords * kWordBytes;
+
+  static TORCH_ANS_DEVICE unsigned ones(unsigned mask) {
+    return static_cast<unsigned>(count_bits(mask));
+  }
+
+  TORCH_ANS_DEVICE const std::uint8_t* row() const {
+    return task_.stream + seat_.row() * task_.row_bytes;
+  }
+  /// Where the row's words begin.
+  TORCH_ANS_DEVICE std::uint32_t base() const {
+    return kLengthBytes + seat_.lanes() * static_cast<std::uint32_t>(sizeof(State));
+  }
 
   TORCH_ANS_DEVICE bool is_escape(const TableInfo& info, const Match& match) const {
     return task_.tables.bypass_coding && match.symbol == info.last;
@@ -152,17 +168,18 @@ class RansReader {
     if (Traits::kMaxWords == 2 && x < (Traits::kLowerBound >> Traits::kWordBits)) words *= 2;
     const auto one = ballot(words >= 1) & seat_.row_mask();
     const auto two = Traits::kMaxWords == 2 ? ballot(words == 2) & seat_.row_mask() : 0u;
-    constexpr int kBytes = static_cast<int>(sizeof(Word));
-    const int before = kBytes * (count_bits(one & seat_.below()) + count_bits(two & seat_.below()));
-    const std::uint8_t* in = in_ - smaller<std::int64_t>(before, in_ - base_);
+    const unsigned left = in_ - base();
+    const unsigned before = kWordBytes * (ones(one & seat_.below()) + ones(two & seat_.below()));
     if (active) {
-      // Four bytes below `base_` are the row's own: whatever they are, it is broken then.
+      // Four bytes below the words are the row's own: whatever they are, it is broken then.
+      const std::uint8_t* const words = row() + base();
+      const std::uint8_t* in = words + (left - smaller(before, left));
       x_ = torch_ans::get<Traits>(x_, match.freq, match.rank, task_.tables.freq_precision, in);
-      broken_ |= in < base_;
+      broken_ |= in < words;
     }
-    const int all = kBytes * (count_bits(one) + count_bits(two));
-    broken_ |= in_ - base_ < all;
-    in_ -= smaller<std::int64_t>(all, in_ - base_);
+    const unsigned all = kWordBytes * (ones(one) + ones(two));
+    broken_ |= left < all;
+    in_ -= smaller(all, left);
   }
 
   /// The digits of a row's escapes, the lowest lane's first. One lane of a row at a time: where
@@ -173,14 +190,13 @@ class RansReader {
     while (any(pending != 0)) {
       const int next = lowest_bit(pending);
       if (next == static_cast<int>(lane_index())) {
-        EscapeReader<Traits> reader(x_, in_, base_, task_.bypass_precision);
+        EscapeReader<Traits> reader(x_, row() + in_, row() + base(), task_.bypass_precision);
         raw = reader.read_raw();
         x_ = reader.state();
-        in_ = reader.cursor();
+        in_ = static_cast<std::uint32_t>(reader.cursor() - row());
         broken_ |= reader.broken();
       }
-      const auto left = static_cast<std::uint32_t>(in_ - base_);
-      in_ = base_ + shuffle(left, next < 0 ? lane_index() : static_cast<unsigned>(next));
+      in_ = shuffle(in_, next < 0 ? lane_index() : static_cast<unsigned>(next));
       pending &= pending - 1;
     }
     return raw;
@@ -188,9 +204,9 @@ class RansReader {
 
   const CoderTask& task_;
   const Seat<kFixedLanes> seat_;
+  WordRing<kFixedLanes> ring_;
   State x_ = Traits::kLowerBound;
-  const std::uint8_t* in_ = nullptr;
-  const std::uint8_t* base_ = nullptr;
+  std::uint32_t in_ = 0;
   bool broken_ = false;
 };
 

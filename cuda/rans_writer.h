@@ -32,11 +32,15 @@ class RansWriter {
   using State = typename Traits::State;
   using Word = typename Traits::Word;
   using Item = Record<State>;
-  static constexpr unsigned kSharedWords = 0;
+  static constexpr std::uint32_t kWarpBytes = 0;
 
   TORCH_ANS_DEVICE RansWriter(const CoderTask& task, const Seat<kFixedLanes>& seat,
-                              SharedArray<std::uint32_t> /*shared*/)
+                              std::uint32_t /*shared*/)
       : task_(task), seat_(seat) {}
+
+  static TORCH_ANS_DEVICE const Item* items(const TablesView& view) {
+    return static_cast<const Item*>(view.records);
+  }
 
   /// Reads the row's header. False: no encoder wrote it.
   TORCH_ANS_DEVICE bool load_row() {
@@ -57,7 +61,9 @@ class RansWriter {
   }
 
   /// C(s, x) of one step, for the threads that have a symbol there.
-  TORCH_ANS_DEVICE void put(const Item& record, std::uint32_t id, bool active) {
+  template <typename Tables>
+  TORCH_ANS_DEVICE void put(const Tables& tables, const Item& record, std::uint32_t id,
+                            bool active) {
     const int precision = task_.tables.freq_precision;
     const std::uint32_t freq = record.freq_minus_1 + 1u;
     give_words(put_limit<Traits>(freq, precision), active);
@@ -67,7 +73,9 @@ class RansWriter {
     quotient += one_less ? 1 : 0;
     rank -= one_less ? freq : 0;
     std::uint32_t slot = record.start + rank;
-    if (task_.tables.aliases != nullptr) slot = scattered_slot(id, rank);
+    if (task_.tables.aliases != nullptr) {
+      slot = tables.load(task_.tables.alias_slots + (tables.load(task_.slot_starts + id) + rank));
+    }
     x_ = active ? (quotient << precision) + slot : x_;
   }
 
@@ -107,10 +115,6 @@ class RansWriter {
 
  private:
   static constexpr unsigned kStepBytes = Traits::kMaxWords * sizeof(Word);
-
-  TORCH_ANS_DEVICE std::uint32_t scattered_slot(std::uint32_t id, std::uint32_t rank) const {
-    return cached_load(task_.tables.alias_slots + (cached_load(task_.slot_starts + id) + rank));
-  }
 
   /// Writes the words that states at or above their limit give up.
   TORCH_ANS_DEVICE void give_words(State limit, bool active) {

@@ -1,7 +1,6 @@
 /// How a kernel's inner loop reads tables: where they are, or from a copy in shared memory.
 #pragma once
 
-#include "device_tables.h"
 #include "facade.h"
 #include "task.h"
 
@@ -9,54 +8,79 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// Through the read-only cache. `Item` is what is looked up besides TableInfo: Record<State> to
-/// encode, Bucket to decode.
-template <typename Item_>
+/// Through the read-only cache.
 class CachedTables {
  public:
-  using Item = Item_;
-  TORCH_ANS_DEVICE CachedTables(const TableInfo* infos, const Item* items)
-      : infos_(infos), items_(items) {}
+  TORCH_ANS_DEVICE CachedTables(const CoderTask& task, const TablesPart& /*part*/)
+      : infos_(task.tables.info) {}
+
   TORCH_ANS_DEVICE TableInfo info(std::uint32_t k) const { return cached_load(infos_ + k); }
-  TORCH_ANS_DEVICE Item item(std::uint32_t n) const { return cached_load(items_ + n); }
+  template <typename T>
+  TORCH_ANS_DEVICE T load(const T* source) const {
+    return cached_load(source);
+  }
+
+  /// Of the block's shared memory, from its start on.
+  TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return 0; }
 
  private:
   const TableInfo* infos_;
-  const Item* items_;
 };
 
-/// A TableInfo as shared memory holds it: read in one access.
-struct alignas(16) SharedInfo {
-  TableInfo info;
-};
-
-/// From shared memory, where the whole block has copied them; nothing else stands there.
-template <typename Item_>
+/// From shared memory, where the whole block has copied the TableInfos and, behind them, a part of
+/// the image: `load` takes addresses in that part alone.
 class StagedTables {
  public:
-  using Item = Item_;
-  TORCH_ANS_DEVICE StagedTables(const TableInfo* infos, std::uint32_t num_infos, const Item* items,
-                                std::uint32_t num_items)
-      : infos_(0), items_(num_infos * sizeof(SharedInfo)) {
-    for (unsigned i = thread_index(); i < num_infos; i += block_size()) {
-      infos_.set(i, SharedInfo{cached_load(infos + i)});
+  TORCH_ANS_DEVICE StagedTables(const CoderTask& task, const TablesPart& part)
+      : end_(static_cast<std::uint32_t>(bytes(task.tables.num_tables, part))),
+        moved_(end_ - part.bytes - low_bits(part.begin)) {
+    const SharedArray<Line> lines(0);
+    const std::uint32_t infos = task.tables.num_tables + 1;
+    const auto* info_lines = reinterpret_cast<const Line*>(task.tables.info);
+    const auto* part_lines = reinterpret_cast<const Line*>(part.begin);
+    for (std::uint32_t i = thread_index(); i < end_ / sizeof(Line); i += block_size()) {
+      lines.copy(i, i < infos ? info_lines + i : part_lines + (i - infos));
     }
-    for (unsigned i = thread_index(); i < num_items; i += block_size()) {
-      items_.set(i, cached_load(items + i));
-    }
+    wait_for_copies();
     sync_block();
   }
-  TORCH_ANS_DEVICE TableInfo info(std::uint32_t k) const { return infos_.get(k).info; }
-  TORCH_ANS_DEVICE Item item(std::uint32_t n) const { return items_.get(n); }
+
+  TORCH_ANS_DEVICE TableInfo info(std::uint32_t k) const {
+    return SharedArray<TableInfo>(0).get(k);
+  }
+
+  template <typename T>
+  TORCH_ANS_DEVICE T load(const T* source) const {
+    return SharedArray<T>(low_bits(source) + moved_).get(0);
+  }
+
+  TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
 
   /// Bytes of shared memory that this takes.
-  static std::size_t bytes(std::size_t num_infos, std::size_t num_items) {
-    return num_infos * sizeof(SharedInfo) + num_items * sizeof(Item);
+  static TORCH_ANS_FN std::size_t bytes(std::uint32_t num_tables, const TablesPart& part) {
+    return (num_tables + std::size_t{1}) * sizeof(TableInfo) + part.bytes;
   }
 
  private:
-  SharedArray<SharedInfo> infos_;
-  SharedArray<Item> items_;
+  struct alignas(16) Line {
+    std::uint32_t words[4];
+  };
+  static_assert(sizeof(TableInfo) == sizeof(Line), "copied as one");
+
+  static TORCH_ANS_DEVICE std::uint32_t low_bits(const void* address) {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(address));
+  }
+
+  std::uint32_t end_;
+  std::uint32_t moved_;  ///< from an address of the part to its place, modulo 2^32
+};
+
+/// Entries of tables, as functions see them that take arrays elsewhere.
+template <typename Tables, typename T>
+struct TableEntries {
+  const Tables& tables;
+  const T* first;
+  TORCH_ANS_DEVICE T operator[](std::uint32_t i) const { return tables.load(first + i); }
 };
 
 }  // namespace gpu

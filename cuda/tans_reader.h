@@ -18,11 +18,11 @@ namespace gpu {
 template <int kFixedLanes>
 class TansReader {
  public:
-  using Item = std::uint32_t;
   using Found = std::uint32_t;  ///< the slot (TablesView::tans_slots)
 
-  TORCH_ANS_DEVICE TansReader(const CoderTask& task, const Seat<kFixedLanes>& seat)
-      : task_(task), seat_(seat) {}
+  TORCH_ANS_DEVICE TansReader(const CoderTask& task, const Seat<kFixedLanes>& seat,
+                              std::uint32_t shared)
+      : task_(task), seat_(seat), ring_(task, seat, shared) {}
 
   TORCH_ANS_DEVICE bool load_row() {
     const TansRowStart start = load_tans_row(task_, seat_);
@@ -39,20 +39,31 @@ class TansReader {
     left_ = 0;
   }
 
-  TORCH_ANS_DEVICE bool may_run_out(unsigned /*steps*/) const { return false; }
+  TORCH_ANS_DEVICE void open_ring() { ring_.open(offset_of(words_)); }
+
+  /// Gets what `take` may need for so many steps into reach; a row that has less may be read too.
+  TORCH_ANS_DEVICE bool may_run_out(unsigned steps, bool wanted) {
+    const auto past = static_cast<std::uint32_t>(left_ / 32) + 1;
+    const unsigned bytes = (steps * kStepBytes) << seat_.lanes_log2();
+    ring_.reach(offset_of(0), offset_of(smaller(past, words_)), bytes + 2 * sizeof(std::uint32_t),
+                wanted);
+    return false;
+  }
 
   template <typename Tables>
   TORCH_ANS_DEVICE bool find(const Tables& tables, const NamedTable& table, bool active,
                              Found& slot) {
-    slot = tables.item(slot_number(table.named ? table.index : 0));
+    slot = tables.load(task_.tables.tans_slots + slot_number(table.named ? table.index : 0));
     return any(active && (!table.named || (slot & kTansSentinel) != 0));
   }
 
   TORCH_ANS_DEVICE void take(Found slot, bool active) {
     const std::uint32_t n = active ? tans_bits(slot, task_.tables.freq_precision) : 0;
     const auto sums = seat_.sum_small_below(n);
-    const std::uint32_t bits = read(left_ - sums.others - n, n);
-    if (active) x_ = (slot >> 16) << n | bits;
+    if (active) {
+      const std::uint32_t bits = n == 0 ? 0 : read<From::kRing>(left_ - sums.others - n, n);
+      x_ = (slot >> 16) << n | bits;
+    }
     drop(sums.all);
   }
 
@@ -76,7 +87,7 @@ class TansReader {
       const bool goes = waits && (next < 0 || static_cast<int>(lane_index()) <= next);
       const std::uint32_t own = goes ? n : 0;
       const auto sums = seat_.sum_small_below(own);
-      const std::uint32_t bits = read(left_ - sums.others - own, own);
+      const std::uint32_t bits = read<From::kRow>(left_ - sums.others - own, own);
       if (goes) x_ = (slot >> 16) << n | bits;
       drop(sums.all);
       if (next == static_cast<int>(lane_index())) v = unzigzag(read_raw(), table.info.last);
@@ -92,10 +103,15 @@ class TansReader {
 
   TORCH_ANS_DEVICE std::int64_t finish() {
     const auto count = static_cast<std::uint32_t>(left_ % (8 * task_.word_bytes));
-    return finish_tans_row(task_, seat_, x_, left_, read(left_ - count, count));
+    return finish_tans_row(task_, seat_, x_, left_, read<From::kRow>(left_ - count, count));
   }
 
  private:
+  static constexpr unsigned kStepBytes = 2;  ///< at least 15 bits
+
+  /// Where words are read: what `may_run_out` has made sure of, or anywhere in the row.
+  enum class From { kRing, kRow };
+
   TORCH_ANS_DEVICE std::uint32_t first_state() const {
     return std::uint32_t{1} << task_.tables.freq_precision;
   }
@@ -104,19 +120,30 @@ class TansReader {
     return (index << task_.tables.freq_precision) + (x_ - first_state());
   }
 
+  /// Where a word stands, in bytes from the row's length word on.
+  TORCH_ANS_DEVICE std::uint32_t offset_of(std::uint32_t number) const {
+    return 4 * (tans_first_word(seat_) + number);
+  }
+
+  template <From kFrom>
   TORCH_ANS_DEVICE std::uint32_t word(std::uint32_t number) const {
     if (number >= words_) return tail_;
-    return cached_load(tans_words(task_, seat_) + tans_first_word(seat_) + number);
+    if constexpr (kFrom == From::kRing) {
+      return ring_.template get<std::uint32_t>(offset_of(number));
+    } else {
+      return cached_load(tans_words(task_, seat_) + tans_first_word(seat_) + number);
+    }
   }
 
   /// The `n` bits (at most 15) from bit `at` on: all of them below `left_`. Any bits, where the
   /// row has no such bit.
+  template <From kFrom>
   TORCH_ANS_DEVICE std::uint32_t read(std::int64_t at, std::uint32_t n) const {
     at = larger<std::int64_t>(at, 0);
     const auto number = static_cast<std::uint32_t>(at >> 5);
     const auto shift = static_cast<std::uint32_t>(at) & 31u;
-    std::uint64_t bits = word(number);
-    if (shift + n > 32) bits |= static_cast<std::uint64_t>(word(number + 1)) << 32;
+    std::uint64_t bits = word<kFrom>(number);
+    if (shift + n > 32) bits |= static_cast<std::uint64_t>(word<kFrom>(number + 1)) << 32;
     return static_cast<std::uint32_t>(bits >> shift) & ((1u << n) - 1);
   }
 
@@ -129,7 +156,7 @@ class TansReader {
   TORCH_ANS_DEVICE std::uint64_t read_raw() {
     const auto n = static_cast<std::uint32_t>(task_.bypass_precision);
     return read_digits(task_.bypass_precision, broken_, [&] {
-      const std::uint32_t digit = read(left_ - n, n);
+      const std::uint32_t digit = read<From::kRow>(left_ - n, n);
       drop(n);
       return digit;
     });
@@ -137,6 +164,7 @@ class TansReader {
 
   const CoderTask& task_;
   const Seat<kFixedLanes> seat_;
+  WordRing<kFixedLanes> ring_;
   std::uint32_t x_ = 0;
   std::uint32_t words_ = 0;
   std::uint32_t tail_ = 0;

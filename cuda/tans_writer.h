@@ -23,19 +23,22 @@ class TansWriter {
   /// A lane puts at most 15 bits of a symbol and 129 of an escape before a flush, or four symbols:
   /// 8 words a lane hold that and the word begun before. One more a row spreads rows over banks.
   static constexpr unsigned kLaneWords = 8;
-  static constexpr unsigned kSharedWords = (kLaneWords + 1) * kWarpSize;
+  static constexpr unsigned kWarpWords = (kLaneWords + 1) * kWarpSize;
+  static constexpr std::uint32_t kWarpBytes = kWarpWords * sizeof(std::uint32_t);
 
   TORCH_ANS_DEVICE TansWriter(const CoderTask& task, const Seat<kFixedLanes>& seat,
-                              SharedArray<std::uint32_t> shared)
+                              std::uint32_t shared)
       : task_(task),
         seat_(seat),
         ring_(shared),
         ring_start_(seat.slot() * ((kLaneWords << seat.lanes_log2()) + 1)),
         ring_mask_((kLaneWords << seat.lanes_log2()) - 1) {}
 
+  static TORCH_ANS_DEVICE const Item* items(const TablesView& view) { return view.tans_symbols; }
+
   TORCH_ANS_DEVICE bool load_row() {
     sync_warp();  // the ring may have served rows before
-    for (unsigned w = lane_index(); w < kSharedWords; w += kWarpSize) ring_.set(w, 0);
+    for (unsigned w = lane_index(); w < kWarpWords; w += kWarpSize) ring_.set(w, 0);
     sync_warp();
     const TansRowStart start = load_tans_row(task_, seat_);
     x_ = start.x;
@@ -48,12 +51,14 @@ class TansWriter {
 
   TORCH_ANS_DEVICE bool may_run_full(unsigned /*steps*/) const { return false; }
 
-  TORCH_ANS_DEVICE void put(const Item& symbol, std::uint32_t /*id*/, bool active) {
+  template <typename Tables>
+  TORCH_ANS_DEVICE void put(const Tables& tables, const Item& symbol, std::uint32_t /*id*/,
+                            bool active) {
     const std::uint32_t n = active ? (x_ + symbol.bits) >> 16 : 0;
     const auto sums = seat_.sum_small_above(n);
     if (n != 0) append(filled_ + sums.others, x_ & ((1u << n) - 1));
     filled_ += sums.all;
-    if (active) x_ = next_state(symbol, n);
+    if (active) x_ = tables.load(next_state(symbol, n));
   }
 
   /// Moves whole words on to the stream.
@@ -92,7 +97,7 @@ class TansWriter {
     }
     if (symbol.active) {
       append(at, x_ & ((1u << n) - 1));
-      x_ = next_state(put, n);
+      x_ = cached_load(next_state(put, n));
     }
     filled_ += sums.all;
     flush();
@@ -123,9 +128,10 @@ class TansWriter {
     if (high != 0) ring_.merge(place(at / 32 + 1), high);
   }
 
-  TORCH_ANS_DEVICE std::uint32_t next_state(const TansSymbol& symbol, std::uint32_t n) const {
-    return cached_load(task_.tables.tans_next +
-                       (static_cast<std::int32_t>(x_ >> n) + symbol.state));
+  /// Where the state stands that follows once n bits have left this one.
+  TORCH_ANS_DEVICE const std::uint16_t* next_state(const TansSymbol& symbol,
+                                                   std::uint32_t n) const {
+    return task_.tables.tans_next + (static_cast<std::int32_t>(x_ >> n) + symbol.state);
   }
 
   const CoderTask& task_;

@@ -48,6 +48,12 @@ struct DeviceContexts {
   std::int32_t* chosen;    ///< (rows, row_length), push: the table of each symbol, -1 for none
 };
 
+/// Bytes of a tables' image: all that a coder's steps look up besides TableInfos. Multiples of 16.
+struct TablesPart {
+  const std::uint8_t* begin;
+  std::uint32_t bytes;
+};
+
 /// A push or a pop of `rows` rows; see CodingTask of the CPU engine, whose meaning is the same.
 struct CoderTask {
   TablesView tables;                 ///< `info` has one entry more, which no index may name

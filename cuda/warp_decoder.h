@@ -20,12 +20,12 @@ template <typename Reader, int kFixedLanes, typename Tables, typename Choice>
 class WarpDecoder {
  public:
   TORCH_ANS_DEVICE WarpDecoder(const CoderTask& task, const Tables& tables, std::int64_t first_row,
-                               SharedArray<std::uint32_t> tile)
+                               SharedArray<std::uint32_t> tile, std::uint32_t shared)
       : task_(task),
         tables_(tables),
         seat_(task, first_row),
         tile_(tile),
-        reader_(task, seat_),
+        reader_(task, seat_, shared),
         choice_(task, seat_) {}
 
   TORCH_ANS_DEVICE void run() {
@@ -49,6 +49,7 @@ class WarpDecoder {
     if (seat_.has_row()) failed_before_ = task_.results[seat_.row()].status != 0;
     broken_ = seat_.any_in_row(!good);
     if (broken_) reader_.clear_row();
+    reader_.open_ring();
     present_ = seat_.has_row() && !failed_before_ ? symbols_in_row(task_, seat_.row()) : 0;
   }
 
@@ -216,7 +217,7 @@ class WarpDecoder {
   template <typename Present>
   TORCH_ANS_DEVICE unsigned get_quad(std::uint32_t step, const std::int32_t (&keys)[kQuad],
                                      const Present& present, std::int32_t (&symbols)[kQuad]) {
-    if (any(present_ > 0 && reader_.may_run_out(kQuad))) return 0;
+    if (reader_.may_run_out(kQuad, present_ > 0)) return 0;
     NamedTable tables[kQuad];
     if constexpr (!Choice::kFollows) {
       TORCH_ANS_UNROLL

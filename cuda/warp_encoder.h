@@ -17,10 +17,10 @@ namespace gpu {
 template <typename Writer, int kFixedLanes, typename Tables>
 class WarpEncoder {
  public:
-  using Item = typename Tables::Item;
+  using Item = typename Writer::Item;
 
   TORCH_ANS_DEVICE WarpEncoder(const CoderTask& task, const Tables& tables, std::int64_t first_row,
-                               SharedArray<std::uint32_t> tile, SharedArray<std::uint32_t> shared)
+                               SharedArray<std::uint32_t> tile, std::uint32_t shared)
       : task_(task),
         tables_(tables),
         seat_(task, first_row),
@@ -172,7 +172,7 @@ class WarpEncoder {
     TORCH_ANS_UNROLL
     for (unsigned j = 0; j < kQuad; ++j) {
       rare |= (ids[j] & kRare) != 0;
-      items[j] = tables_.item(ids[j] & ~kRare);
+      items[j] = tables_.load(Writer::items(task_.tables) + (ids[j] & ~kRare));
     }
     if (any(rare)) {
       for (unsigned j = kQuad; j > 0; --j) {
@@ -182,7 +182,7 @@ class WarpEncoder {
     }
     TORCH_ANS_UNROLL
     for (unsigned j = kQuad; j > 0; --j) {
-      writer_.put(items[j - 1], ids[j - 1], present(static_cast<int>(j - 1)));
+      writer_.put(tables_, items[j - 1], ids[j - 1], present(static_cast<int>(j - 1)));
     }
     writer_.flush();
   }

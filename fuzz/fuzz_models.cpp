@@ -99,8 +99,9 @@ struct Distributions {
   Distributions(fuzz::Input& input, int most_precision, std::int64_t count) {
     model.kind = static_cast<ModelKind>(input.chance(2) ? 0 : input.below(torch_ans::kModelKinds));
     const bool explicit_cdf = model.kind == ModelKind::kCdf;
-    const bool explicit_pmf = model.kind == ModelKind::kPmf;
-    const std::uint32_t types = explicit_cdf ? torch_ans::kRealTypes : explicit_pmf ? 4 : 2;
+    const bool logits = model.kind == ModelKind::kLogits;
+    const bool a_symbol = logits || model.kind == ModelKind::kPmf;  // one value for each
+    const std::uint32_t types = explicit_cdf ? torch_ans::kRealTypes : a_symbol ? 4 : 2;
     model.type = static_cast<RealType>(input.below(types));
     model.freq_precision = 1 + static_cast<int>(input.below(16)) % most_precision;
     const std::uint32_t slots = std::uint32_t{1} << model.freq_precision;
@@ -110,8 +111,8 @@ struct Distributions {
     model.components = 1;
     if (explicit_cdf) {
       add(count, model.num_symbols + 1).fill(input, count, slots);
-    } else if (explicit_pmf) {
-      draw(input, 1, add(count, model.num_symbols));
+    } else if (a_symbol) {
+      draw(input, logits ? 30.0f : 1.0f, add(count, model.num_symbols));
     } else {
       const bool mixture = model.kind == ModelKind::kLogisticMixture;
       if (mixture) model.components = 1 + static_cast<std::int32_t>(input.below(6));

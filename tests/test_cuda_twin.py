@@ -19,7 +19,7 @@ COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++
 FLAGS = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 INCLUDES = ["-I" + str(ROOT / part) for part in ("cpp/include", "cuda", "tests/cuda")]
 FAMILIES = ("rans64", "rans32", "rans32_16", "tans32", "tans16", "tans8")
-PROGRAMS = ("coder_test", "stream_test", "table_test", "twin_test")
+PROGRAMS = ("coder_test", "policy_test", "stream_test", "table_test", "twin_test")
 
 pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="needs a C++17 compiler"),
@@ -73,6 +73,12 @@ def test_tables_that_follow_the_symbols(programs: Dict[str, Path], family: str, 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_where_tables_are_read(programs: Dict[str, Path]) -> None:
+    """In shared memory only where they fit beside enough warps and the symbols pay for copies."""
+    done = run(programs["policy_test"])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_packing_and_quantising(programs: Dict[str, Path]) -> None:
     done = run(programs["stream_test"], "200")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -99,6 +105,14 @@ def test_a_wrong_lane_order_is_noticed_in_tables(programs: Dict[str, Path]) -> N
 def test_a_missing_barrier_is_noticed(programs: Dict[str, Path], family: str, lanes: int) -> None:
     done = run(programs["coder_test"], family, str(lanes), "6", defect="no_barrier")
     assert done.returncode == 1 and "race" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("family,lanes", [("rans32", 1), ("rans32_16", 16), ("tans32", 32)])
+def test_a_missing_wait_for_copies_is_noticed(
+    programs: Dict[str, Path], family: str, lanes: int
+) -> None:
+    done = run(programs["coder_test"], family, str(lanes), "6", defect="no_wait")
+    assert done.returncode == 1 and "is under way" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("family,lanes", [("rans64", 2), ("rans64", 32), ("tans8", 2)])

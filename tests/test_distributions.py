@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+import logits_reference
 import reference
 import torch_ans
 from helpers import ROOT, run_child
 from torch_ans import CorruptStreamError, _core
-from torch_ans._logits import _tail
 from torch_ans.distributions import decode_cdf, encode_cdf
 
 ISAS = _core.cpu_capabilities()["available"]
@@ -294,6 +294,59 @@ def test_logits_give_the_bytes_of_exact_arithmetic(dtype: torch.dtype) -> None:
         assert decoded.equal(symbols)
 
 
+LOGITS = """
+import math, torch
+from logits_reference import quantize_logits
+from torch_ans import decode_logits, encode_cdf, encode_logits
+generator = torch.Generator().manual_seed(7)
+special = torch.tensor([math.inf, -math.inf, math.nan, -math.nan, 1e-40, -1e-7, 2.0**20, -(2.0**21),
+                        65504.0, 2.0**-15, -(2.0**-24), 0.0])
+cases = [(1, 40, 3), (2, 99, 1), (15, 400, 9), (16, 400, 16), (17, 400, 15), (64, 300, 6),
+         (64, 300, 12), (300, 150, 16), (4097, 20, 16), (65536, 9, 16)]
+for dtype in (torch.float32, torch.float64, torch.float16, torch.bfloat16):
+    for size, count, precision in cases:
+        scale = torch.tensor([0.0, 0.01, 1.0, 4.0, 40.0, 1e4, 3e5])[torch.arange(count) % 7]
+        logits = torch.randn((count, size), generator=generator) * scale.unsqueeze(-1)
+        if size < 20:
+            spoilt = torch.rand((count, size), generator=generator) < 0.05
+            chosen = torch.randint(len(special), (count, size), generator=generator)
+            logits = torch.where(spoilt, special[chosen], logits)
+            logits[0], logits[1], logits[2] = math.nan, -math.inf, math.inf
+        logits = logits.to(dtype)
+        symbols = torch.randint(size, (count,), generator=generator)
+        symbols[: count // 2] = logits[: count // 2].float().argmax(-1)
+        edges = quantize_logits(logits, precision)
+        for impl in ("rans64", "rans64_i8", "rans32_i16"):
+            options = dict(impl=impl, freq_precision=precision)
+            data = encode_logits(symbols, logits, **options)
+            assert data == encode_cdf(symbols, edges, **options), (dtype, size, impl)
+            decoded = decode_logits(data, logits, dtype=torch.int64, **options)
+            assert decoded.equal(symbols), (dtype, size, impl)
+        for row in range(3):  # one distribution for all symbols
+            data = encode_logits(symbols, logits[row], freq_precision=precision)
+            assert data == encode_cdf(symbols, edges[row], freq_precision=precision)
+"""
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_logits_are_quantised_alike_on_every_isa(isa: str) -> None:
+    run_child(LOGITS, env={"TORCH_ANS_FORCE_ISA": isa})
+
+
+def test_hostile_bytes_decode_to_symbols_of_the_logits() -> None:
+    generator = torch.Generator().manual_seed(8)
+    logits = 3 * torch.randn((500, 70), generator=generator)
+    rng = np.random.default_rng(0)
+    for impl in ("rans64", "rans64_i8", "rans32_16_i32"):
+        for _ in range(20):
+            data = rng.integers(0, 256, 400, dtype=np.uint8).tobytes()
+            try:
+                found = torch_ans.decode_logits(data, logits, impl=impl, freq_precision=15)
+            except CorruptStreamError:
+                continue
+            assert int(found.min()) >= 0 and int(found.max()) < 70
+
+
 def test_logits_cost_what_their_softmax_says() -> None:
     generator = torch.Generator().manual_seed(4)
     logits = 2 * torch.randn((20000, 64), generator=generator)
@@ -311,4 +364,6 @@ def test_logits_cost_what_their_softmax_says() -> None:
 def test_a_table_of_logits_is_that_of_the_core() -> None:
     header = Path(ROOT, "cpp", "include", "torch_ans", "tail_tables.h").read_text()
     body = header.split("kLaplaceTail[kTailEntries] = {")[1].split("}")[0]
-    assert _tail().tolist() == [int(number) for number in body.replace("\n", " ").split(",")[:-1]]
+    assert logits_reference.TAIL.tolist() == [
+        int(number) for number in body.replace("\n", " ").split(",")[:-1]
+    ]

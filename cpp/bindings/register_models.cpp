@@ -7,6 +7,7 @@
 #include "bytes_view.h"
 #include "cpu/arithmetic.h"
 #include "cpu/codec.h"
+#include "cpu/logits.h"
 #include "register.h"
 #include "torch_ans/parametric.h"
 
@@ -25,9 +26,13 @@ Value by_name(const std::pair<const char*, Value> (&values)[kCount], const std::
 }
 
 constexpr std::pair<const char*, ModelKind> kKinds[] = {
-    {"cdf", ModelKind::kCdf},           {"pmf", ModelKind::kPmf},
-    {"gaussian", ModelKind::kGaussian}, {"laplace", ModelKind::kLaplace},
-    {"logistic", ModelKind::kLogistic}, {"logistic_mixture", ModelKind::kLogisticMixture},
+    {"cdf", ModelKind::kCdf},
+    {"pmf", ModelKind::kPmf},
+    {"logits", ModelKind::kLogits},
+    {"gaussian", ModelKind::kGaussian},
+    {"laplace", ModelKind::kLaplace},
+    {"logistic", ModelKind::kLogistic},
+    {"logistic_mixture", ModelKind::kLogisticMixture},
 };
 
 constexpr std::pair<const char*, RealType> kTypes[] = {
@@ -126,6 +131,13 @@ void register_models(py::module_& module) {
       .def_readonly("low", &Model::low)
       .def_readonly("num_symbols", &Model::num_symbols)
       .def_readonly("freq_precision", &Model::freq_precision);
+  module.def(
+      "find_logit_edges",
+      [](const Model& model, std::uintptr_t edges) {
+        const py::gil_scoped_release release;
+        find_logit_edges(model, pointer<std::int32_t>(edges));
+      },
+      py::arg("model"), py::arg("edges"));
   module.def(
       "encode_with_model",
       [](const Codec& codec, const Model& model, std::uintptr_t stream, std::int64_t rows,

@@ -1,6 +1,7 @@
 /// Every model, for every type of what describes it.
 #pragma once
 
+#include "logits_models.h"
 #include "models.h"
 #include "parametric_models.h"
 
@@ -22,6 +23,12 @@ inline void add_models(ModelTable& table) {
   pmf[static_cast<int>(RealType::kFloat64)] = functions_of<PmfModel<double>>();
   pmf[static_cast<int>(RealType::kFloat16)] = functions_of<PmfModel<Float16>>();
   pmf[static_cast<int>(RealType::kBFloat16)] = functions_of<PmfModel<BFloat16>>();
+
+  add_logits<LogitRow<float>>(table, RealType::kFloat32);
+  add_logits<LogitRow<double>>(table, RealType::kFloat64);
+  add_logits<LogitRow<Float16>>(table, RealType::kFloat16);
+  add_logits<LogitRow<BFloat16>>(table, RealType::kBFloat16);
+
   add_parametric_models<float>(table, RealType::kFloat32);
   add_parametric_models<double>(table, RealType::kFloat64);
 }

@@ -57,17 +57,23 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
                                                Chain& chain) {
     const int precision = tables.freq_precision;
     const std::uint32_t slot = slot_of(chain.low, precision);
-    const Bucket* table = opaque(tables.buckets + info.bucket);
-    const auto* bucket = reinterpret_cast<const std::uint8_t*>(table + (slot >> info.shift));
-    const State freq_a = load<std::uint16_t>(bucket + 2);
-    const State freq_b = load<std::uint16_t>(bucket + 4);
-    const State rank = slot - State{load<std::uint16_t>(bucket)};
+    const std::size_t bucket = slot >> info.shift;
+    const auto* table = reinterpret_cast<const std::uint8_t*>(tables.buckets + info.bucket);
+    // Four addresses known beforehand, to which loads add the bucket: one sum would come later.
+    const auto field = [&](int k) -> State {
+      return load<std::uint16_t>(opaque(table + 2 * k) + sizeof(Bucket) * bucket);
+    };
+    const State freq_a = field(1);
+    const State freq_b = field(2);
+    const State rank = slot - field(0);
+    const State rank_b = opaque(rank - freq_a);
     const State high = chain.x >> precision;
     const State with_a = high * freq_a + rank;
-    const State with_b = high * freq_b + (rank - freq_a);
+    const State with_b = high * freq_b + rank_b;
     State is_a;
     State next = select_below<State>(rank, freq_a, with_a, with_b, is_a);
-    std::uint32_t symbol = load<std::uint16_t>(bucket + 6) + 1u + static_cast<std::uint32_t>(is_a);
+    std::uint32_t symbol =
+        static_cast<std::uint32_t>(field(3)) + 1u + static_cast<std::uint32_t>(is_a);
     if (unlikely(rank >= freq_a + freq_b)) {
       symbol = search(tables, info, slot);
       const std::uint32_t* cdf = tables.cdf + info.base + symbol;

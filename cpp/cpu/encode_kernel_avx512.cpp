@@ -1,4 +1,5 @@
 /// Encoders for AVX-512 (F, BW, CD, DQ, VL, VBMI2, VPOPCNTDQ, BITALG).
+#include "chain_encoder.h"
 #include "encoder_avx512.h"
 #include "half_encoder_avx512.h"
 #include "kernels.h"
@@ -37,6 +38,22 @@ void add(CodecKernels& kernels) {
   if constexpr (!kWide && kLanes >= 8) add_vectors<Traits, kLanes, 4>(put);
 }
 
+/// The front end of vectors for states that are scalars.
+struct VectorIds : ScalarEncoder<Rans64, 1, 1, PutByRecord> {
+  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
+                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
+    return torch_ans::make_ids<true>(tables, {symbols, indexes, 0}, count, ids);
+  }
+};
+
+/// Takes the place of the choice for a single row, the last one.
+void replace_chain(CodecKernels& kernels) {
+  using Encoder = RowEncoder<RansRow<Rans64, 1>, ChainEncoder<VectorIds>>;
+  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
+  while (put->rows > 1) ++put;
+  *put = {1, &Encoder::run, &accepts_all};
+}
+
 template <typename Traits>
 void add_family(CodecKernels* by_lanes) {
   add<Traits, 1>(by_lanes[0]);
@@ -51,6 +68,7 @@ void add_family(CodecKernels* by_lanes) {
 
 void add_avx512_encoders(KernelTable& table) {
   add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
+  replace_chain(table[static_cast<int>(Family::kRans64)][0]);
   add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
   add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
 }

@@ -1,6 +1,7 @@
 /// The models, compiled for this instruction set.
 #include "all_models.h"
 #include "cdf_avx512.h"
+#include "logits_avx512.h"
 #include "parametric_avx512.h"
 
 namespace torch_ans {
@@ -8,6 +9,7 @@ namespace torch_ans {
 void add_avx512_models(ModelTable& table) {
   add_models(table);
   add_cdf_vectors(table);
+  add_logit_vectors(table);
   add_parametric_vectors<ModelKind::kGaussian>(table);
   add_parametric_vectors<ModelKind::kLaplace>(table);
   add_parametric_vectors<ModelKind::kLogistic>(table);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "models.h"
+#include "torch_ans/parametric.h"
 #include "vectors_avx512.h"
 
 namespace torch_ans {
@@ -44,24 +45,22 @@ class VectorEdges {
   const Vec leak_;
 };
 
-/// table[at] and table[at + 1] for sixteen places. A CPU loads them one by one in less time than
-/// it gathers them.
+/// table[at] and table[at + 1] for sixteen places.
 TORCH_ANS_FN void load_neighbours(const void* table, Vec at, Vec& first, Vec& second) {
-  alignas(64) std::uint32_t place[kVecSize];
-  _mm512_store_si512(place, at);
-  const auto* base = static_cast<const std::uint32_t*>(table);
-  const auto two = [&](int k) {
-    return _mm_set_epi64x(load<std::int64_t>(base + place[k + 1]),
-                          load<std::int64_t>(base + place[k]));
-  };
-  const auto eight = [&](int k) {
-    return join(_mm256_set_m128i(two(k + 2), two(k)), _mm256_set_m128i(two(k + 6), two(k + 4)));
-  };
-  const Vec low = eight(0);
-  const Vec high = eight(8);
+  const Vec low = _mm512_i32gather_epi64(_mm512_castsi512_si256(at), table, 4);
+  const Vec high = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(at, 1), table, 4);
   const Vec even = _mm512_slli_epi32(iota(), 1);
   first = _mm512_permutex2var_epi32(low, even, high);
   second = _mm512_permutex2var_epi32(low, _mm512_add_epi32(even, splat(1)), high);
+}
+
+/// `tail_between` of sixteen distances without their signs.
+TORCH_ANS_FN Vec interpolate_tail(const std::uint32_t* tail, Vec size) {
+  Vec entry, next;
+  load_neighbours(tail, _mm512_srli_epi32(size, kFractionBits), entry, next);
+  const Vec fraction = _mm512_and_si512(size, splat((1u << kFractionBits) - 1));
+  const Vec product = _mm512_mullo_epi32(_mm512_sub_epi32(entry, next), fraction);
+  return _mm512_sub_epi32(entry, _mm512_srli_epi32(product, kFractionBits));
 }
 
 /// Sixteen symbols with their slots.

@@ -166,13 +166,7 @@ class ParametricVectors {
     const Vec distance =
         join(distance_to(_mm512_castsi512_si256(i), block.position[0], block.divisor[0]),
              distance_to(_mm512_extracti64x4_epi64(i, 1), block.position[1], block.divisor[1]));
-    const Vec size = _mm512_abs_epi32(distance);
-    Vec entry, next;
-    load_neighbours(tail_of(kKind), _mm512_srli_epi32(size, kFractionBits), entry, next);
-    const Vec fraction = _mm512_and_si512(size, splat((1u << kFractionBits) - 1));
-    const Vec drop = _mm512_srli_epi32(_mm512_mullo_epi32(_mm512_sub_epi32(entry, next), fraction),
-                                       kFractionBits);
-    const Vec tail = _mm512_sub_epi32(entry, drop);
+    const Vec tail = interpolate_tail(tail_of(kKind), _mm512_abs_epi32(distance));
     const Vec fixed = _mm512_mask_sub_epi32(
         tail, static_cast<__mmask16>(~_mm512_movepi32_mask(distance)), splat(kFixedOne), tail);
     return edges.clamp(i, edges.inner(i, fixed));

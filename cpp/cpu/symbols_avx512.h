@@ -290,6 +290,18 @@ TORCH_ANS_FN IdFlags make_alike_ids(const TablesView& tables, const TileSource& 
   return make_ids<AlikePicker<0>, kBackwards>(tables, source, count, ids);
 }
 
+template <bool kBackwards>
+TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source, int count,
+                              std::uint32_t* ids) {
+  using One = TablePicker<TableCount::kOne>;
+  using Few = TablePicker<TableCount::kFew>;
+  using Many = TablePicker<TableCount::kMany>;
+  return tables.num_tables == 1            ? make_ids<One, kBackwards>(tables, source, count, ids)
+         : tables.alike                    ? make_alike_ids<kBackwards>(tables, source, count, ids)
+         : tables.num_tables <= kFewTables ? make_ids<Few, kBackwards>(tables, source, count, ids)
+                                           : make_ids<Many, kBackwards>(tables, source, count, ids);
+}
+
 /// Replaces ids by the slots of their symbols, in whole vectors: up to 31 more than asked for.
 TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
   if (SmallCdf::fits(tables)) {
@@ -306,14 +318,7 @@ TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& sour
                                 SlotPair* pairs) {
   // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
   constexpr bool kBackwards = kRows <= 4;
-  using One = TablePicker<TableCount::kOne>;
-  using Few = TablePicker<TableCount::kFew>;
-  using Many = TablePicker<TableCount::kMany>;
-  const IdFlags flags =
-      tables.num_tables == 1            ? make_ids<One, kBackwards>(tables, source, count, pairs)
-      : tables.alike                    ? make_alike_ids<kBackwards>(tables, source, count, pairs)
-      : tables.num_tables <= kFewTables ? make_ids<Few, kBackwards>(tables, source, count, pairs)
-                                        : make_ids<Many, kBackwards>(tables, source, count, pairs);
+  const IdFlags flags = make_ids<kBackwards>(tables, source, count, pairs);
   ids_to_pairs(tables, count, pairs);
   return flags;
 }

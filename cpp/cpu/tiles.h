@@ -3,39 +3,11 @@
 #pragma once
 
 #include "task.h"
+#include "torch_ans/int_types.h"
 #include "torch_ans/select.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
-
-template <typename T>
-TORCH_ANS_FN std::int32_t to_int32(T value) {
-  if constexpr (sizeof(T) < 8) {
-    return static_cast<std::int32_t>(value);
-  } else {  // saturate: what does not fit is outside every table
-    return static_cast<std::int32_t>(
-        larger<T>(smaller<T>(value, INT32_MAX), static_cast<T>(INT32_MIN)));
-  }
-}
-
-/// Calls `body(T{})` with the C++ type of `type`.
-template <typename Body>
-TORCH_ANS_FN void with_type(IntType type, const Body& body) {
-  switch (type) {
-    case IntType::kUint8:
-      return body(std::uint8_t{});
-    case IntType::kInt8:
-      return body(std::int8_t{});
-    case IntType::kUint16:
-      return body(std::uint16_t{});
-    case IntType::kInt16:
-      return body(std::int16_t{});
-    case IntType::kInt32:
-      return body(std::int32_t{});
-    case IntType::kInt64:
-      return body(std::int64_t{});
-  }
-}
 
 TORCH_ANS_FN std::size_t size_of(IntType type) {
   std::size_t size = 0;

@@ -286,6 +286,7 @@ class Model:
     @property
     def freq_precision(self) -> int: ...
 
+def find_logit_edges(model: Model, edges: int) -> None: ...
 def encode_with_model(
     codec: Codec,
     model: Model,

@@ -18,6 +18,7 @@ __all__ = [
     "encode",
     "encode_arithmetic",
     "make_model",
+    "tabulate_logits",
 ]
 
 REAL_NAMES: Dict[torch.dtype, str] = {
@@ -67,6 +68,14 @@ def make_model(
         components,
     )
     return Model(native, tuple(tensor for tensor, _ in values))
+
+
+def tabulate_logits(model: Model) -> Model:
+    """The first distribution of a model of logits as a CDF for all symbols."""
+    native = model.native
+    edges = _native.allocate((native.num_symbols + 1,))
+    _core.find_logit_edges(native, edges.data_ptr())
+    return make_model("cdf", [(edges, 0)], native.low, native.num_symbols, native.freq_precision)
 
 
 def encode(

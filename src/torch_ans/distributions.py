@@ -1,8 +1,7 @@
 """Coding with a distribution for each symbol, without tables.
 
 A coder needs to know which slots one symbol owns, not all of a table: these functions compute just
-that, inside the coder, and build nothing. They take what a network puts out. (Only logits become
-CDFs before, as their sum has to be known.)
+that, inside the coder, and build nothing. They take what a network puts out.
 
 | functions | a distribution is given by |
 |---|---|
@@ -33,7 +32,6 @@ import torch
 
 from . import _native
 from ._arguments import check_size
-from ._logits import quantize_logits
 from ._model_coder import (
     Coder,
     Distributions,
@@ -43,7 +41,7 @@ from ._model_coder import (
     encode_bytes,
 )
 from ._native import Data
-from ._native_models import REAL_NAMES, make_model
+from ._native_models import REAL_NAMES, make_model, tabulate_logits
 
 __all__ = [
     "decode_cdf",
@@ -95,9 +93,8 @@ def encode_cdf(
         >>> decode_cdf(data, cdf)
         tensor([1, 2], dtype=torch.int32)
     """
-    check_symbols(symbols)
-    found = _cdf_distributions(cdf, low, freq_precision, symbols.shape)
-    return encode(symbols, found, (impl, num_parallel_states, freq_precision))
+    options = (impl, num_parallel_states, freq_precision)
+    return _encode_explicit("cdf", symbols, cdf, low, options)
 
 
 def decode_cdf(
@@ -131,9 +128,8 @@ def decode_cdf(
         TypeError: an argument has the wrong type.
         ValueError: a shape does not fit.
     """
-    shape = shape_of(out, {"cdf": cdf}, 1)
-    found = _cdf_distributions(cdf, low, freq_precision, shape)
-    return decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
+    options = (impl, num_parallel_states, freq_precision)
+    return _decode_explicit("cdf", data, cdf, low, options, out, dtype)
 
 
 def encode_pmf(
@@ -170,9 +166,8 @@ def encode_pmf(
         >>> decode_pmf(encode_pmf(torch.tensor([1, 2]), pmf), pmf)
         tensor([1, 2], dtype=torch.int32)
     """
-    check_symbols(symbols)
-    found = _pmf_distributions(pmf, low, freq_precision, symbols.shape)
-    return encode(symbols, found, (impl, num_parallel_states, freq_precision))
+    options = (impl, num_parallel_states, freq_precision)
+    return _encode_explicit("pmf", symbols, pmf, low, options)
 
 
 def decode_pmf(
@@ -187,9 +182,8 @@ def decode_pmf(
     dtype: torch.dtype = torch.int32,
 ) -> torch.Tensor:
     """The inverse of `encode_pmf`; see `decode_cdf`."""
-    shape = shape_of(out, {"pmf": pmf}, 1)
-    found = _pmf_distributions(pmf, low, freq_precision, shape)
-    return decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
+    options = (impl, num_parallel_states, freq_precision)
+    return _decode_explicit("pmf", data, pmf, low, options, out, dtype)
 
 
 def encode_logits(
@@ -226,9 +220,8 @@ def encode_logits(
         >>> decode_logits(encode_logits(torch.tensor([1, 2]), logits), logits)
         tensor([1, 2], dtype=torch.int32)
     """
-    check_symbols(symbols)
-    found = _logit_distributions(logits, low, freq_precision, symbols.shape)
-    return encode(symbols, found, (impl, num_parallel_states, freq_precision))
+    options = (impl, num_parallel_states, freq_precision)
+    return _encode_explicit("logits", symbols, logits, low, options)
 
 
 def decode_logits(
@@ -243,9 +236,8 @@ def decode_logits(
     dtype: torch.dtype = torch.int32,
 ) -> torch.Tensor:
     """The inverse of `encode_logits`; see `decode_cdf`."""
-    shape = shape_of(out, {"logits": logits}, 1)
-    found = _logit_distributions(logits, low, freq_precision, shape)
-    return decode(data, found, (impl, num_parallel_states, freq_precision), out, dtype)
+    options = (impl, num_parallel_states, freq_precision)
+    return _decode_explicit("logits", data, logits, low, options, out, dtype)
 
 
 _Options = Tuple[str, Optional[int], int]
@@ -270,37 +262,43 @@ def decode(
     return decode_bytes(coder, distributions, data, out, dtype)
 
 
-def _cdf_distributions(
-    cdf: torch.Tensor, low: int, freq_precision: int, shape: torch.Size
+def _encode_explicit(
+    kind: str, symbols: torch.Tensor, values: torch.Tensor, low: int, options: _Options
+) -> bytes:
+    check_symbols(symbols)
+    found = _explicit_distributions(kind, values, low, options[2], symbols.shape)
+    return encode(symbols, found, options)
+
+
+def _decode_explicit(
+    kind: str,
+    data: Data,
+    values: torch.Tensor,
+    low: int,
+    options: _Options,
+    out: _MaybeTensor,
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    shape = shape_of(out, {kind: values}, 1)
+    found = _explicit_distributions(kind, values, low, options[2], shape)
+    return decode(data, found, options, out, dtype)
+
+
+def _explicit_distributions(
+    kind: str, values: torch.Tensor, low: int, freq_precision: int, shape: torch.Size
 ) -> Distributions:
-    check_values({"cdf": cdf}, 1, shape, integers=True)
-    num_symbols = cdf.shape[-1] - 1
-    check_alphabet(num_symbols, freq_precision, "cdf must have 2 to {} entries for each symbol", 1)
-    values = describe_values([cdf], 1, shape)
-    model = make_model("cdf", values, check_low(low), num_symbols, freq_precision)
-    return Distributions(model, shape, cdf.device)
-
-
-def _pmf_distributions(
-    pmf: torch.Tensor, low: int, freq_precision: int, shape: torch.Size
-) -> Distributions:
-    check_values({"pmf": pmf}, 1, shape)
-    num_symbols = pmf.shape[-1]
-    check_alphabet(num_symbols, freq_precision, "pmf must have 1 to {} entries for each symbol", 0)
-    values = describe_values([pmf], 1, shape)
-    model = make_model("pmf", values, check_low(low), num_symbols, freq_precision)
-    return Distributions(model, shape, pmf.device)
-
-
-def _logit_distributions(
-    logits: torch.Tensor, low: int, freq_precision: int, shape: torch.Size
-) -> Distributions:
-    check_values({"logits": logits}, 1, shape)
-    text = "logits must have 1 to {} entries for each symbol"
-    check_alphabet(logits.shape[-1], freq_precision, text, 0)
-    cdf = quantize_logits(logits.cpu(), freq_precision)
-    found = _cdf_distributions(cdf, low, freq_precision, shape)
-    return found._replace(device=logits.device)
+    """Of values for each symbol of the alphabet; a CDF has one more."""
+    is_cdf = kind == "cdf"
+    check_values({kind: values}, 1, shape, integers=is_cdf)
+    num_symbols = values.shape[-1] - is_cdf
+    text = f"{kind} must have {1 + is_cdf} to {{}} entries for each symbol"
+    check_alphabet(num_symbols, freq_precision, text, int(is_cdf))
+    described = describe_values([values], 1, shape)
+    model = make_model(kind, described, check_low(low), num_symbols, freq_precision)
+    shared = described[0][1] == 0
+    if kind == "logits" and shared:  # to sum them up for each symbol would be a waste
+        model = tabulate_logits(model)
+    return Distributions(model, shape, values.device)
 
 
 def check_symbols(symbols: torch.Tensor) -> None:

@@ -23,6 +23,7 @@ inline void plant_defect() {
   const std::string defect = name;
   if (defect == "no_barrier") twin::defect = twin::Defect::kNoBarrier;
   if (defect == "no_block_barrier") twin::defect = twin::Defect::kNoBlockBarrier;
+  if (defect == "no_wait") twin::defect = twin::Defect::kNoWait;
   if (defect == "lane_order") twin::defect = twin::Defect::kLaneOrder;
   check(twin::defect != twin::Defect::kNone, "TWIN_DEFECT is " + defect);
 }

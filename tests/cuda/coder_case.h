@@ -90,7 +90,7 @@ inline Case make_case(Random& random, int max_precision, int lanes, int lookup) 
           ? TablesOptions::kAuto
           : static_cast<int>(random.chance(0.5) ? TablesOptions::kAuto
                                                 : random.between(1, c.options.freq_precision));
-  c.staged = lookup == 0 && lanes == 32 && random.chance(0.5);
+  c.staged = random.chance(0.5);
   c.num_tables = random.pick(std::vector<std::int64_t>{1, 1, 3, 7});
   c.width = random.pick(std::vector<std::int64_t>{3, 20, 200});
   const std::int64_t slots = std::int64_t{1} << c.options.freq_precision;

@@ -3,6 +3,8 @@
 
 #include <ucontext.h>
 
+#include <cstring>
+
 namespace twin {
 
 constexpr std::size_t kStackBytes = 64 * 1024;
@@ -20,6 +22,7 @@ struct Fibre {
   std::uint64_t value = 0;
   std::uint64_t result = 0;
   unsigned source = 0;
+  std::vector<PendingCopy> copies;
 };
 
 thread_local Block* Block::current_ = nullptr;
@@ -56,10 +59,12 @@ bool Block::run(unsigned block_index, unsigned grid_size, const std::function<vo
   grid_size_ = grid_size;
   body_ = body;
   error_.clear();
+  for (Shadow& shadow : shadows_) shadow.copier = -1;
   ++clock_;
   block_barrier_ = clock_;
   for (auto& fibre : fibres_) {
     fibre->started = fibre->done = fibre->waiting = false;
+    fibre->copies.clear();
     getcontext(&fibre->start);
     fibre->start.uc_stack.ss_sp = fibre->stack.get();
     fibre->start.uc_stack.ss_size = kStackBytes;
@@ -182,42 +187,45 @@ std::uint64_t Block::epoch(unsigned reader, unsigned other) const {
   return same_warp && warp > block_barrier_ ? warp : block_barrier_;
 }
 
-Shadow& Block::shadow_of(std::size_t& offset, std::size_t size) {
-  if (offset + size > shared_.size() * 8 - 16) {
-    fail("shared memory is too small");
-    offset = 0;
-  }
-  return shadows_[offset / 4];
-}
-
 /// Whether what another thread did at `time` and what this one does now have no barrier between.
 bool Block::races_with(int other, std::uint64_t time) const {
   return other >= 0 && other != static_cast<int>(running_) &&
          time >= epoch(running_, static_cast<unsigned>(other));
 }
 
-void Block::expect_no_write(const Shadow& shadow, const std::string& where, const char* what) {
+std::string name(Place where) {
+  return where.global ? "global memory" : "shared byte " + std::to_string(where.shared_byte);
+}
+
+void Block::expect_no_write(const Shadow& shadow, Place where, const char* what) {
   if (!races_with(shadow.writer, shadow.write_epoch)) return;
-  fail(std::string("race: ") + what + " " + where + " that thread " +
+  fail(std::string("race: ") + what + " " + name(where) + " that thread " +
        std::to_string(shadow.writer) + " wrote");
 }
 
-void Block::expect_no_merge(const Shadow& shadow, const std::string& where, const char* what) {
+void Block::expect_no_merge(const Shadow& shadow, Place where, const char* what) {
   if (races_with(shadow.merger, shadow.merge_epoch) ||
       races_with(shadow.other_merger, shadow.merge_epoch)) {
-    fail(std::string("race: ") + what + " " + where + " that atomic operations change");
+    fail(std::string("race: ") + what + " " + name(where) + " that atomic operations change");
   }
 }
 
-void Block::expect_no_read(const Shadow& shadow, const std::string& where) {
+void Block::expect_no_read(const Shadow& shadow, Place where) {
   const bool same = shadow.reader == static_cast<int>(running_);
   const int reader = same ? shadow.other_reader : shadow.reader;
   if (!races_with(reader, shadow.read_epoch)) return;
-  fail("race: writes " + where + " that thread " + std::to_string(reader) + " reads");
+  fail("race: writes " + name(where) + " that thread " + std::to_string(reader) + " reads");
 }
 
-void Block::read(Shadow& shadow, const std::string& where) {
+void Block::expect_no_copy(const Shadow& shadow, Place where, const char* what) {
+  if (shadow.copier < 0) return;
+  fail(std::string("race: ") + what + " " + name(where) + ", to where a copy of thread " +
+       std::to_string(shadow.copier) + " is under way");
+}
+
+void Block::read(Shadow& shadow, Place where) {
   const int me = static_cast<int>(running_);
+  expect_no_copy(shadow, where, "reads");
   expect_no_write(shadow, where, "reads");
   expect_no_merge(shadow, where, "reads");
   if (shadow.reader != me) shadow.other_reader = shadow.reader;
@@ -225,7 +233,8 @@ void Block::read(Shadow& shadow, const std::string& where) {
   shadow.read_epoch = clock_;
 }
 
-void Block::write(Shadow& shadow, const std::string& where) {
+void Block::write(Shadow& shadow, Place where) {
+  expect_no_copy(shadow, where, "writes");
   expect_no_write(shadow, where, "writes");
   expect_no_merge(shadow, where, "writes");
   expect_no_read(shadow, where);
@@ -234,44 +243,76 @@ void Block::write(Shadow& shadow, const std::string& where) {
   shadow.write_epoch = clock_;
 }
 
-void Block::maybe_pause() {
-  if (order_ == Order::kRandom && random() % 4 == 0) to_scheduler();
-}
-
-void* Block::shared_read(std::size_t offset, std::size_t size) {
-  maybe_pause();
-  read(shadow_of(offset, size), shared_byte(offset));
-  return reinterpret_cast<char*>(shared_.data()) + offset;
-}
-
-void* Block::shared_write(std::size_t offset, std::size_t size) {
-  maybe_pause();
-  write(shadow_of(offset, size), shared_byte(offset));
-  return reinterpret_cast<char*>(shared_.data()) + offset;
-}
-
-void Block::global_read(const void* address) {
-  maybe_pause();
-  read(global_shadows_[address], "global memory");
-}
-
-void Block::global_write(const void* address) {
-  maybe_pause();
-  write(global_shadows_[address], "global memory");
-}
-
-void* Block::shared_merge(std::size_t offset, std::size_t size) {
-  maybe_pause();
-  Shadow& shadow = shadow_of(offset, size);
+void Block::merge(Shadow& shadow, Place where) {
   const int me = static_cast<int>(running_);
-  expect_no_write(shadow, shared_byte(offset), "writes");
-  expect_no_read(shadow, shared_byte(offset));
+  expect_no_copy(shadow, where, "changes");
+  expect_no_write(shadow, where, "writes");
+  expect_no_read(shadow, where);
   if (shadow.merger != me) {
     shadow.other_merger = races_with(shadow.merger, shadow.merge_epoch) ? shadow.merger : -1;
   }
   shadow.merger = me;
   shadow.merge_epoch = clock_;
+}
+
+void Block::maybe_pause() {
+  if (order_ == Order::kRandom && random() % 4 == 0) to_scheduler();
+}
+
+template <typename Note>
+char* Block::shared_access(std::size_t offset, std::size_t size, const Note& note) {
+  maybe_pause();
+  if (offset + size > shared_.size() * 8 - 16 || offset % size != 0) {
+    fail(offset % size != 0 ? "an access to shared memory is not aligned"
+                            : "shared memory is too small");
+    offset = 0;
+  }
+  for (std::size_t byte = offset / 4 * 4; byte < offset + size && error_.empty(); byte += 4) {
+    note(shadows_[byte / 4], {byte, false});
+  }
   return reinterpret_cast<char*>(shared_.data()) + offset;
+}
+
+void* Block::shared_read(std::size_t offset, std::size_t size) {
+  return shared_access(offset, size, [this](Shadow& shadow, Place where) { read(shadow, where); });
+}
+
+void* Block::shared_write(std::size_t offset, std::size_t size) {
+  return shared_access(offset, size, [this](Shadow& shadow, Place where) { write(shadow, where); });
+}
+
+void* Block::shared_merge(std::size_t offset, std::size_t size) {
+  return shared_access(offset, size, [this](Shadow& shadow, Place where) { merge(shadow, where); });
+}
+
+void Block::shared_copy(std::size_t offset, const void* source, std::size_t size) {
+  shared_access(offset, size, [this](Shadow& shadow, Place where) {
+    write(shadow, where);
+    shadow.copier = static_cast<int>(running_);
+  });
+  fibres_[running_]->copies.push_back({offset, source, size});
+}
+
+void Block::wait_for_copies() {
+  std::vector<PendingCopy>& copies = fibres_[running_]->copies;
+  for (const PendingCopy& copy : copies) {
+    char* target = shared_access(copy.target, copy.size, [this](Shadow& shadow, Place where) {
+      shadow.copier = -1;
+      write(shadow, where);  // who reads it now needs a barrier
+    });
+    std::memcpy(target, copy.source, copy.size);
+  }
+  copies.clear();
+}
+
+void Block::global_read(const void* address) {
+  maybe_pause();
+  read(global_shadows_[address], {0, true});
+}
+
+void Block::global_write(const void* address) {
+  maybe_pause();
+  write(global_shadows_[address], {0, true});
 }
 
 }  // namespace twin

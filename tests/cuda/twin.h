@@ -22,8 +22,8 @@ enum class Order { kAscending, kDescending, kRandom };
 enum class Kind : std::uint8_t { kNone, kBallot, kShuffle, kSyncWarp, kSyncBlock };
 
 /// What tests break on purpose, to see whether they notice: the barriers of warps or of blocks are
-/// left out, or the order of the lanes is turned round.
-enum class Defect { kNone, kNoBarrier, kNoBlockBarrier, kLaneOrder };
+/// left out, the order of the lanes is turned round, or nobody waits for copies.
+enum class Defect { kNone, kNoBarrier, kNoBlockBarrier, kLaneOrder, kNoWait };
 inline Defect defect = Defect::kNone;
 
 /// Where a collective stands in the source.
@@ -34,8 +34,16 @@ struct Site {
 
 struct Fibre;
 
+/// An asynchronous copy into shared memory. Nothing comes before its thread waits for it.
+struct PendingCopy {
+  std::size_t target;
+  const void* source;
+  std::size_t size;
+};
+
 /// Who touched an element of shared memory since the last barrier that orders its accesses.
 struct Shadow {
+  int copier = -1;  ///< a copy to here is under way
   int writer = -1;
   std::uint64_t write_epoch = 0;
   int reader = -1;
@@ -44,6 +52,12 @@ struct Shadow {
   int merger = -1;  ///< atomic operations may meet each other
   int other_merger = -1;
   std::uint64_t merge_epoch = 0;
+};
+
+/// What errors call a piece of memory: a byte of shared memory, or anywhere in global memory.
+struct Place {
+  std::size_t shared_byte;
+  bool global;
 };
 
 class Block {
@@ -66,6 +80,8 @@ class Block {
   void* shared_read(std::size_t offset, std::size_t size);
   void* shared_write(std::size_t offset, std::size_t size);
   void* shared_merge(std::size_t offset, std::size_t size);
+  void shared_copy(std::size_t offset, const void* source, std::size_t size);
+  void wait_for_copies();
   void global_read(const void* address);
   void global_write(const void* address);
   void fail(const std::string& what);
@@ -80,18 +96,19 @@ class Block {
   bool complete(Kind kind, unsigned thread);
   std::uint64_t random();
   std::uint64_t epoch(unsigned reader, unsigned other) const;
-  /// An offset past the end is reported, and becomes 0.
-  Shadow& shadow_of(std::size_t& offset, std::size_t size);
+  /// Calls `note(shadow, place)` for each word of 4 bytes; returns where the first is. What lies
+  /// past the end or is not aligned is reported, and stands at 0.
+  template <typename Note>
+  char* shared_access(std::size_t offset, std::size_t size, const Note& note);
+  void expect_no_copy(const Shadow& shadow, Place where, const char* what);
   bool races_with(int other, std::uint64_t time) const;
-  void expect_no_write(const Shadow& shadow, const std::string& where, const char* what);
-  void expect_no_merge(const Shadow& shadow, const std::string& where, const char* what);
-  void expect_no_read(const Shadow& shadow, const std::string& where);
-  void read(Shadow& shadow, const std::string& where);
-  void write(Shadow& shadow, const std::string& where);
+  void expect_no_write(const Shadow& shadow, Place where, const char* what);
+  void expect_no_merge(const Shadow& shadow, Place where, const char* what);
+  void expect_no_read(const Shadow& shadow, Place where);
+  void read(Shadow& shadow, Place where);
+  void write(Shadow& shadow, Place where);
   void maybe_pause();
-  static std::string shared_byte(std::size_t offset) {
-    return "shared byte " + std::to_string(offset);
-  }
+  void merge(Shadow& shadow, Place where);
 
   static thread_local Block* current_;
   unsigned threads_;

@@ -8,6 +8,7 @@
 
 #define TORCH_ANS_DEVICE inline
 #define TORCH_ANS_DEVICE_COLD
+#define TORCH_ANS_KEEP_LOOP
 #define TWIN_SITE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 namespace torch_ans {
@@ -108,28 +109,37 @@ inline void atomic_min(std::uint64_t* target, std::uint64_t value) {
 template <typename T>
 class SharedArray {
  public:
-  explicit SharedArray(std::size_t offset) : offset_(offset) {}
+  explicit SharedArray(std::uint32_t offset) : offset_(offset) {}
   T get(unsigned i) const {
     T value;
-    std::memcpy(&value, twin::Block::current().shared_read(offset_ + i * sizeof(T), sizeof(T)),
-                sizeof(T));
+    std::memcpy(&value, twin::Block::current().shared_read(place(i), sizeof(T)), sizeof(T));
     return value;
   }
   void set(unsigned i, T value) const {
-    std::memcpy(twin::Block::current().shared_write(offset_ + i * sizeof(T), sizeof(T)), &value,
-                sizeof(T));
+    std::memcpy(twin::Block::current().shared_write(place(i), sizeof(T)), &value, sizeof(T));
   }
   void merge(unsigned i, T bits) const {
-    void* place = twin::Block::current().shared_merge(offset_ + i * sizeof(T), sizeof(T));
+    void* target = twin::Block::current().shared_merge(place(i), sizeof(T));
     T value;
-    std::memcpy(&value, place, sizeof(T));
+    std::memcpy(&value, target, sizeof(T));
     value = static_cast<T>(value | bits);
-    std::memcpy(place, &value, sizeof(T));
+    std::memcpy(target, &value, sizeof(T));
+  }
+  void copy(unsigned i, const T* source) const {
+    static_assert(sizeof(T) == 4 || sizeof(T) == 16, "what a copy takes");
+    check_alignment(source);
+    twin::Block::current().shared_copy(place(i), source, sizeof(T));
   }
 
  private:
+  std::size_t place(unsigned i) const { return offset_ + std::size_t{i} * sizeof(T); }
+
   std::size_t offset_;
 };
+
+inline void wait_for_copies() {
+  if (twin::defect != twin::Defect::kNoWait) twin::Block::current().wait_for_copies();
+}
 
 }  // namespace gpu
 }  // namespace TORCH_ANS_ISA

@@ -82,6 +82,47 @@ int main() {
     ballot(true);
     shared.merge(5, 1);
   });
+  static const std::uint32_t source[32] = {7, 8, 9};
+  expect("a copy that has been waited for", "", 64, [] {
+    const SharedArray<std::uint32_t> shared(0);
+    if (thread_index() < 32) shared.copy(thread_index(), source + thread_index());
+    wait_for_copies();
+    sync_block();
+    check(shared.get(thread_index() % 32) == source[thread_index() % 32], "a copied value");
+  });
+  expect("a copy that nobody has waited for", "is under way", 32, [] {
+    const SharedArray<std::uint32_t> shared(0);
+    shared.copy(thread_index(), source + thread_index());
+    sync_warp();
+    shared.get(thread_index());
+  });
+  expect("a copy that another thread has waited for", "race", 32, [] {
+    const SharedArray<std::uint32_t> shared(0);
+    shared.copy(thread_index(), source + thread_index());
+    wait_for_copies();
+    ballot(true);
+    shared.get((thread_index() + 1) % 32);
+  });
+  expect("a copy over what is still read", "race", 32, [] {
+    const SharedArray<std::uint32_t> shared(0);
+    shared.get((thread_index() + 1) % 32);
+    shared.copy(thread_index(), source + thread_index());
+    wait_for_copies();
+  });
+  expect("a write under a copy", "is under way", 32, [] {
+    const SharedArray<std::uint32_t> shared(0);
+    shared.copy(thread_index(), source + thread_index());
+    shared.set(thread_index(), 0);
+  });
+  expect("an element of 16 bytes beside one of 4", "race", 32, [] {
+    struct alignas(16) Line {
+      std::uint32_t words[4];
+    };
+    if (thread_index() == 0) SharedArray<Line>(0).set(0, Line{});
+    ballot(true);
+    SharedArray<std::uint32_t>(0).get(3);
+  });
+  expect("an element off its alignment", "not aligned", 32, [] { SharedArray<int>(2).get(0); });
   expect("half a warp at a ballot", "deadlock", 32, [] {
     if (thread_index() < 16) ballot(true);
   });

@@ -17,9 +17,11 @@ struct BasicMatch {
 };
 using Match = BasicMatch<std::uint32_t>;
 
-/// The last symbol of [low, high] that starts at or below `slot`. Branch-free halving.
-TORCH_ANS_FN std::uint32_t search_cdf(const std::uint32_t* cdf, std::uint32_t low,
-                                      std::uint32_t high, std::uint32_t slot) {
+/// The last symbol of [low, high] that starts at or below `slot`. Branch-free halving. `Cdf` is a
+/// pointer, or whatever else has entries.
+template <typename Cdf>
+TORCH_ANS_FN std::uint32_t search_cdf(const Cdf& cdf, std::uint32_t low, std::uint32_t high,
+                                      std::uint32_t slot) {
   std::uint32_t count = high - low + 1;
   while (count > 1) {
     const std::uint32_t half = count / 2;
@@ -29,16 +31,22 @@ TORCH_ANS_FN std::uint32_t search_cdf(const std::uint32_t* cdf, std::uint32_t lo
   return low;
 }
 
-TORCH_ANS_FN Match match_at(const std::uint32_t* cdf, std::uint32_t symbol, std::uint32_t slot) {
-  return {symbol, cdf[symbol + 1] - cdf[symbol], slot - cdf[symbol]};
+template <typename Cdf>
+TORCH_ANS_FN Match match_at(const Cdf& cdf, std::uint32_t symbol, std::uint32_t slot) {
+  const std::uint32_t start = cdf[symbol];
+  return {symbol, cdf[symbol + 1] - start, slot - start};
 }
 
 /// No table at all: for few symbols.
 struct BinarySearch {
+  template <typename Cdf>
+  static TORCH_ANS_FN Match find_in(const Cdf& cdf, std::uint32_t last, std::uint32_t slot) {
+    return match_at(cdf, search_cdf(cdf, 0, last, slot), slot);
+  }
+
   static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
                                  std::uint32_t slot) {
-    const std::uint32_t* cdf = tables.cdf + info.base;
-    return match_at(cdf, search_cdf(cdf, 0, info.last, slot), slot);
+    return find_in(tables.cdf + info.base, info.last, slot);
   }
 };
 
@@ -101,15 +109,20 @@ struct InverseCdf {
 
 /// Slots in alias order: another format than the two above.
 struct AliasTable {
-  static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
-                                 std::uint32_t slot) {
-    const std::uint32_t number = slot >> info.shift;
-    const AliasBucket& bucket = tables.aliases[info.bucket + number];
+  /// The symbol of a slot in bucket `number` of the table with this CDF.
+  template <typename Cdf>
+  static TORCH_ANS_FN Match resolve(const AliasBucket& bucket, std::uint32_t number, const Cdf& cdf,
+                                    std::uint32_t slot) {
     const std::uint32_t is_other = opaque(static_cast<std::uint32_t>(slot >= bucket.cut));
     const std::uint32_t symbol = is_other != 0 ? bucket.other : number;
     const std::int32_t shift = is_other != 0 ? bucket.other_shift : bucket.self_shift;
-    const std::uint32_t* cdf = tables.cdf + info.base;
     return {symbol, cdf[symbol + 1] - cdf[symbol], slot - static_cast<std::uint32_t>(shift)};
+  }
+
+  static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
+                                 std::uint32_t slot) {
+    const std::uint32_t number = slot >> info.shift;
+    return resolve(tables.aliases[info.bucket + number], number, tables.cdf + info.base, slot);
   }
 };
 

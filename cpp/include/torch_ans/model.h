@@ -13,12 +13,13 @@ namespace torch_ans {
 enum class ModelKind : std::uint8_t {
   kCdf,              ///< values[0]: F at the S + 1 edges, or C itself where they are integers
   kPmf,              ///< values[0]: the S differences of F
+  kLogits,           ///< values[0]: S logits, of which F is the softmax
   kGaussian,         ///< values: mean, standard deviation
   kLaplace,          ///< values: mean, scale
   kLogistic,         ///< values: mean, scale
   kLogisticMixture,  ///< values: means, scales and weights of `components` logistics
 };
-constexpr int kModelKinds = 6;
+constexpr int kModelKinds = 7;
 
 enum class RealType : std::uint8_t {
   kFloat32,

@@ -60,12 +60,19 @@ TORCH_ANS_FN std::uint32_t tail_entry(std::int32_t distance) {
   return static_cast<std::uint32_t>(distance < 0 ? -distance : distance) >> kFractionBits;
 }
 
-/// F from the entry and the one behind it, by straight lines: they do not rise, so F does not fall.
+/// A tail's probability at a distance without its sign, from the entry and the one behind it, by
+/// straight lines: they do not rise.
+TORCH_ANS_FN std::uint32_t tail_between(std::uint32_t size, std::uint32_t entry,
+                                        std::uint32_t next) {
+  const std::uint32_t fraction = size & ((1u << kFractionBits) - 1);
+  return entry - (((entry - next) * fraction) >> kFractionBits);
+}
+
+/// F, which does not fall, as the tail does not rise.
 TORCH_ANS_FN std::uint32_t probability_below(std::int32_t distance, std::uint32_t entry,
                                              std::uint32_t next) {
   const auto size = static_cast<std::uint32_t>(distance < 0 ? -distance : distance);
-  const std::uint32_t fraction = size & ((1u << kFractionBits) - 1);
-  const std::uint32_t tail = entry - (((entry - next) * fraction) >> kFractionBits);
+  const std::uint32_t tail = tail_between(size, entry, next);
   return distance < 0 ? tail : static_cast<std::uint32_t>(kFixedOne) - tail;
 }
 

@@ -79,8 +79,11 @@ class Installation:
             self._change_method(models.EntropyModel, method, ours)
             ours = vars(batched.GaussianMixtureConditional)[method]
             self._change_method(models.GaussianMixtureConditional, method, ours)
-        build_indexes = vars(batched.GaussianConditional)["build_indexes"]
-        self._change(models.GaussianConditional, "build_indexes", build_indexes)
+        for model, method in (
+            ("GaussianConditional", "build_indexes"),
+            ("EntropyBottleneck", "_build_indexes"),
+        ):
+            self._change(getattr(models, model), method, vars(getattr(batched, model))[method])
         encoder, _, decoder = pairs[:3]
         for name, (theirs, ours) in (("_encoder", encoder), ("_decoder", decoder)):
             attribute = _CoderAttribute(name, ours, theirs)

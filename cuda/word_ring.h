@@ -1,0 +1,91 @@
+/// What a reader takes from its row next, in shared memory.
+///
+/// Where a step's words stand depends on the step before: loads from global memory would be on the
+/// way from one state to the next, and wait now and then for a line that is in no cache, with many
+/// rows a warp at nearly every step. A ring is filled ahead of the reader instead, by copies that
+/// have long come when they are waited for.
+#pragma once
+
+#include "seat.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+/// Each row of a warp has a ring of its own, `kLaneBytes` for each of its lanes. It holds words of
+/// 32 bits of the row, each at its offset modulo the ring. Offsets are bytes from the row's length
+/// word on; rows are read from their end down.
+///
+/// Invariant: bytes from `landed_` up to the `end` that `reach` was last told can be read, copies
+/// of [asked_, landed_) are under way. Both are multiples of 4 and the same in all threads of a
+/// row.
+template <int kFixedLanes>
+class WordRing {
+ public:
+  /// What 16 steps take of words of 16 bits at most, and 64 steps at 4 bits a symbol.
+  static constexpr unsigned kLaneBytes = 32;
+  static constexpr std::uint32_t kWarpBytes = kLaneBytes * kWarpSize;
+
+  TORCH_ANS_DEVICE WordRing(const CoderTask& task, const Seat<kFixedLanes>& seat,
+                            std::uint32_t shared)
+      : task_(task),
+        seat_(seat),
+        start_(shared + ((seat.slot() * kLaneBytes) << seat.lanes_log2())) {}
+
+  /// The row's bytes below `top` are to be read.
+  TORCH_ANS_DEVICE void open(std::uint32_t top) { landed_ = asked_ = whole_words(top); }
+
+  /// Makes the `bytes` below `end` readable to the threads that want them: at most half a ring.
+  /// False: some row has no more than can be read now; its words begin at `bottom`, a multiple
+  /// of 4. The whole warp's affair.
+  TORCH_ANS_DEVICE bool reach(std::uint32_t bottom, std::uint32_t end, std::uint32_t bytes,
+                              bool wanted) {
+    while (true) {
+      const bool lacks =
+          wanted && static_cast<std::int32_t>(end - landed_) < static_cast<std::int32_t>(bytes);
+      if (!any(lacks)) return true;
+      if (!any(lacks && landed_ != bottom)) return false;
+      refill(bottom, end);
+    }
+  }
+
+  /// The T at a byte of the row, where `reach` has made sure of it.
+  template <typename T>
+  TORCH_ANS_DEVICE T get(std::uint32_t offset) const {
+    return SharedArray<T>(start_ + (offset & (ring_bytes() - 1))).get(0);
+  }
+
+ private:
+  static TORCH_ANS_DEVICE std::uint32_t whole_words(std::uint32_t bytes) {
+    return (bytes + 3) / 4 * 4;
+  }
+
+  TORCH_ANS_DEVICE std::uint32_t ring_bytes() const { return kLaneBytes << seat_.lanes_log2(); }
+
+  /// Waits for the copies under way, then asks for as much as what is above `end` makes room for.
+  TORCH_ANS_DEVICE void refill(std::uint32_t bottom, std::uint32_t end) {
+    wait_for_copies();
+    sync_warp();  // others may read what has landed, and nobody still reads what it will replace
+    const std::uint32_t top = whole_words(end);
+    landed_ = smaller(asked_, top);  // careful steps get words without the ring
+    asked_ = smaller(landed_, larger(bottom, larger(top, ring_bytes()) - ring_bytes()));
+    const auto* row =
+        reinterpret_cast<const std::uint32_t*>(task_.stream + seat_.row() * task_.row_bytes);
+    const SharedArray<std::uint32_t> ring(start_);
+    TORCH_ANS_KEEP_LOOP
+    for (std::uint32_t n = seat_.lane(); n < (landed_ - asked_) / 4; n += seat_.lanes()) {
+      const std::uint32_t word = landed_ / 4 - 1 - n;
+      ring.copy(word & (ring_bytes() / 4 - 1), row + word);
+    }
+  }
+
+  const CoderTask& task_;
+  const Seat<kFixedLanes> seat_;
+  const std::uint32_t start_;
+  std::uint32_t landed_ = 0;
+  std::uint32_t asked_ = 0;
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans

@@ -1,0 +1,45 @@
+/// Where the launch policy has tables read: `staged_grid` of launch_policy.h.
+#include "check.h"
+#include "launch_policy.h"
+
+using namespace torch_ans::gpu;
+
+namespace {
+
+constexpr DeviceTraits kH200 = {90, 132, 227 * 1024};
+constexpr DeviceTraits kT4 = {75, 40, 64 * 1024};
+constexpr std::size_t kKiB = 1024;
+
+void expect(const std::string& name, const StagingCase& what, const DeviceTraits& device,
+            const StagedGrid& expected) {
+  const int most = launch_policy(device.arch).staged.threads / 32;
+  const StagedGrid found = staged_grid(what, device, most);
+  check(found.blocks == expected.blocks && found.block_warps == expected.block_warps,
+        name + ": " + std::to_string(found.blocks) + " blocks of " +
+            std::to_string(found.block_warps) + " warps");
+}
+
+}  // namespace
+
+int main() {
+  constexpr std::int64_t kMany = std::int64_t{1} << 30;
+  constexpr StagedGrid kCached{0, 0};
+  expect("many rows, small tables", {8192, kMany, 4 * kKiB, kKiB}, kH200, {132, 24});
+  expect("a block is no larger than its rows", {256, kMany, 4 * kKiB, kKiB}, kH200, {132, 2});
+  expect("a block for each of a few rows", {9, kMany, 4 * kKiB, kKiB}, kH200, {9, 1});
+  expect("the largest tables beside all warps", {8192, kMany, 203 * kKiB, kKiB}, kH200, {132, 24});
+  expect("larger ones cost warps", {8192, kMany, 210 * kKiB, kKiB}, kH200, {132, 17});
+  expect("but not too many", {8192, kMany, 216 * kKiB, kKiB}, kH200, kCached);
+  expect("few rows need few", {256, kMany, 224 * kKiB, kKiB}, kH200, {132, 2});
+  expect("tables as large as shared memory", {8192, kMany, 227 * kKiB, 0}, kH200, {132, 24});
+  expect("and with a ring beside them", {1, kMany, 227 * kKiB, kKiB}, kH200, kCached);
+  expect("tables that fill gigabytes", {8192, kMany, std::size_t{1} << 33, 0}, kH200, kCached);
+  expect("symbols that do not pay", {8192, 132 * 80000, 64 * kKiB, kKiB}, kH200, kCached);
+  expect("symbols that just pay", {8192, 132 * 81920, 64 * kKiB, kKiB}, kH200, {132, 24});
+  expect("one row that does", {1, 81920, 64 * kKiB, kKiB}, kH200, {1, 1});
+  expect("no symbols", {1, 0, 4 * kKiB, kKiB}, kH200, kCached);
+  expect("a small GPU", {8192, kMany, 32 * kKiB, kKiB}, kT4, {40, 16});
+  expect("tables too large for it", {8192, kMany, 56 * kKiB, kKiB}, kT4, kCached);
+  std::printf("policy: ok\n");
+  return 0;
+}
