@@ -8,7 +8,8 @@ process of its own and they take turns; each first codes the workload there and 
 `push` and `pop` are kernel time by CUDA events, with streams that have their room; `to bytes` and
 `from bytes` are the interface's calls by the wall clock, from tensors on the device to bytes.
 GB/s of symbols count what is read or written per symbol as uint8 or int32; the fraction is of the
-bandwidth of a copy on the same device. nvCOMP, which has no tables given to it, takes part where
+bandwidth of a copy on the same device. Making the tables is the wall clock from CDFs on the device
+to what its kernels read. nvCOMP, which has no tables given to it, takes part where
 symbols are bytes. Results go to results/cuda-NAME.json and .md.
 """
 
@@ -143,6 +144,20 @@ class Case:
                 self.coder.init_ar_params(self.more["ar_tables"], self.lanes)
             self.to_bytes()
             self.from_bytes()
+        self.tables_seconds = self._time_tables(torch_ans) if self.is_ours else -1.0
+
+    def _time_tables(self, torch_ans: Any) -> float:
+        """From CDFs on the device to an image of tables there."""
+        codec = torch_ans._native.get_codec(self.variant.partition("_i")[0], self.lanes)
+        times: List[float] = []
+        for _ in range(12):
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+            made = torch_ans.CodingTables(*self.tables, self.precision, self.bypass)
+            made.on(self.device).image(codec)
+            torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
+        return statistics.median(times[2:])
 
     def to_bytes(self) -> None:
         self.data = self.coder.encode_with_indexes(self.symbols, self.indexes)
@@ -178,7 +193,11 @@ def serve(who: str) -> None:
                 case = None
                 torch.cuda.empty_cache()
                 case = make(*request["prepare"])
-                reply: Dict[str, Any] = {"bits": case.bits, "symbols": case.symbols.numel()}
+                reply: Dict[str, Any] = {
+                    "bits": case.bits,
+                    "symbols": case.symbols.numel(),
+                    "tables": getattr(case, "tables_seconds", -1.0),
+                }
             elif "bandwidth" in request:
                 reply = {"bandwidth": copy_bandwidth()}
             else:
@@ -303,6 +322,13 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
                 f"| {direction} | {speed / 1e9:.2f} | {speed * width / 1e9:.0f} "
                 f"| {speed * ours['bits'] / 8e9:.1f} | {moved / bandwidth:.2f} | {times} |"
             )
+    made = {
+        f"{result['workload']} {result['variant'].partition('_i')[0]}": result["ours"]["tables"]
+        for result in results
+        if "error" not in result["ours"]
+    }
+    lines += ["", "| tables made on the device | microseconds |", "|---|---|"]
+    lines += [f"| {name} | {seconds * 1e6:.0f} |" for name, seconds in made.items()]
     return "\n".join(lines) + "\n"
 
 

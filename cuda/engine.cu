@@ -124,5 +124,17 @@ const char* quantize(const QuantizeTask& task, const Queue& queue) {
   return message(launch_quantize(task, native(queue)));
 }
 
+const char* plan_tables(const PlanTask& task, const Queue& queue) {
+  const cudaError_t error = enter(queue);
+  if (error != cudaSuccess) return message(error);
+  return message(launch_plan_tables(task, native(queue)));
+}
+
+const char* fill_tables(const FillTask& task, const Queue& queue) {
+  const cudaError_t error = enter(queue);
+  if (error != cudaSuccess) return message(error);
+  return message(launch_fill_tables(task, native(queue)));
+}
+
 }  // namespace gpu
 }  // namespace torch_ans

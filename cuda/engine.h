@@ -9,6 +9,7 @@
 
 #include "host_task.h"
 #include "stream_task.h"
+#include "table_task.h"
 
 namespace torch_ans {
 namespace gpu {
@@ -59,6 +60,12 @@ const char* pack(const PackTask& task, const Queue& queue);
 const char* unpack(const PackTask& task, const Queue& queue);
 
 const char* quantize(const QuantizeTask& task, const Queue& queue);
+
+/// Checks CDFs and finds the tables' places: fills `task.infos` and `task.summary`.
+const char* plan_tables(const PlanTask& task, const Queue& queue);
+
+/// Makes the image of tables whose plan has found no fault: `task.layout.end` bytes.
+const char* fill_tables(const FillTask& task, const Queue& queue);
 
 }  // namespace gpu
 }  // namespace torch_ans

@@ -31,7 +31,7 @@ inline std::int64_t context_scratch_bytes(std::int64_t rows, std::int64_t row_le
 
 /// A push or a pop as the bindings describe it. Pointers but `tables` name device memory.
 struct HostTask {
-  const CodingTables* tables;
+  const DeviceTables* tables;
   const std::uint8_t* image;  ///< of `tables`, of this kind; aligned to 16
   ImageKind kind;
   int lanes;
@@ -106,12 +106,8 @@ inline DeviceContexts make_contexts(const HostTask& host) {
     contexts.offsets[k] = static_cast<std::uint32_t>(smaller(given.offsets[k], kMaxRowLength));
   }
   contexts.sets = make_elements(given.sets, host.row_length);
-  const TablesView tables = host.tables->view<std::uint32_t>();
-  contexts.has_one_offset = tables.num_tables > 0;
-  for (std::uint32_t k = 0; k < tables.num_tables; ++k) {
-    contexts.has_one_offset &= tables.offsets[k] == tables.offsets[0];
-  }
-  if (contexts.has_one_offset) contexts.table_offset = tables.offsets[0];
+  contexts.has_one_offset = host.tables->has_one_offset();
+  contexts.table_offset = static_cast<std::int32_t>(host.tables->summary.lowest_offset);
   // A pop needs no room for tables: then both stand at the start.
   contexts.chosen = reinterpret_cast<std::int32_t*>(given.scratch);
   contexts.history = reinterpret_cast<std::uint16_t*>(
@@ -121,7 +117,7 @@ inline DeviceContexts make_contexts(const HostTask& host) {
 
 /// `rows_per_warp` is the most that fits; launches may lower it.
 inline CoderTask make_task(const HostTask& host) {
-  const CodingTables& tables = *host.tables;
+  const DeviceTables& tables = *host.tables;
   CoderTask task{};
   task.tables = image_view(tables, host.kind, host.image);
   const ImageLayout layout = image_layout(tables, host.kind);
@@ -142,7 +138,8 @@ inline CoderTask make_task(const HostTask& host) {
   const auto range = range_of(host.symbols.type);
   task.lowest_symbol = range.first;
   task.highest_symbol = range.second;
-  task.symbols_fit = tables.min_symbol() >= range.first && tables.max_symbol() <= range.second;
+  task.symbols_fit =
+      tables.summary.lowest_offset >= range.first && tables.summary.highest_symbol <= range.second;
   task.headers = host.headers;
   task.results = host.results;
   task.failed = host.failed;
@@ -152,7 +149,7 @@ inline CoderTask make_task(const HostTask& host) {
 /// What a push or a pop looks up at every step, in `host.image`.
 inline TablesPart part_to_stage(const HostTask& host) {
   const ImageLayout at = image_layout(*host.tables, host.kind);
-  const TablesOptions& options = host.tables->options();
+  const TablesOptions& options = host.tables->options;
   std::size_t begin = at.records, end = at.tans_next;  // rANS, push
   if (host.kind.tans) {
     begin = host.is_push ? at.records : at.tans_slots;

@@ -9,6 +9,7 @@
 #include "pack_kernels.h"
 #include "quantize_kernel.h"
 #include "table_access.h"
+#include "table_task.h"
 #include "task.h"
 #include "torch_ans/rans.h"
 
@@ -36,6 +37,8 @@ LaunchResult launch_plan(const PackTask& task, const std::uint32_t* failed, std:
 LaunchResult launch_pack(const PackTask& task, cudaStream_t stream);
 LaunchResult launch_unpack(const PackTask& task, cudaStream_t stream);
 LaunchResult launch_quantize(const QuantizeTask& task, cudaStream_t stream);
+LaunchResult launch_plan_tables(const PlanTask& task, cudaStream_t stream);
+LaunchResult launch_fill_tables(const FillTask& task, cudaStream_t stream);
 
 inline std::int64_t warps_of(const CoderTask& task) {
   return (task.rows + task.rows_per_warp - 1) / task.rows_per_warp;

@@ -4,7 +4,7 @@
 /// many blocks copy. Between them the caller learns the size and makes room for exactly that.
 #pragma once
 
-#include "facade.h"
+#include "block_sums.h"
 #include "stream_task.h"
 #include "torch_ans/stream_layout.h"
 
@@ -16,26 +16,10 @@ TORCH_ANS_DEVICE unsigned prefix_bytes(const PackTask& task, std::int64_t row) {
   return task.bare_last && row == task.rows - 1 ? 0 : static_cast<unsigned>(task.length_bytes);
 }
 
-/// The sum of `value` over the threads of the warp before this one, and over all of it.
-struct WarpSums {
-  std::int64_t before;
-  std::int64_t all;
-};
-
-TORCH_ANS_DEVICE WarpSums sum_over_warp(std::int64_t value) {
-  std::int64_t sum = value;
-  for (unsigned step = 1; step < kWarpSize; step *= 2) {
-    const std::int64_t other = shuffle(sum, (lane_index() - step) & 31u);
-    if (lane_index() >= step) sum += other;
-  }
-  return {sum - value, shuffle(sum, 31)};
-}
-
-/// One block of at most 1024 threads. Shared memory: 33 * 8 bytes.
+/// One block. Shared memory: kBlockSumBytes.
 TORCH_ANS_DEVICE void plan_kernel(const PackTask& task, const std::uint32_t* failed,
                                   std::uint64_t* bad_row, PackPlan* plan) {
-  const SharedArray<std::int64_t> warp_sums(0);
-  const unsigned warps = block_size() / kWarpSize;
+  const SharedArray<std::int64_t> scratch(0);
   std::int64_t start = 0;
   for (std::int64_t first = 0; first < task.rows; first += block_size()) {
     const std::int64_t row = first + thread_index();
@@ -50,17 +34,9 @@ TORCH_ANS_DEVICE void plan_kernel(const PackTask& task, const std::uint32_t* fai
         bytes = prefix + length;
       }
     }
-    const WarpSums sums = sum_over_warp(bytes);
-    if (lane_index() == 0) warp_sums.set(warp_index(), sums.all);
-    sync_block();
-    std::int64_t before = start + sums.before;
-    for (unsigned w = 0; w < warps; ++w) {
-      const std::int64_t other = warp_sums.get(w);
-      before += w < warp_index() ? other : 0;
-      start += other;
-    }
-    if (row < task.rows) task.starts[row] = before;
-    sync_block();
+    const Sums sums = sum_over_block(scratch, bytes);
+    if (row < task.rows) task.starts[row] = start + sums.before;
+    start += sums.all;
   }
   if (thread_index() == 0) {
     task.starts[task.rows] = start;

@@ -68,8 +68,7 @@ LaunchResult launch_plan(const PackTask& task, const std::uint32_t* failed, std:
                          PackPlan* plan, cudaStream_t stream) {
   const LaunchResult cleared = cudaMemsetAsync(bad_row, 0xff, sizeof(*bad_row), stream);
   if (cleared != cudaSuccess) return cleared;
-  plan_global<<<1, kPlanThreads, kPlanThreads / 32 * sizeof(std::int64_t), stream>>>(task, failed,
-                                                                                     bad_row, plan);
+  plan_global<<<1, kPlanThreads, kBlockSumBytes, stream>>>(task, failed, bad_row, plan);
   return cudaGetLastError();
 }
 

@@ -10,7 +10,7 @@ import ctypes
 import struct
 from contextlib import nullcontext
 from types import SimpleNamespace
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
 import torch
@@ -29,6 +29,7 @@ from torch_ans import (
 )
 from torch_ans._layout import Split, split_rows
 from torch_ans._native import Coding
+from torch_ans._native_cuda_tables import DeviceTables
 
 QUEUE = (3, 77)
 """Device number and stream handle that the engine is to be told."""
@@ -38,11 +39,24 @@ def read_int32(address: int) -> int:
     return int.from_bytes(ctypes.string_at(address, 4), "little", signed=True)
 
 
+class HostTables(NamedTuple):
+    """Stands in for the native description of tables on a device."""
+
+    tables: Any
+
+    def image_bytes(self, codec: Any) -> int:
+        return 16
+
+
 class HostEngine:
     """The native CUDA engine's functions, on addresses of host memory."""
 
+    SUMMARY_WORDS = 8
+    INFO_BYTES = 16
+
     def __init__(self) -> None:
         self.calls: List[str] = []
+        self._planned: Dict[int, Any] = {}
 
     def unavailable_because(self) -> str:
         return ""
@@ -51,10 +65,27 @@ class HostEngine:
         assert queue == QUEUE
         self.calls.append(name)
 
-    def image_bytes(self, tables: Any, codec: Any) -> int:
-        return 16
+    def plan_tables(self, *arguments: Any) -> None:
+        """The summary's first word is where the tables, or what is wrong with them, are kept."""
+        *rows, _, summary = arguments[:-2]
+        self._enter("plan_tables", arguments[-2:])
+        number = len(self._planned)
+        try:
+            self._planned[number] = _core.CodingTables(*rows)
+        except ValueError as error:
+            self._planned[number] = error
+        ctypes.memmove(summary, struct.pack("<8q", number, *range(7)), 64)
 
-    def write_image(self, tables: Any, codec: Any, image: int) -> None:
+    def DeviceTables(self, summary: List[int], count: int, width: int, *options: Any) -> Any:
+        tables = self._planned[summary[0]]
+        if isinstance(tables, ValueError):
+            raise tables
+        assert tables.num_tables == count and tables.freq_precision == options[0]
+        return HostTables(tables)
+
+    def fill_tables(self, codec: Any, tables: Any, *rest: Any) -> None:
+        _, _, _, image = rest[:4]
+        self._enter("fill_tables", rest[4:])
         ctypes.memmove(image, codec.family.ljust(16).encode(), 16)
 
     def context_scratch_bytes(self, rows: int, row_length: int, push: bool) -> int:
@@ -77,6 +108,7 @@ class HostEngine:
         assert headers and ctypes.string_at(image, 4) == codec.family[:4].encode()
         if read_int32(failed):
             return
+        tables = tables.tables
         code, row, position = _core.encode(
             codec,
             tables,
@@ -108,7 +140,7 @@ class HostEngine:
             return
         code, row, position, broken = _core.decode(
             codec,
-            tables,
+            tables.tables,
             stream,
             rows,
             columns,
@@ -172,6 +204,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostEngine]:
     monkeypatch.setattr(_native_cuda, "queue", lambda device: QUEUE)
     monkeypatch.setattr(_native_cuda, "wait", lambda device: native.calls.append("wait"))
     monkeypatch.setattr(_native_cuda, "is_capturing", lambda: False)
+    monkeypatch.setattr(_native_cuda, "mark", lambda device: native.calls.append("mark"))
     monkeypatch.setattr(
         _native_cuda, "pinned", lambda size, dtype=torch.uint8: torch.empty(size, dtype=dtype)
     )
@@ -220,7 +253,8 @@ def test_push_and_pop_without_waiting(engine: HostEngine, family: str, lanes: in
     assert stream_rows(stream) == stream_rows(work.expected)
     assert torch.equal(work.pop(stream), work.symbols)
     assert stream.data_ptr() == memory
-    assert engine.calls == ["init_stream", "wait", "encode", "decode"]  # the wait: for the tables
+    made = ["plan_tables", "fill_tables", "mark"]
+    assert engine.calls == ["init_stream", *made, "encode", "decode"]
     _cuda_stream.check_status(stream)
 
 
@@ -229,7 +263,7 @@ def test_streams_grow_without_a_look_at_them(engine: HostEngine) -> None:
     stream = work.stream()
     for _ in range(5):
         work.push(stream)
-    assert engine.calls.count("wait") == 1
+    assert engine.calls.count("fill_tables") == 1 and "wait" not in engine.calls
     for _ in range(5):
         assert torch.equal(work.pop(stream), work.symbols)
 
@@ -370,6 +404,75 @@ def test_contexts_are_remembered() -> None:
     assert changed and changed.contexts.largest == 1
 
 
+def tables_of(tables: Tables, **misfits: bool) -> DeviceTables:
+    cdfs, sizes, offsets = tables.args[:3]
+    flags = {name: torch.tensor(misfit) for name, misfit in misfits.items()}
+    options = (12, True, False, -1)
+    return DeviceTables(cdfs, sizes, offsets, options, flags)
+
+
+def test_tables_are_built_once_for_each_kind(engine: HostEngine) -> None:
+    tables = tables_of(make_tables(3, [40, 7, 200], 12), cdfs=False)
+    codecs = [_native.get_codec(f, 1) for f in ("rans64", "rans32", "rans32_16", "tans32", "tans8")]
+    images = [tables.image(codec) for codec in codecs]
+    assert images[1] is images[2] and images[3] is images[4] and images[0] is not images[1]
+    assert engine.calls == ["plan_tables", *["fill_tables", "mark"] * 3]
+    assert tables.nbytes > 4 * 3 * 202
+
+
+def test_images_of_other_streams(engine: HostEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = tables_of(make_tables(3, [40, 7, 200], 12))
+    image = tables.image(_native.get_codec("rans64", 1))
+    other, followed, kept = (3, 78), [], []
+    monkeypatch.setattr(_native_cuda, "queue", lambda device: other)
+    monkeypatch.setattr(_native_cuda, "follow", lambda event, memory: followed.extend(memory))
+    monkeypatch.setattr(_native_cuda, "keep", lambda memory: kept.extend(memory))
+    monkeypatch.setattr(engine, "_enter", lambda name, queue: engine.calls.append(name))
+    assert tables.image(_native.get_codec("rans64", 4)) is image
+    assert len(followed) == 1 and followed[0] is image and not kept
+    tables.image(_native.get_codec("tans32", 1))
+    assert len(followed) == 1 and len(kept) == 2  # CDFs and places belong to the first stream
+
+
+def test_the_cpus_tables_are_made_when_asked_for() -> None:
+    """As those of CDFs on a device are."""
+    made = make_tables(3, [40, 7, 200], 12)
+    symbols, indexes = make_symbols(5, (2, 90), made)
+    expected = encode("rans64", 1, made, symbols, indexes)
+    tables = torch_ans.CodingTables(*made.args[:3], *made.args[4:6])
+    numbers, nbytes = tables.native.numbers(), tables.nbytes
+    tables._native = None
+    assert tables.nbytes == 0 and (tables.num_tables, tables.freq_precision) == (3, 12)
+    stream = torch_ans.rans64_init_stream(2)
+    torch_ans.rans64_push(stream, symbols, indexes, tables, bypass_precision=made.args[6])
+    assert stream_rows(stream) == stream_rows(expected)
+    assert tables.native.numbers() == numbers and tables.nbytes >= nbytes > 0
+
+
+def test_tables_that_are_no_cdfs(engine: HostEngine) -> None:
+    tables = make_tables(3, [40, 7, 200], 12)
+    tables.cdfs[1, 3] = 0
+    with pytest.raises(ValueError, match=r"cdfs\[1, 3\] must be above the entry before it"):
+        tables_of(tables)
+    with pytest.raises(ValueError, match="offsets has entries that do not fit into int32"):
+        tables_of(tables, cdfs=False, offsets=True)
+
+
+def test_tables_while_a_graph_is_captured(
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = tables_of(make_tables(3, [40, 7, 200], 12))
+    tables.image(_native.get_codec("rans64", 1))
+    monkeypatch.setattr(_native_cuda, "is_capturing", lambda: True)
+    tables.image(_native.get_codec("rans64", 8))
+    for make in (
+        lambda: tables.image(_native.get_codec("rans32", 1)),
+        lambda: tables_of(make_tables(3, [40], 12)),
+    ):
+        with pytest.raises(RuntimeError, match="use them once before a CUDA graph"):
+            make()
+
+
 def test_quantising(engine: HostEngine) -> None:
     pmf = torch.rand(4, 50)
     expected = torch_ans.rans_pmf_to_quantized_cdf(pmf, 12)
@@ -427,9 +530,36 @@ def test_what_this_build_says() -> None:
         return
     assert engine.built_for and engine.ROW_RESULT_BYTES == 24
     assert "driver cannot be used" in _native.cuda_problem()
-    tables = torch_ans.CodingTables(torch.tensor([0, 3, 8]), freq_precision=3, bypass_coding=False)
-    for family in _core.FAMILIES:
-        codec = _native.get_codec(family, 1)
-        image = torch.zeros(engine.image_bytes(tables.native, codec), dtype=torch.uint8)
-        engine.write_image(tables.native, codec, image.data_ptr())
-        assert int(image.sum()) > 0
+    assert (engine.SUMMARY_WORDS, engine.INFO_BYTES) == (8, 16)
+
+
+def summary(*fault: int) -> List[int]:
+    """Of 2 tables: 6 entries, 8 buckets, offsets and symbols 0 to 1, and a fault of the first."""
+    words = struct.unpack("<2q", struct.pack("<4i", *fault)) if fault else (0, 0)
+    return [6, 8, 0, 0, 1, 0 if fault else -1, *words]
+
+
+@pytest.mark.skipif(_native.cuda_engine() is None, reason="built without CUDA")
+def test_what_the_engine_makes_of_a_summary() -> None:
+    make = _native.cuda_engine().DeviceTables
+    tables = make(summary(), 2, 3, 3, True, False, -1)
+    sizes = {f: tables.image_bytes(_native.get_codec(f, 1)) for f in _core.FAMILIES}
+    assert sizes["rans32"] == sizes["rans32_16"] < sizes["rans64"]
+    assert sizes["tans32"] == sizes["tans16"] == sizes["tans8"]
+    with pytest.raises(ValueError, match=r"cdfs\[0, 2\] must be 2\*\*freq_precision = 8, got 7"):
+        make(summary(4, 2, 7, 0), 2, 3, 3, True, False, -1)
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="CUDA: "):
+            _native.cuda_engine().plan_tables(0, 2, 3, 0, 0, 3, True, False, -1, 0, 0, 0, 0)
+        with pytest.raises(RuntimeError, match="CUDA: "):
+            _native.cuda_engine().fill_tables(
+                _native.get_codec("rans64", 1), tables, 0, 3, 0, 0, 0, 0
+            )
+    with pytest.raises(ValueError, match=r"freq_precision must be in 1\.\.16, got 17"):
+        _native.cuda_engine().plan_tables(0, 2, 3, 0, 0, 17, True, False, -1, 0, 0, 0, 0)
+    with pytest.raises(ValueError, match="8 words"):
+        make([1], 2, 3, 3, True, False, -1)
+    with pytest.raises(ValueError, match="tANS takes no alias tables"):
+        make(summary(), 2, 3, 3, True, True, -1).image_bytes(_native.get_codec("tans32", 1))
+    with pytest.raises(ValueError, match=r"at most 2\*\*32 slots"):
+        make(summary(), 1 << 17, 3, 16, True, True, -1).image_bytes(_native.get_codec("rans64", 1))

@@ -19,7 +19,7 @@ COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++
 FLAGS = ["-std=c++17", "-O1", "-U_FORTIFY_SOURCE", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 INCLUDES = ["-I" + str(ROOT / part) for part in ("cpp/include", "cuda", "tests/cuda")]
 FAMILIES = ("rans64", "rans32", "rans32_16", "tans32", "tans16", "tans8")
-PROGRAMS = ("coder_test", "policy_test", "stream_test", "twin_test")
+PROGRAMS = ("coder_test", "policy_test", "stream_test", "table_test", "twin_test")
 
 pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="needs a C++17 compiler"),
@@ -82,6 +82,23 @@ def test_where_tables_are_read(programs: Dict[str, Path]) -> None:
 def test_packing_and_quantising(programs: Dict[str, Path]) -> None:
     done = run(programs["stream_test"], "200")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_checking_and_building_tables(programs: Dict[str, Path]) -> None:
+    """The images and the faults of CodingTables: each lookup and family, ragged sizes."""
+    done = run(programs["table_test"], "150")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("defect", ["no_barrier", "no_block_barrier"])
+def test_a_missing_barrier_is_noticed_in_tables(programs: Dict[str, Path], defect: str) -> None:
+    done = run(programs["table_test"], "60", defect=defect)
+    assert done.returncode == 1 and "race" in done.stdout, done.stdout
+
+
+def test_a_wrong_lane_order_is_noticed_in_tables(programs: Dict[str, Path]) -> None:
+    done = run(programs["table_test"], "60", defect="lane_order")
+    assert done.returncode == 1 and "of an image" in done.stdout, done.stdout
 
 
 @pytest.mark.parametrize("family,lanes", [("rans32_16", 1), ("rans32_16", 16), ("tans32", 32)])

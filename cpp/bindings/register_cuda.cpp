@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <stdexcept>
 
@@ -41,7 +42,7 @@ void check_cuda(const char* error) {
 /// but those inside the objects are of device memory.
 struct CudaCall {
   const Codec& codec;
-  const CodingTables& tables;
+  const gpu::DeviceTables& tables;
   std::uintptr_t image;
   std::uintptr_t stream;
   std::int64_t rows;
@@ -68,9 +69,9 @@ gpu::HostContexts host_contexts(const ContextTask& task, std::uintptr_t scratch)
 }
 
 gpu::HostTask make_task(const CudaCall& call, bool is_push) {
-  check_call(
-      {call.codec, call.tables, call.rows, call.row_length, call.total, call.bypass_precision},
-      call.indexes, call.contexts);
+  check_call({call.codec, call.tables.options.freq_precision, call.tables.num_tables, call.total,
+              call.bypass_precision},
+             call.indexes, call.contexts);
   if (call.row_length > gpu::kMaxRowLength) {
     throw std::invalid_argument("a row must have under 2**31 symbols on a CUDA device, got " +
                                 std::to_string(call.row_length));
@@ -108,7 +109,7 @@ void bind_coder(py::module_& module) {
              py::arg("row_length"), py::arg("push"));
   module.def(
       "encode",
-      [](const Codec& codec, const CodingTables& tables, std::uintptr_t image,
+      [](const Codec& codec, const gpu::DeviceTables& tables, std::uintptr_t image,
          std::uintptr_t stream, std::int64_t rows, std::int64_t columns, const IntArray& symbols,
          const IntArray* indexes, std::int64_t row_length, std::int64_t total, int bypass_precision,
          const ContextTask* contexts, std::uintptr_t scratch, std::uintptr_t headers,
@@ -127,7 +128,7 @@ void bind_coder(py::module_& module) {
       py::arg("device"), py::arg("queue"));
   module.def(
       "decode",
-      [](const Codec& codec, const CodingTables& tables, std::uintptr_t image,
+      [](const Codec& codec, const gpu::DeviceTables& tables, std::uintptr_t image,
          std::uintptr_t stream, std::int64_t rows, std::int64_t columns, const IntArray& out,
          const IntArray* indexes, std::int64_t row_length, std::int64_t total, int bypass_precision,
          const ContextTask* contexts, std::uintptr_t scratch, std::uintptr_t headers,
@@ -158,20 +159,72 @@ void bind_coder(py::module_& module) {
       py::arg("queue"));
 }
 
+constexpr std::size_t kSummaryWords = sizeof(gpu::TablesSummary) / sizeof(std::int64_t);
+
+/// Throws std::invalid_argument, naming table and entry, where the summary tells of a fault.
+gpu::DeviceTables read_tables(const std::vector<std::int64_t>& words, std::int64_t num_tables,
+                              std::int64_t width, const TablesOptions& options) {
+  if (words.size() != kSummaryWords) throw std::invalid_argument("a summary has 8 words");
+  gpu::DeviceTables tables{options, num_tables, {}};
+  std::memcpy(&tables.summary, words.data(), sizeof(tables.summary));
+  if (tables.summary.bad_table >= 0) {
+    throw std::invalid_argument(
+        describe(tables.summary.fault, tables.summary.bad_table, width, options.freq_precision));
+  }
+  return tables;
+}
+
 void bind_tables(py::module_& module) {
+  module.attr("SUMMARY_WORDS") = kSummaryWords;
+  module.attr("INFO_BYTES") = sizeof(TableInfo);
   module.def(
-      "image_bytes",
-      [](const CodingTables& tables, const Codec& codec) {
-        return gpu::image_layout(tables, image_kind(codec)).end;
+      "plan_tables",
+      [](std::uintptr_t cdfs, std::int64_t num_tables, std::int64_t width, std::uintptr_t sizes,
+         std::uintptr_t offsets, int freq_precision, bool bypass_coding, bool alias,
+         int inverse_cdf_precision, std::uintptr_t infos, std::uintptr_t summary, int device,
+         std::uintptr_t queue) {
+        const TableSource source{
+            pointer<std::int32_t>(cdfs),    num_tables,    width, pointer<std::int32_t>(sizes),
+            pointer<std::int32_t>(offsets), freq_precision};
+        check_cuda(gpu::plan_tables(
+            gpu::plan_task(source, {freq_precision, bypass_coding, alias, inverse_cdf_precision},
+                           pointer<TableInfo>(infos), pointer<gpu::TablesSummary>(summary)),
+            queue_of(device, queue)));
       },
-      py::arg("tables"), py::arg("codec"));
+      py::arg("cdfs"), py::arg("num_tables"), py::arg("width"), py::arg("cdfs_sizes"),
+      py::arg("offsets"), py::arg("freq_precision"), py::arg("bypass_coding"), py::arg("alias"),
+      py::arg("inverse_cdf_precision"), py::arg("infos"), py::arg("summary"), py::arg("device"),
+      py::arg("queue"));
+  py::class_<gpu::DeviceTables>(module, "DeviceTables")
+      .def(py::init([](const std::vector<std::int64_t>& summary, std::int64_t num_tables,
+                       std::int64_t width, int freq_precision, bool bypass_coding, bool alias,
+                       int inverse_cdf_precision) {
+             return read_tables(summary, num_tables, width,
+                                {freq_precision, bypass_coding, alias, inverse_cdf_precision});
+           }),
+           py::arg("summary"), py::arg("num_tables"), py::arg("width"), py::arg("freq_precision"),
+           py::arg("bypass_coding"), py::arg("alias"), py::arg("inverse_cdf_precision"))
+      .def(
+          "image_bytes",
+          [](const gpu::DeviceTables& tables, const Codec& codec) {
+            return gpu::image_layout(tables, image_kind(codec)).end;
+          },
+          py::arg("codec"));
   module.def(
-      "write_image",
-      [](const CodingTables& tables, const Codec& codec, std::uintptr_t image) {
-        const py::gil_scoped_release release;
-        gpu::write_image(tables, image_kind(codec), pointer<std::uint8_t>(image));
+      "fill_tables",
+      [](const Codec& codec, const gpu::DeviceTables& tables, std::uintptr_t cdfs,
+         std::int64_t width, std::uintptr_t infos, std::uintptr_t image, int device,
+         std::uintptr_t queue) {
+        check_cuda(gpu::fill_tables(
+            gpu::fill_task(tables, pointer<std::int32_t>(cdfs), width, pointer<TableInfo>(infos),
+                           image_kind(codec), pointer<std::uint8_t>(image)),
+            queue_of(device, queue)));
       },
-      py::arg("tables"), py::arg("codec"), py::arg("image"));
+      py::arg("codec"), py::arg("tables"), py::arg("cdfs"), py::arg("width"), py::arg("infos"),
+      py::arg("image"), py::arg("device"), py::arg("queue"));
+}
+
+void bind_quantizer(py::module_& module) {
   module.def(
       "quantize_pmf",
       [](std::uintptr_t pmf, const std::string& dtype, std::int64_t rows, std::int64_t length,
@@ -235,6 +288,7 @@ void register_cuda(py::module_& module) {
   cuda.def("unavailable_because", &gpu::unavailable_because);
   bind_coder(cuda);
   bind_tables(cuda);
+  bind_quantizer(cuda);
   bind_packing(cuda);
 }
 

@@ -24,7 +24,7 @@ Raises:
 
 _TABLES = """    cdfs: quantised CDFs, integers (K, width) or (width,): `cdf[0] == 0`, strictly
         increasing, up to `2**freq_precision`. Or `CodingTables`, which say everything down to
-        `bypass_coding`.
+        `bypass_coding`. On a CUDA device they are checked and made into tables there.
     cdfs_sizes: entries that count in each row of `cdfs`, integers (K,); None: all of them.
     offsets: the smallest symbol of each table, integers (K,); None: 0.
     symbol_precision: accepted for callers of torch-ans, and ignored.

@@ -1,26 +1,23 @@
 """What `_native.py` is for host memory: where CUDA tensors become pointers.
 
 Work is put on torch's current stream of the tensors' device, in memory from torch's allocator, and
-nothing here waits for it but `read_status`, `read_plan` and `to_host`. What became of a push or a
-pop is a tensor, too (`RowStatus`).
+nothing here waits for it but `read_status`, `read_plan`, `to_list` and `to_host`. What became of a
+push or a pop is a tensor, too (`RowStatus`).
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Tuple, Union
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 import torch
 
 from . import _core
 from ._native import Coding, Data, Operand, Stream, cuda_engine
-from .variant import is_tans
 
 if TYPE_CHECKING:
     from ._layout import Split
-    from .tables import CodingTables
 
 __all__ = [
     "Plan",
@@ -92,6 +89,34 @@ def wait(device: torch.device) -> None:
     torch.cuda.current_stream(device).synchronize()
 
 
+def to_list(numbers: torch.Tensor) -> List[int]:
+    """The numbers of a tensor on a device; waits until the current stream has written them."""
+    found: List[int] = numbers.tolist()
+    return found
+
+
+def mark(device: torch.device) -> torch.cuda.Event:
+    """What `follow` waits for: all work on the current stream so far."""
+    event: torch.cuda.Event = torch.cuda.current_stream(device).record_event()
+    return event
+
+
+def follow(event: torch.cuda.Event, memories: List[torch.Tensor]) -> None:
+    """Lets the current stream wait for what another one has done to `memories`.
+
+    A graph that is being captured cannot: `torch.cuda.graph` has waited for all streams before.
+    """
+    if not is_capturing():
+        torch.cuda.current_stream(memories[0].device).wait_event(event)
+    keep(memories)
+
+
+def keep(memories: List[torch.Tensor]) -> None:
+    """Memory of other streams is not to be used again before the current one is through."""
+    for memory in memories:
+        memory.record_stream(torch.cuda.current_stream(memory.device))
+
+
 def is_capturing() -> bool:
     """Whether a CUDA graph is being recorded: then nothing may wait."""
     return torch.cuda.is_current_stream_capturing()
@@ -100,31 +125,6 @@ def is_capturing() -> bool:
 def pinned(size: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
     """Host memory that a device reads and writes itself."""
     return torch.empty(size, dtype=dtype, pin_memory=True)
-
-
-# --- tables --------------------------------------------------------------------------------------
-
-_ImageKey = Tuple[torch.device, int, bool]
-_Images = Dict[_ImageKey, Tuple[torch.Tensor, int]]
-_images: WeakKeyDictionary[CodingTables, _Images] = WeakKeyDictionary()
-
-
-def table_image(tables: CodingTables, codec: _core.Codec, device: torch.device) -> torch.Tensor:
-    """The tables in device memory: copied on first use, which waits for the copy."""
-    images = _images.setdefault(tables, {})
-    key = device, codec.state_bytes, is_tans(codec.family)
-    found = images.get(key)
-    stream = queue(device)[1]
-    if found is None:
-        native = engine()
-        host = pinned(native.image_bytes(tables.native, codec))
-        native.write_image(tables.native, codec, host.data_ptr())
-        found = host.to(device), stream
-        wait(device)
-        images[key] = found
-    elif found[1] != stream:  # its memory must not be reused before that stream is through
-        found[0].record_stream(torch.cuda.current_stream(device))
-    return found[0]
 
 
 # --- push and pop --------------------------------------------------------------------------------
@@ -183,7 +183,8 @@ def _arguments(
 ) -> Tuple[Any, ...]:
     codec, tables, bypass_precision, contexts = coding
     device = stream.memory.device
-    image = table_image(tables, codec, device)
+    on_device = tables.on(device)
+    image = on_device.image(codec)
     headers = torch.empty(max(split.rows * codec.header_bytes, 1), dtype=torch.uint8, device=device)
     scratch_bytes = 0
     if contexts is not None:
@@ -192,7 +193,7 @@ def _arguments(
     results = status.memory.data_ptr()
     return (
         codec,
-        tables.native,
+        on_device.native,
         image.data_ptr(),
         stream.memory.data_ptr(),
         stream.rows,

@@ -80,7 +80,7 @@ class StreamInterface:
     def init_params(
         self, freqs: torch.Tensor, num_freqs: MaybeTensor = None, offsets: MaybeTensor = None
     ) -> None:
-        """Makes the tables from frequencies.
+        """Makes the tables from frequencies, on their device.
 
         Args:
             freqs: frequencies or probabilities, (K, width); an escape of 1e-10 is appended to each
@@ -97,7 +97,7 @@ class StreamInterface:
     def set_cdfs(
         self, cdfs: torch.Tensor, cdfs_sizes: MaybeTensor = None, offsets: MaybeTensor = None
     ) -> None:
-        """Sets the tables: quantised CDFs, copied (see `CodingTables`)."""
+        """Sets the tables: quantised CDFs, copied on their device (see `CodingTables`)."""
         self._tables = self._tables_of(cdfs, cdfs_sizes, offsets)
 
     def init_ar_params(
@@ -158,7 +158,7 @@ class StreamInterface:
 
     @property
     def cdfs(self) -> torch.Tensor:
-        """The CDF rows, int32 (K, width). Not to be changed."""
+        """The CDF rows, int32 (K, width), on the device that was given. Not to be changed."""
         return self.tables.cdfs
 
     @property

@@ -207,7 +207,7 @@ def _mixture_tables(
     abs_max: int,
 ) -> CodingTables:
     parameters = model.reshape_entropy_parameters(scales, means, weights, channels)
-    cdfs = model._build_cdf(*parameters, abs_max)
+    cdfs = model._build_cdf(*parameters, abs_max).cpu()  # where they are used, once
     return CodingTables(cdfs, freq_precision=FREQ_PRECISION, inverse_cdf_precision=0)
 
 

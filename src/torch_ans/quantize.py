@@ -125,7 +125,7 @@ def quantize_frequencies(
         tail: append an escape symbol to each row.
 
     Returns:
-        (cdfs, cdfs_sizes): int32 (K, width + 1 or 2) and (K,).
+        (cdfs, cdfs_sizes): int32 (K, width + 1 or 2) and (K,), on the device of `freqs`.
 
     Raises:
         TypeError: an argument is no tensor of numbers.
@@ -153,8 +153,10 @@ def quantize_frequencies(
     if tail:
         rows = rows.scatter(1, lengths.to(torch.int64).unsqueeze(1), TAIL_MASS)
         lengths = lengths + 1
-    rows = rows / rows.sum(-1, keepdim=True)
-    return _native_tables.quantize_pmf(rows.contiguous(), lengths, precision), lengths + 1
+    rows = rows / rows.sum(-1, keepdim=True)  # on the CPU: sums of floats depend on the device
+    rows, lengths = rows.contiguous().to(freqs.device), lengths.to(freqs.device)
+    quantize = _native_cuda.quantize_pmf if freqs.is_cuda else _native_tables.quantize_pmf
+    return quantize(rows, lengths, precision), lengths + 1
 
 
 @_native.fork_safe
@@ -183,7 +185,7 @@ def rans_alias_build_table(
         ValueError: a row is not a CDF (the message names it).
     """
     del symbol_precision
-    rows = cdf_rows(cdfs)
+    rows = cdf_rows(cdfs).cpu()
     sizes = per_table(cdfs_sizes, "cdfs_sizes", *rows.shape)
     push, pop = _native_tables.alias_tables(rows, sizes, freq_precision)
     return (push[0], pop[0]) if cdfs.dim() == 1 else (push, pop)
@@ -218,7 +220,7 @@ def rans_build_inverse_cdf(
             f"table_precision must be in 1..{freq_precision} (freq_precision, at most "
             f"{_MAX_PRECISION}), got {q}"
         )
-    rows = cdf_rows(cdfs)
+    rows = cdf_rows(cdfs).cpu()
     ends = (rows >= 1 << freq_precision).to(torch.int32)
     # A row counts up to the first entry that reaches 2**freq_precision: the rest is padding.
     found = ends.any(1) if rows.shape[1] else torch.zeros(rows.shape[0], dtype=torch.bool)
@@ -270,7 +272,7 @@ def tans_build_tables(
         >>> tans_build_tables(torch.tensor([[0, 1, 2, 4]]), None, 2)[0, 8:12]
         tensor([0, 1, 2, 2], dtype=torch.int32)
     """
-    rows = cdf_rows(cdfs)
+    rows = cdf_rows(cdfs).cpu()
     sizes = per_table(cdfs_sizes, "cdfs_sizes", rows.shape[0], rows.shape[1])
     if not 1 <= table_log <= _MAX_TABLE_LOG:
         raise ValueError(f"table_log must be in 1..{_MAX_TABLE_LOG}, got {table_log}")

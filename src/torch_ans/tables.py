@@ -9,11 +9,12 @@ integer behind the escape.
 from __future__ import annotations
 
 from functools import partial
-from typing import Callable, Optional, Tuple, Union
+from typing import Callable, Dict, Optional, Tuple, Union
 
 import torch
 
 from . import _core, _native, _native_tables
+from ._native_cuda_tables import DeviceTables
 
 __all__ = ["CodingTables"]
 
@@ -28,7 +29,9 @@ class CodingTables:
     `TorchANSInterface`, which holds them.
 
     Args:
-        cdfs: integers of shape (K, width), or (width,) for one table; copied.
+        cdfs: integers of shape (K, width), or (width,) for one table; copied. Those on a CUDA
+            device are checked there, and what its coders need is built there; the CPU's tables are
+            made when something asks for them.
         cdfs_sizes: entries that count in each row, shape (K,); None: all. What lies behind them is
             not read, so that rows with an alias table or an inverse CDF appended may be passed too.
         offsets: the smallest symbol of each table, shape (K,); None: 0.
@@ -53,9 +56,10 @@ class CodingTables:
         "__weakref__",
         "_cdfs",
         "_cdfs_sizes",
-        "_inverse_cdf_precision",
+        "_devices",
         "_native",
         "_offsets",
+        "_options",
     )
 
     @_native.fork_safe
@@ -70,29 +74,48 @@ class CodingTables:
         alias: bool = False,
         inverse_cdf_precision: Union[int, str, None] = None,
     ) -> None:
-        self._cdfs = cdf_rows(cdfs)
-        count, width = self._cdfs.shape
-        self._cdfs_sizes = per_table(cdfs_sizes, "cdfs_sizes", count, width)
-        self._offsets = per_table(offsets, "offsets", count, 0)
-        self._inverse_cdf_precision = lookup_precision(inverse_cdf_precision, freq_precision)
-        self._native = _native_tables.build_tables(
-            self._cdfs,
-            self._cdfs_sizes,
-            self._offsets,
-            freq_precision,
-            bool(bypass_coding),
-            bool(alias),
-            self._inverse_cdf_precision,
-        )
+        misfits: Dict[str, torch.Tensor] = {}
+        self._cdfs = cdf_rows(cdfs, misfits=misfits)
+        (count, width), device = self._cdfs.shape, self._cdfs.device
+        self._cdfs_sizes = per_table(cdfs_sizes, "cdfs_sizes", count, width, device, misfits)
+        self._offsets = per_table(offsets, "offsets", count, 0, device, misfits)
+        lookup = lookup_precision(inverse_cdf_precision, freq_precision)
+        self._options = freq_precision, bool(bypass_coding), bool(alias), lookup
+        self._devices: Dict[torch.device, DeviceTables] = {}
+        self._native: Optional[_core.CodingTables] = None
+        if device.type == "cpu":
+            self._native = self._build()
+        else:
+            self._devices[device] = DeviceTables(*self._tensors, self._options, misfits)
+
+    @property
+    def _tensors(self) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        return self._cdfs, self._cdfs_sizes, self._offsets
+
+    @_native.fork_safe
+    def _build(self) -> _core.CodingTables:
+        cdfs, cdfs_sizes, offsets = (tensor.cpu() for tensor in self._tensors)
+        return _native_tables.build_tables(cdfs, cdfs_sizes, offsets, *self._options)
 
     @property
     def native(self) -> _core.CodingTables:
-        """The tables in the native module."""
+        """The tables in the native module, for coding on the CPU."""
+        if self._native is None:
+            self._native = self._build()
         return self._native
+
+    def on(self, device: torch.device) -> DeviceTables:
+        """The tables on a CUDA device; making them there waits for the device once."""
+        found = self._devices.get(device)
+        if found is None:
+            cdfs, cdfs_sizes, offsets = (tensor.to(device) for tensor in self._tensors)
+            found = DeviceTables(cdfs, cdfs_sizes, offsets, self._options, {})
+            self._devices[device] = found
+        return found
 
     @property
     def cdfs(self) -> torch.Tensor:
-        """The CDF rows, int32 (K, width). Not to be changed."""
+        """The CDF rows, int32 (K, width), on the device that was given. Not to be changed."""
         return self._cdfs
 
     @property
@@ -108,27 +131,28 @@ class CodingTables:
     @property
     def num_tables(self) -> int:
         """K."""
-        return self._native.num_tables
+        return self._cdfs.shape[0]
 
     @property
     def freq_precision(self) -> int:
         """Bits of the probabilities."""
-        return self._native.freq_precision
+        return self._options[0]
 
     @property
     def bypass_coding(self) -> bool:
         """Whether the last entry of a row is the escape for all other integers."""
-        return self._native.bypass_coding
+        return self._options[1]
 
     @property
     def alias(self) -> bool:
         """Whether slots are in the order of the alias method."""
-        return self._native.alias
+        return self._options[2]
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that the native tables take."""
-        return self._native.nbytes
+        """Bytes of memory that the native tables take, here and on CUDA devices."""
+        here = 0 if self._native is None else self._native.nbytes
+        return here + sum(tables.nbytes for tables in self._devices.values())
 
     def __repr__(self) -> str:
         return (
@@ -137,12 +161,12 @@ class CodingTables:
         )
 
     def __reduce__(self) -> Tuple[Callable[..., CodingTables], Tuple[object, ...]]:
-        """Pickles the tensors; the native tables are built again."""
-        q = None if self._inverse_cdf_precision == _AUTO else self._inverse_cdf_precision
-        core = self._native
-        make = partial(CodingTables, alias=core.alias, inverse_cdf_precision=q)
-        tensors = (self._cdfs, self._cdfs_sizes, self._offsets)
-        return make, (*tensors, core.freq_precision, core.bypass_coding)
+        """Pickles the tensors, in host memory; the native tables are built again."""
+        freq_precision, bypass_coding, alias, lookup = self._options
+        q = None if lookup == _AUTO else lookup
+        make = partial(CodingTables, alias=alias, inverse_cdf_precision=q)
+        tensors = (tensor.cpu() for tensor in self._tensors)
+        return make, (*tensors, freq_precision, bypass_coding)
 
     def __copy__(self) -> CodingTables:
         return self
@@ -167,34 +191,46 @@ def lookup_precision(value: Union[int, str, None], freq_precision: int) -> int:
     )
 
 
-def cdf_rows(cdfs: object, name: str = "cdfs") -> torch.Tensor:
-    """A contiguous int32 (K, width) copy of one or more CDF rows, in host memory."""
+_Misfits = Optional[Dict[str, torch.Tensor]]
+"""Where narrowing notes what it would have to wait for on a device; None: it waits."""
+
+
+def cdf_rows(cdfs: object, name: str = "cdfs", misfits: _Misfits = None) -> torch.Tensor:
+    """A contiguous int32 (K, width) copy of one or more CDF rows, on their device."""
     tensor = _native.check_integers(cdfs, name, cuda=True)
     if tensor.dim() == 1:
         tensor = tensor.unsqueeze(0)
     if tensor.dim() != 2:
         raise ValueError(f"{name} must have shape (K, width), got shape {tuple(tensor.shape)}")
-    return _to_int32(tensor, name)
+    return _to_int32(tensor, name, misfits)
 
 
 def per_table(
-    values: Optional[torch.Tensor], name: str, num_tables: int, default: int
+    values: Optional[torch.Tensor],
+    name: str,
+    num_tables: int,
+    default: int,
+    device: Optional[torch.device] = None,
+    misfits: _Misfits = None,
 ) -> torch.Tensor:
-    """A contiguous int32 (K,) copy of one number per table, in host memory."""
+    """A contiguous int32 (K,) copy of one number per table, on `device` (None: in host memory)."""
     if values is None:
-        return torch.full((num_tables,), default, dtype=torch.int32)
+        return torch.full((num_tables,), default, dtype=torch.int32, device=device)
     tensor = _native.check_integers(values, name, cuda=True).reshape(-1)
     if tensor.shape[0] != num_tables:
         raise ValueError(
             f"{name} must have one entry for each of the {num_tables} tables, got shape "
             f"{tuple(values.shape)}"
         )
-    return _to_int32(tensor, name)
+    return _to_int32(tensor.to(device or "cpu"), name, misfits)
 
 
-def _to_int32(tensor: torch.Tensor, name: str) -> torch.Tensor:
-    tensor = tensor.cpu()
+def _to_int32(tensor: torch.Tensor, name: str, misfits: _Misfits) -> torch.Tensor:
     result = tensor.to(torch.int32, copy=True).contiguous()
-    if tensor.dtype == torch.int64 and not torch.equal(result.to(torch.int64), tensor):
-        raise ValueError(f"{name} has entries that do not fit into int32")
+    if tensor.dtype == torch.int64:
+        misfit = (result != tensor).any()
+        if misfits is not None and tensor.is_cuda:
+            misfits[name] = misfit
+        elif bool(misfit):
+            raise ValueError(f"{name} has entries that do not fit into int32")
     return result

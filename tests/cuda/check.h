@@ -21,11 +21,11 @@ inline void plant_defect() {
   const char* name = std::getenv("TWIN_DEFECT");
   if (name == nullptr) return;
   const std::string defect = name;
-  check(defect == "no_barrier" || defect == "lane_order" || defect == "no_wait",
-        "TWIN_DEFECT is " + defect);
-  twin::defect = defect == "no_barrier" ? twin::Defect::kNoBarrier
-                 : defect == "no_wait"  ? twin::Defect::kNoWait
-                                        : twin::Defect::kLaneOrder;
+  if (defect == "no_barrier") twin::defect = twin::Defect::kNoBarrier;
+  if (defect == "no_block_barrier") twin::defect = twin::Defect::kNoBlockBarrier;
+  if (defect == "no_wait") twin::defect = twin::Defect::kNoWait;
+  if (defect == "lane_order") twin::defect = twin::Defect::kLaneOrder;
+  check(twin::defect != twin::Defect::kNone, "TWIN_DEFECT is " + defect);
 }
 
 class Random {

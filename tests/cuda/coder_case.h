@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "context_case.h"
+#include "host_image.h"
 #include "host_task.h"
 #include "scalar_coder.h"
 

@@ -22,9 +22,10 @@ class CoderOnTwin {
         case_(c),
         lanes_(lanes),
         random_(random),
-        image_(gpu::image_layout(tables, kKind).end / 16 + 1),
+        device_tables_(device_tables(tables)),
+        image_(gpu::image_layout(device_tables_, kKind).end / 16 + 1),
         headers_(static_cast<std::size_t>(c.rows * header_bytes + 8)) {
-    gpu::write_image(tables, kKind, image());
+    write_host_image(tables, kKind, image());
   }
 
   static std::uint8_t* bytes(Stream& stream) {
@@ -111,7 +112,7 @@ class CoderOnTwin {
 
   gpu::HostTask describe(Stream& stream, Tensor& symbols, const Operands& operands, bool is_push) {
     gpu::HostTask host{};
-    host.tables = &tables;
+    host.tables = &device_tables_;
     host.image = image();
     host.kind = kKind;
     host.lanes = lanes_;
@@ -171,6 +172,7 @@ class CoderOnTwin {
   const Case& case_;
   const int lanes_;
   Random& random_;
+  const gpu::DeviceTables device_tables_;
   std::vector<Line> image_;
   std::vector<std::uint8_t> headers_;
   std::vector<std::uint16_t> scratch_;

@@ -52,7 +52,7 @@ void test_packing(Random& random) {
   gpu::PackPlan plan{};
   gpu::PackTask task{bytes, rows, row_bytes, length_bytes, bare_last, starts.data(), nullptr};
   const unsigned threads = 32 * static_cast<unsigned>(random.between(1, 4));
-  launch({1, threads, 33 * 8}, random, "plan",
+  launch({1, threads, gpu::kBlockSumBytes}, random, "plan",
          [&] { gpu::plan_kernel(task, &failed, &lowest_bad, &plan); });
   check(plan.bad_row == bad_row, "the row that cannot be packed");
   check(plan.failed == 7, "failed rows");

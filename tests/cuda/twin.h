@@ -21,9 +21,9 @@ namespace twin {
 enum class Order { kAscending, kDescending, kRandom };
 enum class Kind : std::uint8_t { kNone, kBallot, kShuffle, kSyncWarp, kSyncBlock };
 
-/// What tests break on purpose, to see whether they notice: warps' barriers are left out, the order
-/// of the lanes is turned round, or nobody waits for copies.
-enum class Defect { kNone, kNoBarrier, kLaneOrder, kNoWait };
+/// What tests break on purpose, to see whether they notice: the barriers of warps or of blocks are
+/// left out, the order of the lanes is turned round, or nobody waits for copies.
+enum class Defect { kNone, kNoBarrier, kNoBlockBarrier, kLaneOrder, kNoWait };
 inline Defect defect = Defect::kNone;
 
 /// Where a collective stands in the source.

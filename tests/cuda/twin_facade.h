@@ -57,6 +57,7 @@ inline void sync_warp(TWIN_SITE) {
   twin::Block::current().meet(kind, 0, 0, {file, line});
 }
 inline void sync_block(TWIN_SITE) {
+  if (twin::defect == twin::Defect::kNoBlockBarrier) return;
   twin::Block::current().meet(twin::Kind::kSyncBlock, 0, 0, {file, line});
 }
 

@@ -10,55 +10,129 @@
 
 #include <vector>
 
-#include "torch_ans/config.h"
+#include "torch_ans/cdf_row.h"
 #include "torch_ans/views.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
 /// log2 of the number of buckets for `symbols` symbols.
-inline int alias_bucket_bits(std::uint32_t symbols) { return bit_width(symbols - 1); }
+TORCH_ANS_FN int alias_bucket_bits(std::uint32_t symbols) { return bit_width(symbols - 1); }
 
-/// Fills `aliases` (2^alias_bucket_bits entries) and `slots` (2^precision entries:
-/// `slots[cdf[symbol] + rank]` is the rank-th slot of the symbol). The buckets must not be more
-/// than the slots, which holds for every valid CDF.
-inline void build_alias_table(const std::uint32_t* cdf, std::uint32_t symbols, int precision,
-                              AliasBucket* aliases, std::uint16_t* slots) {
-  const std::uint32_t buckets = 1u << alias_bucket_bits(symbols);
-  const std::uint32_t size = (1u << precision) / buckets;
-  std::vector<std::uint32_t> left(buckets, 0);
-  std::vector<std::uint32_t> small, large;
-  for (std::uint32_t i = 0; i < buckets; ++i) {
-    if (i < symbols) left[i] = cdf[i + 1] - cdf[i];
-    (left[i] < size ? small : large).push_back(i);
+/// Buckets of a table; they are not more than its slots, which holds for every valid CDF.
+TORCH_ANS_FN std::uint32_t alias_buckets(const CdfRow& row) {
+  return 1u << alias_bucket_bits(row.symbols());
+}
+
+/// log2 of the slots of a bucket.
+TORCH_ANS_FN int alias_shift(const CdfRow& row) {
+  return row.precision - alias_bucket_bits(row.symbols());
+}
+
+/// Two stacks of symbols in one array of buckets, one from each end, in a field that is not in use
+/// yet; so are the symbols' slots that are left.
+class AliasStacks {
+ public:
+  TORCH_ANS_FN AliasStacks(AliasBucket* buckets, std::uint32_t count)
+      : buckets_(buckets), large_(count), count_(count) {}
+
+  TORCH_ANS_FN bool has_small() const { return small_ > 0; }
+  TORCH_ANS_FN bool has_large() const { return large_ < count_; }
+  TORCH_ANS_FN void push_small(std::uint32_t symbol) { place(small_++) = to_field(symbol); }
+  TORCH_ANS_FN void push_large(std::uint32_t symbol) { place(--large_) = to_field(symbol); }
+  TORCH_ANS_FN std::uint32_t pop_small() { return static_cast<std::uint32_t>(place(--small_)); }
+  TORCH_ANS_FN std::uint32_t top_large() { return static_cast<std::uint32_t>(place(large_)); }
+  TORCH_ANS_FN void pop_large() { ++large_; }
+
+  TORCH_ANS_FN std::uint32_t left(std::uint32_t symbol) const {
+    return static_cast<std::uint32_t>(buckets_[symbol].self_shift);
   }
-  while (!small.empty()) {
-    const std::uint32_t self = small.back();
-    small.pop_back();
-    const std::uint32_t other = large.back();
-    aliases[self].cut = self * size + left[self];
-    aliases[self].other = other;
-    left[other] -= size - left[self];
-    if (left[other] < size) {
-      large.pop_back();
-      small.push_back(other);
+  TORCH_ANS_FN void set_left(std::uint32_t symbol, std::uint32_t slots) {
+    buckets_[symbol].self_shift = to_field(slots);
+  }
+
+ private:
+  static TORCH_ANS_FN std::int32_t to_field(std::uint32_t value) {
+    return static_cast<std::int32_t>(value);
+  }
+  TORCH_ANS_FN std::int32_t& place(std::uint32_t i) { return buckets_[i].other_shift; }
+
+  AliasBucket* buckets_;
+  std::uint32_t small_ = 0;
+  std::uint32_t large_;
+  std::uint32_t count_;
+};
+
+/// Fills `cut` and `other` of the buckets, one pair after the other.
+TORCH_ANS_FN void pair_alias_buckets(const CdfRow& row, AliasBucket* buckets) {
+  const std::uint32_t count = alias_buckets(row);
+  const std::uint32_t size = 1u << alias_shift(row);
+  AliasStacks stacks(buckets, count);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t freq = i <= row.last ? row.freq(i) : 0;
+    stacks.set_left(i, freq);
+    if (freq < size) {
+      stacks.push_small(i);
+    } else {
+      stacks.push_large(i);
     }
   }
-  for (const std::uint32_t self : large) {
-    aliases[self].cut = (self + 1) * size;
-    aliases[self].other = self;
+  while (stacks.has_small()) {
+    const std::uint32_t self = stacks.pop_small();
+    const std::uint32_t other = stacks.top_large();
+    buckets[self].cut = self * size + stacks.left(self);
+    buckets[self].other = other;
+    stacks.set_left(other, stacks.left(other) - (size - stacks.left(self)));
+    if (stacks.left(other) < size) {
+      stacks.pop_large();
+      stacks.push_small(other);
+    }
   }
-  // Ranks are given out in ascending order of slots.
-  std::vector<std::uint32_t> given(buckets, 0);
-  for (std::uint32_t self = 0; self < buckets; ++self) {
-    AliasBucket& bucket = aliases[self];
+  for (; stacks.has_large(); stacks.pop_large()) {
+    const std::uint32_t self = stacks.top_large();
+    buckets[self].cut = (self + 1) * size;
+    buckets[self].other = self;
+  }
+}
+
+/// Then the shifts: ranks are given out in ascending order of slots. `given`, one entry a symbol,
+/// holds zeros, and in the end the symbols' freqs.
+TORCH_ANS_FN void rank_alias_buckets(const CdfRow& row, AliasBucket* buckets,
+                                     std::uint32_t* given) {
+  const std::uint32_t size = 1u << alias_shift(row);
+  for (std::uint32_t self = 0; self < alias_buckets(row); ++self) {
+    AliasBucket& bucket = buckets[self];
     const std::uint32_t low = self * size;
-    bucket.self_shift = static_cast<std::int32_t>(low - given[self]);
+    const std::uint32_t own = bucket.cut - low;  // 0 for padding
+    const std::uint32_t given_self = self <= row.last ? given[self] : 0;
+    bucket.self_shift = static_cast<std::int32_t>(low - given_self);
     bucket.other_shift = static_cast<std::int32_t>(bucket.cut - given[bucket.other]);
-    for (std::uint32_t slot = low; slot < low + size; ++slot) {
-      const std::uint32_t owner = slot < bucket.cut ? self : bucket.other;
-      slots[cdf[owner] + given[owner]++] = static_cast<std::uint16_t>(slot);
-    }
+    if (own > 0) given[self] += own;
+    given[bucket.other] += size - own;
+  }
+}
+
+/// Then `slots[cdf[symbol] + rank]`, the rank-th slot of the symbol, for the slots [first, past) of
+/// a bucket, which are all the symbol's. Where there are none it may be padding, without a CDF.
+TORCH_ANS_FN void place_alias_slots(const CdfRow& row, std::uint32_t symbol, std::int32_t shift,
+                                    std::uint32_t first, std::uint32_t past, std::uint16_t* slots) {
+  if (first == past) return;
+  std::uint16_t* target = slots + row.cdf[symbol] + (first - static_cast<std::uint32_t>(shift));
+  for (std::uint32_t slot = first; slot < past; ++slot) {
+    *target++ = static_cast<std::uint16_t>(slot);
+  }
+}
+
+/// Fills `alias_buckets(row)` buckets and `row.slots()` slots.
+inline void build_alias_table(const CdfRow& row, AliasBucket* buckets, std::uint16_t* slots) {
+  std::vector<std::uint32_t> given(row.symbols(), 0);
+  pair_alias_buckets(row, buckets);
+  rank_alias_buckets(row, buckets, given.data());
+  const std::uint32_t size = 1u << alias_shift(row);
+  for (std::uint32_t self = 0; self < alias_buckets(row); ++self) {
+    const AliasBucket& bucket = buckets[self];
+    place_alias_slots(row, self, bucket.self_shift, self * size, bucket.cut, slots);
+    place_alias_slots(row, bucket.other, bucket.other_shift, bucket.cut, (self + 1) * size, slots);
   }
 }
 

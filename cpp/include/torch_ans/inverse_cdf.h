@@ -3,25 +3,16 @@
 
 #include <vector>
 
-#include "torch_ans/config.h"
+#include "torch_ans/cdf_row.h"
 #include "torch_ans/views.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// One CDF row: `last + 2` entries from 0 to 2^precision, strictly increasing.
-struct CdfRow {
-  const std::uint32_t* cdf;
-  std::uint32_t last;
-  int precision;
-  bool bypass_coding;
-
-  std::uint32_t freq(std::uint32_t symbol) const { return cdf[symbol + 1] - cdf[symbol]; }
-  /// Whether a bucket must leave this symbol to `InverseCdf::find_slowly`.
-  bool needs_care(std::uint32_t symbol) const {
-    return (bypass_coding && symbol == last) || freq(symbol) > 0xffffu;
-  }
-};
+/// Whether a bucket must leave this symbol to `InverseCdf::find_slowly`.
+TORCH_ANS_FN bool needs_care(const CdfRow& row, std::uint32_t symbol) {
+  return row.is_sentinel(symbol) || row.freq(symbol) > 0xffffu;
+}
 
 /// The slots [low, past) of a bucket.
 struct SlotRange {
@@ -32,10 +23,12 @@ struct SlotRange {
 /// 2^bits buckets of the same width: found with one shift.
 class LinearGrid {
  public:
-  LinearGrid(int precision, int bits) : shift_(precision - bits), count_(1u << bits) {}
+  TORCH_ANS_FN LinearGrid(int precision, int bits) : shift_(precision - bits), count_(1u << bits) {}
 
-  std::uint32_t count() const { return count_; }
-  SlotRange slots(std::uint32_t bucket) const { return {bucket << shift_, (bucket + 1) << shift_}; }
+  TORCH_ANS_FN std::uint32_t count() const { return count_; }
+  TORCH_ANS_FN SlotRange slots(std::uint32_t bucket) const {
+    return {bucket << shift_, (bucket + 1) << shift_};
+  }
 
  private:
   int shift_;
@@ -104,34 +97,56 @@ class SymbolWalk {
   std::uint32_t symbol_ = 0;
 };
 
-/// Of the 2^precision slots, how many lie past the second symbol of their bucket.
-template <typename Grid>
-std::uint32_t unresolved_slots(const CdfRow& row, const Grid& grid) {
-  SymbolWalk walk(row);
-  std::uint32_t unresolved = 0;
-  for (std::uint32_t bucket = 0; bucket < grid.count(); ++bucket) {
-    const SlotRange range = grid.slots(bucket);
-    const std::uint32_t third = walk.at(range.low) + 2;
-    if (third <= row.last && row.cdf[third] < range.past) unresolved += range.past - row.cdf[third];
-  }
-  return unresolved;
+/// How many slots of a bucket lie past its second symbol, where its first one is `symbol`.
+TORCH_ANS_FN std::uint32_t unresolved_slots(const CdfRow& row, const SlotRange& range,
+                                            std::uint32_t symbol) {
+  const std::uint32_t third = symbol + 2;
+  return third <= row.last && row.cdf[third] < range.past ? range.past - row.cdf[third] : 0;
 }
 
-/// The coarsest grid of `least` to `most` bits that leaves at most `tolerance` of the slots
-/// unresolved.
+/// Of the 2^precision slots, how many a table leaves unresolved. More buckets mean fewer searches,
+/// but more misses, which cost more where there are many tables.
+inline std::uint32_t tolerated_slots(std::int64_t num_tables, int precision) {
+  const double tolerance = num_tables <= 4 ? 0.002 : 0.045;
+  return static_cast<std::uint32_t>(tolerance * static_cast<double>(1u << precision));
+}
+
+/// What to choose a grid's bits from.
+struct GridBits {
+  int least;
+  int most;
+};
+
+TORCH_ANS_FN GridBits linear_grid_bits(const CdfRow& row) {
+  const int symbol_bits = bit_width(row.last);
+  const int most = smaller(row.precision, larger(13, symbol_bits + 1));
+  return {smaller(most, larger(2, symbol_bits - 3)), most};
+}
+
+/// All buckets of all tables, 512 MiB. Where there would be more, decoders search the CDF.
+constexpr std::size_t kMaxBuckets = std::size_t{1} << 26;
+
+/// The coarsest grid that leaves at most `allowed` slots unresolved, or the finest one.
 template <typename Grid>
-int choose_grid_bits(const CdfRow& row, int least, int most, double tolerance) {
-  const auto allowed =
-      static_cast<std::uint32_t>(tolerance * static_cast<double>(1u << row.precision));
-  int bits = least;
-  while (bits < most && unresolved_slots(row, Grid(row.precision, bits)) > allowed) ++bits;
+int choose_grid_bits(const CdfRow& row, const GridBits& choice, std::uint32_t allowed) {
+  int bits = choice.least;
+  for (; bits < choice.most; ++bits) {
+    const Grid grid(row.precision, bits);
+    SymbolWalk walk(row);
+    std::uint32_t unresolved = 0;
+    for (std::uint32_t bucket = 0; bucket < grid.count(); ++bucket) {
+      const SlotRange range = grid.slots(bucket);
+      unresolved += unresolved_slots(row, range, walk.at(range.low));
+    }
+    if (unresolved <= allowed) break;
+  }
   return bits;
 }
 
-inline Bucket make_bucket(const CdfRow& row, std::uint32_t symbol) {
+TORCH_ANS_FN Bucket make_bucket(const CdfRow& row, std::uint32_t symbol) {
   const Bucket name = static_cast<Bucket>(symbol) << 48;
-  if (row.needs_care(symbol)) return name;
-  const bool has_b = symbol < row.last && !row.needs_care(symbol + 1);
+  if (needs_care(row, symbol)) return name;
+  const bool has_b = symbol < row.last && !needs_care(row, symbol + 1);
   const std::uint32_t freq_b = has_b ? row.freq(symbol + 1) : 0;
   return name | static_cast<Bucket>(freq_b) << 32 | static_cast<Bucket>(row.freq(symbol)) << 16 |
          row.cdf[symbol];

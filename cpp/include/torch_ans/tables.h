@@ -10,26 +10,11 @@
 #include "torch_ans/alias.h"
 #include "torch_ans/coder.h"
 #include "torch_ans/inverse_cdf.h"
+#include "torch_ans/table_source.h"
 #include "torch_ans/tans_tables.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
-
-/// Symbols are compared in 32 bits after the offset is taken off: this keeps them from wrapping.
-constexpr std::int32_t kMaxOffset = 1 << 30;
-constexpr int kMaxFreqPrecision = 16;
-
-struct TablesOptions {
-  int freq_precision = kMaxFreqPrecision;
-  bool bypass_coding = true;
-  bool alias = false;
-  /// log2 of the buckets a table; kAuto: what is fastest; kNone: search the CDF, and divide
-  /// when encoding (for tables used once).
-  int inverse_cdf_precision = kAuto;
-
-  static constexpr int kAuto = -1;
-  static constexpr int kNone = 0;
-};
 
 /// Thread-safe: nothing changes after construction but the encoder records, which are built on
 /// first use for the width of state that asks.
@@ -42,13 +27,12 @@ class CodingTables {
                const std::int32_t* cdfs_sizes, const std::int32_t* offsets,
                const TablesOptions& options)
       : options_(options) {
-    check_options();
-    for (std::int64_t k = 0; k < num_tables; ++k) {
-      append_table(cdfs + k * width, cdfs_sizes[k], width, offsets[k], k);
-    }
+    check_options(options_);
+    const TableSource source{cdfs, num_tables, width, cdfs_sizes, offsets, options_.freq_precision};
+    for (std::int64_t k = 0; k < num_tables; ++k) append_table(source, k);
     if (options_.alias) {
       build_aliases();
-    } else if (options_.inverse_cdf_precision != TablesOptions::kNone) {
+    } else if (options_.wants_buckets()) {
       build_buckets();
       build_packed_slots();
     }
@@ -78,7 +62,7 @@ class CodingTables {
 
   /// What the coders of tANS need. Throws std::invalid_argument where they cannot use the tables.
   TablesView tans_view() const {
-    if (options_.alias) throw std::invalid_argument("tANS takes no alias tables");
+    check_tans_tables(info_.size(), options_.freq_precision, options_.alias);
     std::call_once(built_tans_, [this] {
       tans_.build(info_, cdf_.data(), options_.freq_precision, options_.bypass_coding);
     });
@@ -130,60 +114,19 @@ class CodingTables {
     return view;
   }
 
-  void check_options() const {
-    const int precision = options_.freq_precision;
-    if (precision < 1 || precision > kMaxFreqPrecision) {
-      throw std::invalid_argument("freq_precision must be in 1.." +
-                                  std::to_string(kMaxFreqPrecision) + ", got " +
-                                  std::to_string(precision));
+  void append_table(const TableSource& source, std::int64_t k) {
+    const TableFault fault = find_fault(source, k, static_cast<std::int64_t>(cdf_.size()));
+    if (fault.rule != TableRule::kNone) {
+      throw std::invalid_argument(describe(fault, k, source.width, source.freq_precision));
     }
-    const int inverse = options_.inverse_cdf_precision;
-    if (inverse < TablesOptions::kAuto || inverse > precision) {
-      throw std::invalid_argument("inverse_cdf_precision must be in 1.." +
-                                  std::to_string(precision) + " (freq_precision), got " +
-                                  std::to_string(inverse));
-    }
-  }
-
-  void append_table(const std::int32_t* row, std::int64_t size, std::int64_t width,
-                    std::int32_t offset, std::int64_t k) {
-    // `where` goes on inside the brackets: cdfs[k, 0].
-    const auto fail = [k](const char* argument, const std::string& where, const std::string& what) {
-      throw std::invalid_argument(std::string(argument) + "[" + std::to_string(k) + where + "] " +
-                                  what);
-    };
-    const auto number = [](std::int64_t value) { return std::to_string(value); };
-    const std::int64_t total = std::int64_t{1} << options_.freq_precision;
-    if (size < 2 || size > width) {
-      fail("cdfs_sizes", "",
-           "must be in 2.." + number(width) + " (the columns of cdfs), got " + number(size));
-    }
-    if (row[0] != 0) fail("cdfs", ", 0", "must be 0, got " + number(row[0]));
-    for (std::int64_t i = 1; i < size; ++i) {
-      if (row[i] <= row[i - 1]) {
-        fail("cdfs", ", " + number(i),
-             "must be above the entry before it (a symbol's frequency is at least 1), got " +
-                 number(row[i]) + " after " + number(row[i - 1]));
-      }
-    }
-    if (row[size - 1] != total) {
-      fail("cdfs", ", " + number(size - 1),
-           "must be 2**freq_precision = " + number(total) + ", got " + number(row[size - 1]));
-    }
-    if (offset < -kMaxOffset || offset > kMaxOffset) {
-      fail("offsets", "", "must be within +-2**30, got " + number(offset));
-    }
-    if (cdf_.size() + static_cast<std::size_t>(size) >= (std::size_t{1} << 31)) {
-      fail("cdfs", "", "does not fit: tables hold under 2**31 entries in all");
-    }
+    const std::int32_t size = source.sizes[k];
+    const std::int32_t offset = source.offsets[k];
     TableInfo info{};
     info.base = static_cast<std::uint32_t>(cdf_.size());
     info.offset = offset;
     info.last = static_cast<std::uint16_t>(size - 2);
-    for (std::int64_t i = 0; i < size; ++i) {
-      cdf_.push_back(static_cast<std::uint32_t>(row[i]));
-    }
-    has_full_freq_ |= size == 2 && total > 0xffff;
+    cdf_.insert(cdf_.end(), source.row(k), source.row(k) + size);
+    has_full_freq_ |= size == 2 && source.slots() > 0xffff;
     const bool first = info_.empty();
     alike_ &= first || (info.offset == info_[0].offset && info.last == info_[0].last);
     min_symbol_ = first ? offset : smaller<std::int64_t>(min_symbol_, offset);
@@ -196,22 +139,19 @@ class CodingTables {
     return {cdf_.data() + info.base, info.last, options_.freq_precision, options_.bypass_coding};
   }
 
-  /// More buckets mean fewer searches, but more misses, which cost more where there are many
-  /// tables.
   void build_buckets() {
-    const double tolerance = info_.size() <= 4 ? 0.002 : 0.045;
+    const std::uint32_t allowed =
+        tolerated_slots(static_cast<std::int64_t>(info_.size()), options_.freq_precision);
+    const std::uint32_t searched = tolerated_slots(1, options_.freq_precision);
     for (TableInfo& info : info_) {
       const CdfRow cdf_row = row(info);
       const int precision = cdf_row.precision;
-      const int symbol_bits = bit_width(cdf_row.last);
-      const int most = smaller(precision, larger(13, symbol_bits + 1));
       const int bits =
           options_.inverse_cdf_precision == TablesOptions::kAuto
-              ? choose_grid_bits<LinearGrid>(cdf_row, smaller(most, larger(2, symbol_bits - 3)),
-                                             most, tolerance)
+              ? choose_grid_bits<LinearGrid>(cdf_row, linear_grid_bits(cdf_row), allowed)
               : options_.inverse_cdf_precision;
       const LogGrid log_grid(precision,
-                             choose_grid_bits<LogGrid>(cdf_row, 0, most_log_bits(), 0.002));
+                             choose_grid_bits<LogGrid>(cdf_row, {0, most_log_bits()}, searched));
       if (larger(buckets_.size() + (std::size_t{1} << bits),
                  log_buckets_.size() + log_grid.count()) > kMaxBuckets) {
         buckets_ = {};  // decoders search the CDF instead
@@ -259,8 +199,7 @@ class CodingTables {
       info.bucket = static_cast<std::uint32_t>(aliases_.size());
       info.shift = static_cast<std::uint16_t>(options_.freq_precision - bits);
       aliases_.resize(aliases_.size() + (std::size_t{1} << bits));
-      build_alias_table(cdf_.data() + info.base, info.last + 1u, options_.freq_precision,
-                        aliases_.data() + info.bucket, alias_slots_.data() + k * slots);
+      build_alias_table(row(info), aliases_.data() + info.bucket, alias_slots_.data() + k * slots);
     }
   }
 
@@ -288,9 +227,7 @@ class CodingTables {
 
   template <typename State>
   const EncoderRecord<State>* records() const {
-    if (options_.inverse_cdf_precision == TablesOptions::kNone || options_.alias) {
-      return nullptr;
-    }
+    if (!options_.wants_buckets()) return nullptr;
     if constexpr (sizeof(State) == 8) {
       std::call_once(built64_, [this] { build_records(records64_); });
       return records64_.data();
@@ -311,7 +248,6 @@ class CodingTables {
     }
   }
 
-  static constexpr std::size_t kMaxBuckets = std::size_t{1} << 26;
   static constexpr int kMostLogBits = 10;
   static constexpr int kFewLogBits = 5;
   static constexpr std::size_t kManyLogBuckets = std::size_t{1} << 17;  // 1 MB

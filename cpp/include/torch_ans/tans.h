@@ -12,9 +12,8 @@
 #pragma once
 
 #include <cstddef>
-#include <vector>
 
-#include "torch_ans/config.h"
+#include "torch_ans/cdf_row.h"
 #include "torch_ans/views.h"
 
 namespace torch_ans {
@@ -27,13 +26,21 @@ constexpr std::uint32_t kTansSentinel = 0x8000;
 
 /// From one slot to the next of the spread: a little more than five eighths of the slots, and odd.
 /// (FSE's own number is even for 2 and for 8 slots, which it has no tables of.)
-constexpr std::uint32_t tans_step(int precision) {
+TORCH_ANS_FN constexpr std::uint32_t tans_step(int precision) {
   const std::uint32_t size = std::uint32_t{1} << precision;
   return precision == 1 ? 1 : (precision == 3 ? 5 : (size >> 1) + (size >> 3) + 3);
 }
 
 /// Where the spread begins: torch-ans 0.4.0 swaps two slots.
-constexpr std::uint32_t tans_first_slot(int precision) { return precision == 1 ? 1 : 0; }
+TORCH_ANS_FN constexpr std::uint32_t tans_first_slot(int precision) {
+  return precision == 1 ? 1 : 0;
+}
+
+/// Where the spread puts the i-th slot of the CDF.
+TORCH_ANS_FN std::uint32_t tans_spread(std::uint32_t i, int precision) {
+  return (tans_first_slot(precision) + i * tans_step(precision)) &
+         ((std::uint32_t{1} << precision) - 1);
+}
 
 /// One table's arrays, each of N entries but `symbols`, one for each symbol.
 struct TansArrays {
@@ -44,8 +51,8 @@ struct TansArrays {
 };
 
 /// The put record of a symbol: the bits to append are (x + bits) >> 16, exactly, for N <= x < 2N.
-inline TansSymbol make_tans_symbol(std::uint32_t start, std::uint32_t freq, int precision,
-                                   std::int32_t first) {
+TORCH_ANS_FN TansSymbol make_tans_symbol(std::uint32_t start, std::uint32_t freq, int precision,
+                                         std::int32_t first) {
   // With N / freq between 2^(most - 1) and 2^most: `most` bits where x >= freq << most, else one
   // less.
   const int most = precision - bit_width(freq - 1) + (freq == 1 ? 0 : 1);
@@ -53,27 +60,28 @@ inline TansSymbol make_tans_symbol(std::uint32_t start, std::uint32_t freq, int 
           first + static_cast<std::int32_t>(start) - static_cast<std::int32_t>(freq)};
 }
 
-/// Fills the arrays of one table in O(N): `cdf` has last + 2 entries from 0 to 2^precision.
-inline void build_tans_table(const std::uint32_t* cdf, std::uint32_t last, int precision,
-                             bool bypass_coding, const TansArrays& out) {
-  const std::uint32_t size = std::uint32_t{1} << precision;
-  const std::uint32_t step = tans_step(precision);
-  std::uint32_t position = tans_first_slot(precision);
-  for (std::uint32_t s = 0; s <= last; ++s) {
-    out.symbols[s] = make_tans_symbol(cdf[s], cdf[s + 1] - cdf[s], precision, out.first);
-    for (std::uint32_t i = cdf[s]; i < cdf[s + 1]; ++i) {
-      out.slots[position] = s;
-      position = (position + step) & (size - 1);
+/// Slot u, which the spread gave to symbol s, being the rank-th of its slots.
+TORCH_ANS_FN void fill_tans_slot(const CdfRow& row, std::uint32_t u, std::uint32_t s,
+                                 std::uint32_t rank, const TansArrays& out) {
+  const std::uint32_t flag = row.is_sentinel(s) ? kTansSentinel : 0;
+  out.next[row.cdf[s] + rank] = static_cast<std::uint16_t>(row.slots() + u);
+  out.slots[u] = (row.freq(s) + rank) << 16 | flag | s;
+}
+
+/// Fills the arrays of one table in O(N).
+inline void build_tans_table(const CdfRow& row, const TansArrays& out) {
+  for (std::uint32_t s = 0; s <= row.last; ++s) {
+    out.symbols[s].bits = 0;  // for now: how many slots of the symbol have a rank
+    for (std::uint32_t i = row.cdf[s]; i < row.cdf[s + 1]; ++i) {
+      out.slots[tans_spread(i, row.precision)] = s;
     }
   }
-  std::vector<std::uint32_t> seen(last + 1);
-  for (std::uint32_t u = 0; u < size; ++u) {
+  for (std::uint32_t u = 0; u < row.slots(); ++u) {
     const std::uint32_t s = out.slots[u];
-    const std::uint32_t rank = seen[s]++;
-    const std::uint32_t before = cdf[s + 1] - cdf[s] + rank;
-    const std::uint32_t flag = bypass_coding && s == last ? kTansSentinel : 0;
-    out.next[cdf[s] + rank] = static_cast<std::uint16_t>(size + u);
-    out.slots[u] = before << 16 | flag | s;
+    fill_tans_slot(row, u, s, out.symbols[s].bits++, out);
+  }
+  for (std::uint32_t s = 0; s <= row.last; ++s) {
+    out.symbols[s] = make_tans_symbol(row.cdf[s], row.freq(s), row.precision, out.first);
   }
 }
 
