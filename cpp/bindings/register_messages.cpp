@@ -65,8 +65,8 @@ py::object encode_message(const Codec& codec, const CodingTables& tables, const 
 }
 
 /// `parts`: tuples (tables, symbols, indexes, row_length), symbols and indexes IntArrays of `rows`
-/// rows or, where there is one row, lists or buffers of any length; or Latents for symbols. Returns the messages or, where
-/// a symbol or an index is wrong, (status, part, row, position).
+/// rows or, where there is one row, lists or buffers of any length; or symbols are Latents. Returns
+/// the messages or, where a symbol or an index is wrong, (status, part, row, position).
 py::object encode_parts(const Codec& codec, const py::sequence& parts, std::int64_t rows,
                         int bypass_precision, int threads) {
   std::vector<std::unique_ptr<Integers>> kept;

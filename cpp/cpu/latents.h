@@ -18,15 +18,16 @@ TORCH_ANS_FN std::int32_t round_to_int32(float value) {
   return static_cast<std::int32_t>(fits ? whole : -kBound);
 }
 
-/// The symbols of latents [first, first + count).
+/// The symbols of latents [first, first + count), from last to first like the tiles of a push: so
+/// memory is read as one stream.
 TORCH_ANS_NOINLINE inline void round_latents(const Latents& latents, std::int64_t first, int count,
                                              std::int32_t* symbols) {
   const float* values = latents.values + first;
   if (latents.means == nullptr) {
-    for (int t = 0; t < count; ++t) symbols[t] = round_to_int32(values[t]);
+    for (int t = count; t-- > 0;) symbols[t] = round_to_int32(values[t]);
   } else {
     const float* means = latents.means + first;
-    for (int t = 0; t < count; ++t) symbols[t] = round_to_int32(values[t] - means[t]);
+    for (int t = count; t-- > 0;) symbols[t] = round_to_int32(values[t] - means[t]);
   }
 }
 
@@ -45,7 +46,7 @@ TORCH_ANS_NOINLINE inline void store_latents(const Latents& latents, std::int64_
 TORCH_ANS_NOINLINE inline void prefetch_latents(const Latents& latents, std::int64_t first,
                                                 int count) {
   constexpr int kLineFloats = 16;
-  for (int t = 0; t < count; t += kLineFloats) {
+  for (int t = count - 1; t >= 0; t -= kLineFloats) {
     prefetch(latents.values + first + t);
     if (latents.means != nullptr) prefetch(latents.means + first + t);
   }

@@ -307,8 +307,7 @@ class RowDecoder {
   void store_rows(std::int64_t first, int count) {
     for (int r = 0; r < kRows; ++r) {
       const std::int32_t* tile = symbol_tile_ + r * kTileStride;
-      if (symbols_[r] == tile &&
-          !store_symbols(task_, first_row_ + r, first, count, tile)) {
+      if (symbols_[r] == tile && !store_symbols(task_, first_row_ + r, first, count, tile)) {
         results_[r].status = Status::kCorrupt;
       }
     }

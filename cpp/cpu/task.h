@@ -23,8 +23,8 @@ struct ContextTask {
   IntArray sets;            ///< data == nullptr: 0
 };
 
-/// Floats that stand for symbols: a symbol is a value without its mean, rounded; a value is a symbol
-/// plus its mean. One for each symbol, row by row.
+/// Floats that stand for symbols: a symbol is a value without its mean, rounded; a value is a
+/// symbol plus its mean. One for each symbol, row by row.
 struct Latents {
   float* values;       ///< read by push, written by pop; null: there are symbols instead
   const float* means;  ///< null: all are 0

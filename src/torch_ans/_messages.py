@@ -105,7 +105,7 @@ def encode_rows(
         data = _cuda_stream.encode_bytes(coding, split, symbols, indexes, (4, False))
         return [_reverse_words(row) for row in split_merged_bytes(data)]
     source, _owner = _native.read_operand(symbols, split)
-    return _encode_split(tables, source, indexes, split)
+    return _encode_split(tables, source, symbols, indexes, split)
 
 
 def encode_latents(
@@ -121,12 +121,13 @@ def encode_latents(
     """
     indexes = index_tensor(indexes, tables, values.shape)
     source = _native_messages.latents(values, means)
-    return _encode_split(tables, source, indexes, _split_of(values))
+    return _encode_split(tables, source, None, indexes, _split_of(values))
 
 
 def _encode_split(
     tables: CodingTables,
     source: Union[_native_messages.Operand, _core.Latents],
+    symbols: Optional[torch.Tensor],
     indexes: Optional[torch.Tensor],
     split: Split,
 ) -> List[bytes]:
@@ -136,7 +137,7 @@ def _encode_split(
     if isinstance(found, list):
         return found
     status, _, row, position = found
-    raise_for_status(status, row * split.row_length + position, tables, None, indexes)
+    raise_for_status(status, row * split.row_length + position, tables, symbols, indexes)
 
 
 def decode_rows(
