@@ -71,9 +71,6 @@ TORCH_ANS_FN void find_slots_of(const Edges& limits, const Row& row, std::uint32
   end = edges.at(symbol + 1, below + weights[symbol - begin]);
 }
 
-/// Symbols in a cache line.
-constexpr int kLineSymbols = 16;
-
 template <typename Row>
 SlotFlags find_logit_slots(const Model& model, std::int64_t first, int count,
                            const std::int32_t* symbols, SlotPair* pairs) {
@@ -81,7 +78,6 @@ SlotFlags find_logit_slots(const Model& model, std::int64_t first, int count,
   const auto* logits = static_cast<const typename Row::Real*>(model.values[0]);
   std::uint32_t full = 0;
   for (int t = 0; t < count; ++t) {
-    if (t % kLineSymbols == 0) prefetch(symbols + t - kTilesAhead * count);
     const std::uint32_t symbol =
         static_cast<std::uint32_t>(symbols[t]) - static_cast<std::uint32_t>(model.low);
     if (symbol >= limits.num_symbols) return {t, false};
