@@ -84,8 +84,9 @@ class BatchedEntropyModel(models.EntropyModel):  # type: ignore[misc]
             )
         tables = _tables_of(self)
         if _is_theirs(self, "quantize", _quantize) and _are_host_floats(inputs, means):
-            means = _expanded(means, inputs.shape)
-            return encode_latents(tables, inputs.contiguous(), means, indexes.cpu())
+            values, means = _laid_out(inputs, inputs.shape), _laid_out(means, inputs.shape)
+            indexes = indexes if indexes.device.type == "cpu" else indexes.cpu()
+            return encode_latents(tables, values, means, indexes)
         symbols = self.quantize(inputs, "symbols", means)
         place = _coding_device(symbols)
         return encode_rows(tables, symbols.to(place), indexes.to(place))
@@ -126,7 +127,7 @@ class BatchedEntropyModel(models.EntropyModel):  # type: ignore[misc]
         on_host = device.type == "cpu" and indexes.device == device
         if on_host and _is_theirs(self, "dequantize", _dequantize) and _adds_floats(means, dtype):
             values = torch.empty(indexes.shape, dtype=torch.float32)
-            means = _expanded(means, indexes.shape)
+            means = _laid_out(means, indexes.shape)
             return decode_rows(tables, strings, indexes, values, means)
         place = _coding_device(indexes)
         out = torch.empty(indexes.shape, dtype=torch.int32, device=place)
@@ -279,5 +280,8 @@ def _adds_floats(means: Optional[torch.Tensor], dtype: torch.dtype) -> bool:
     return _are_host_floats(means) and not means.requires_grad
 
 
-def _expanded(means: Optional[torch.Tensor], shape: torch.Size) -> Optional[torch.Tensor]:
-    return None if means is None else means.expand(shape).contiguous()
+def _laid_out(tensor: Any, shape: torch.Size) -> Any:
+    """A tensor or None, expanded to a shape and contiguous, without calls that change nothing."""
+    if tensor is None or (tensor.shape == shape and tensor.is_contiguous()):
+        return tensor
+    return tensor.expand(shape).contiguous()
