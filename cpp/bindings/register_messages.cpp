@@ -65,8 +65,8 @@ py::object encode_message(const Codec& codec, const CodingTables& tables, const 
 }
 
 /// `parts`: tuples (tables, symbols, indexes, row_length), symbols and indexes IntArrays of `rows`
-/// rows or, where there is one row, lists or buffers of any length. Returns the messages or, where
-/// a symbol or an index is wrong, (status, part, row, position).
+/// rows or, where there is one row, lists or buffers of any length; or symbols are Latents. Returns
+/// the messages or, where a symbol or an index is wrong, (status, part, row, position).
 py::object encode_parts(const Codec& codec, const py::sequence& parts, std::int64_t rows,
                         int bypass_precision, int threads) {
   std::vector<std::unique_ptr<Integers>> kept;
@@ -76,18 +76,27 @@ py::object encode_parts(const Codec& codec, const py::sequence& parts, std::int6
     const auto items = py::reinterpret_borrow<py::tuple>(part);
     const auto& tables = items[0].cast<const CodingTables&>();
     const auto row_length = items[3].cast<std::int64_t>();
-    kept.push_back(std::make_unique<Integers>(items[1], "symbols", rows * row_length));
-    const Integers& symbols = *kept.back();
+    std::int64_t count = rows * row_length;
+    Latents latents{};
+    IntArray symbols{};
+    if (py::isinstance<Latents>(items[1])) {
+      latents = items[1].cast<const Latents&>();
+    } else {
+      kept.push_back(std::make_unique<Integers>(items[1], "symbols", count));
+      symbols = kept.back()->array();
+      count = kept.back()->size();
+    }
     const IntArray* indexes = nullptr;
     if (!items[2].is_none()) {
       kept.push_back(std::make_unique<Integers>(items[2], "indexes", rows * row_length));
-      check_equal_sizes(kept.back()->size(), symbols.size());
+      check_equal_sizes(kept.back()->size(), count);
       indexes = &kept.back()->array();
     }
-    const std::int64_t length = rows == 1 ? symbols.size() : row_length;
-    const CodingCall call{codec, tables, rows, length, symbols.size(), bypass_precision};
-    tasks.push_back({make_task(call, symbols.array(), indexes), tables.options().freq_precision});
-    total += symbols.size();
+    const std::int64_t length = rows == 1 ? count : row_length;
+    const CodingCall call{codec, tables, rows, length, count, bypass_precision};
+    tasks.push_back({make_task(call, symbols, indexes), tables.options().freq_precision});
+    tasks.back().task.latents = latents;
+    total += count;
   }
   Rows stream;
   MessageOutcome found;
@@ -120,7 +129,7 @@ class MessageReader {
 
   /// As `decode` of register_codec, for rows of `row_length` symbols or, where there is one row and
   /// `indexes` is a list or a buffer, one of as many symbols. `out` is an IntArray of as many
-  /// elements, or a buffer; without it the symbols are returned as a list.
+  /// elements, Latents, or a buffer; without it the symbols are returned as a list.
   py::object decode(const CodingTables& tables, const py::handle& indexes, const py::handle& out,
                     std::int64_t row_length, int bypass_precision, int threads) {
     std::optional<Integers> chosen;
@@ -130,12 +139,16 @@ class MessageReader {
     std::vector<std::int64_t> values;
     std::optional<Integers> buffer;
     IntArray target{};
+    Latents latents{};
     if (out.is_none()) {
       values.resize(static_cast<std::size_t>(total));
       target = {values.data(), IntType::kInt64, total, 0, 1, total == 0 ? 1 : total};
     } else if (py::isinstance<IntArray>(out)) {
       check_equal_sizes(total, rows_.rows() * row_length);
       target = out.cast<const IntArray&>();
+    } else if (py::isinstance<Latents>(out)) {
+      check_equal_sizes(total, rows_.rows() * row_length);
+      latents = out.cast<const Latents&>();
     } else {
       target = buffer.emplace(out).array();
       check_equal_sizes(total, buffer->size());
@@ -147,6 +160,7 @@ class MessageReader {
       const std::lock_guard<std::mutex> lock(mutex_);
       CodingTask task = make_task({codec_, tables, rows_.rows(), length, total, bypass_precision},
                                   target, chosen ? &chosen->array() : nullptr);
+      task.latents = latents;
       task.stream = rows_.data();
       task.row_bytes = rows_.row_bytes();
       outcome = torch_ans::decode(codec_, task, threads);
@@ -214,6 +228,11 @@ void register_messages(py::module_& module) {
         if (i >= list.values().size()) throw py::index_error();
         return list.values()[i];
       });
+  py::class_<Latents>(module, "Latents")
+      .def(py::init([](std::uintptr_t values, std::uintptr_t means) {
+             return Latents{pointer<float>(values), pointer<const float>(means)};
+           }),
+           py::arg("values"), py::arg("means"));
   py::class_<MessageReader>(module, "MessageReader")
       .def(py::init<const Codec&, const py::sequence&>(), py::arg("codec"), py::arg("messages"))
       .def("decode", &MessageReader::decode, py::arg("tables"), py::arg("indexes").none(true),

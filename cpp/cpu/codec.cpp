@@ -8,6 +8,7 @@
 
 #include "contexts.h"
 #include "kernels.h"
+#include "latents.h"
 #include "parallel.h"
 #include "tiles.h"
 #include "torch_ans/bypass.h"
@@ -305,7 +306,7 @@ std::int64_t max_escape_bytes(CodingTask task) {
       if (index < 0 || index >= task.tables.num_tables) continue;
       const TableInfo& info = task.tables.info[index];
       const auto v = static_cast<std::int64_t>(
-          static_cast<std::uint64_t>(load_element(task.symbols, row, i)) -
+          static_cast<std::uint64_t>(load_symbol(task, row, i)) -
           static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset)));
       if (v >= 0 && v < info.last) continue;
       bits += escape_bits(zigzag(v, info.last), task.bypass_precision);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "context_index.h"
+#include "latents.h"
 #include "rans_row.h"
 #include "tiles.h"
 #include "torch_ans/lookup.h"
@@ -306,14 +307,13 @@ class RowDecoder {
   void store_rows(std::int64_t first, int count) {
     for (int r = 0; r < kRows; ++r) {
       const std::int32_t* tile = symbol_tile_ + r * kTileStride;
-      if (symbols_[r] == tile &&
-          !store_tile(task_.symbols, first_row_ + r, first, count, tile, task_.symbols_fit)) {
+      if (symbols_[r] == tile && !store_symbols(task_, first_row_ + r, first, count, tile)) {
         results_[r].status = Status::kCorrupt;
       }
     }
     for (int k = 0; k < num_escapes_; ++k) {
       const Escape& escape = escapes_[k];
-      if (!store_element(task_.symbols, first_row_ + escape.r, first + escape.t, escape.symbol)) {
+      if (!store_symbol(task_, first_row_ + escape.r, first + escape.t, escape.symbol)) {
         results_[escape.r].status = Status::kCorrupt;
       }
     }

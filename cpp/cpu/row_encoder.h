@@ -5,6 +5,7 @@
 #pragma once
 
 #include "context_tables.h"
+#include "latents.h"
 #include "rans_row.h"
 #include "tiles.h"
 
@@ -152,7 +153,7 @@ class RowEncoder {
     const std::int64_t row = first_row_ + r;
     const auto ahead = static_cast<int>(smaller<std::int64_t>(first, kTileSymbols));
     source = {};
-    source.symbols = load_tile(task_.symbols, row, first, count, symbols_tile_);
+    source.symbols = load_symbols(task_, row, first, count, symbols_tile_);
     if (task_.contexts != nullptr) {
       source.indexes = context_tables_.find(task_, row, first, count, results_[r].position);
       if (source.indexes == nullptr) results_[r].status = Status::kBadIndex;
@@ -164,7 +165,7 @@ class RowEncoder {
     if ((kTakesPairs<Backend> || kFromModel) && in_place) {
       source.ahead = ahead;
     } else {
-      prefetch_tile(task_.symbols, row, first - ahead, ahead);
+      prefetch_symbols(task_, row, first - ahead, ahead);
     }
     if (source.ahead == 0 || task_.contexts != nullptr) {
       prefetch_tile(task_.indexes, row, first - ahead, ahead);
@@ -334,7 +335,7 @@ class RowEncoder {
     }
     const std::int64_t row = first_row_ + r;
     const TableInfo& info = task_.tables.info[index_at(r, position)];
-    const auto v = static_cast<std::uint64_t>(load_element(task_.symbols, row, position)) -
+    const auto v = static_cast<std::uint64_t>(load_symbol(task_, row, position)) -
                    static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset));
     Row::put_escape(states, lane, zigzag(static_cast<std::int64_t>(v), info.last),
                     task_.bypass_precision, out_[r]);

@@ -23,6 +23,13 @@ struct ContextTask {
   IntArray sets;            ///< data == nullptr: 0
 };
 
+/// Floats that stand for symbols: a symbol is a value without its mean, rounded; a value is a
+/// symbol plus its mean. One for each symbol, row by row.
+struct Latents {
+  float* values;       ///< read by push, written by pop; null: there are symbols instead
+  const float* means;  ///< null: all are 0
+};
+
 /// A push or a pop of `rows` rows. Row r codes symbols [r * row_length, (r + 1) * row_length) of
 /// a sequence of `total`: where `total` is less than rows * row_length, the last rows are short.
 /// A short row is coded as if the symbols past its end were skipped.
@@ -33,6 +40,7 @@ struct CodingTask {
   std::uint8_t* stream;    ///< (rows, row_bytes): each row its length word, then its bytes
   std::int64_t row_bytes;  ///< bytes from one row to the next
   IntArray symbols;        ///< read by push, written by pop
+  Latents latents;         ///< with tables, without contexts: in place of symbols
   IntArray indexes;        ///< data == nullptr: there is one table
   std::int64_t rows;
   std::int64_t row_length;

@@ -68,6 +68,9 @@ class IntArray:
         inner_size: int,
     ) -> None: ...
 
+class Latents:
+    def __init__(self, values: int, means: int) -> None: ...
+
 class CodingTables:
     def __init__(
         self,
@@ -140,7 +143,7 @@ class MessageReader:
         self,
         tables: CodingTables,
         indexes: Optional[_Integers],
-        out: Union[IntArray, _Array, None],
+        out: Union[IntArray, Latents, _Array, None],
         row_length: int,
         bypass_precision: int,
         threads: int,
@@ -176,7 +179,7 @@ def decode_message(
 ) -> Union[List[int], Tuple[int, int, int, List[int]]]: ...
 def encode_messages(
     codec: Codec,
-    parts: Sequence[Tuple[CodingTables, _Integers, Optional[_Integers], int]],
+    parts: Sequence[Tuple[CodingTables, Union[_Integers, Latents], Optional[_Integers], int]],
     rows: int,
     bypass_precision: int,
     threads: int,

@@ -105,9 +105,33 @@ def encode_rows(
         data = _cuda_stream.encode_bytes(coding, split, symbols, indexes, (4, False))
         return [_reverse_words(row) for row in split_merged_bytes(data)]
     source, _owner = _native.read_operand(symbols, split)
-    index_source, _index_owner = (
-        (None, None) if indexes is None else _native.read_operand(indexes, split)
-    )
+    return _encode_split(tables, source, symbols, indexes, split)
+
+
+def encode_latents(
+    tables: CodingTables,
+    values: torch.Tensor,
+    means: Optional[torch.Tensor],
+    indexes: Optional[torch.Tensor],
+) -> List[bytes]:
+    """`encode_rows` of values without their means, rounded to even as by `torch.round`.
+
+    Both are contiguous float32 in host memory, of shape (B, ...). What no int32 holds becomes the
+    lowest, NaN included.
+    """
+    indexes = index_tensor(indexes, tables, values.shape)
+    source = _native_messages.latents(values, means)
+    return _encode_split(tables, source, None, indexes, _split_of(values))
+
+
+def _encode_split(
+    tables: CodingTables,
+    source: Union[_native_messages.Operand, _core.Latents],
+    symbols: Optional[torch.Tensor],
+    indexes: Optional[torch.Tensor],
+    split: Split,
+) -> List[bytes]:
+    index_source, _owner = (None, None) if indexes is None else _native.read_operand(indexes, split)
     part = (tables.native, source, index_source, split.row_length)
     found = _native_messages.encode(CODEC, [part], split.rows, BYPASS_PRECISION)
     if isinstance(found, list):
@@ -121,8 +145,11 @@ def decode_rows(
     messages: Sequence[Data],
     indexes: Optional[torch.Tensor],
     out: torch.Tensor,
+    means: Optional[torch.Tensor] = None,
 ) -> torch.Tensor:
     """The inverse of `encode_rows`, into `out`: contiguous int32 of shape (B, ...).
+
+    Or that of `encode_latents`: `out` is contiguous float32 in host memory, and so are `means`.
 
     Raises:
         CorruptStreamError: messages that cannot be decoded; `rows` lists them.
@@ -143,9 +170,10 @@ def decode_rows(
     if len(messages) > 1 and len(messages) * longest > max(_PADDED_BYTES, 4 * total):
         for row in range(split.rows):  # a forged batch must not take far more memory than its size
             part = None if indexes is None else indexes[row : row + 1]
-            _decode_together(tables, messages[row : row + 1], part, out[row : row + 1])
+            mean = None if means is None else means[row : row + 1]
+            _decode_together(tables, messages[row : row + 1], part, out[row : row + 1], mean)
         return out
-    return _decode_together(tables, messages, indexes, out)
+    return _decode_together(tables, messages, indexes, out, means)
 
 
 def _decode_together(
@@ -153,8 +181,10 @@ def _decode_together(
     messages: Sequence[Data],
     indexes: Optional[torch.Tensor],
     out: torch.Tensor,
+    means: Optional[torch.Tensor],
 ) -> torch.Tensor:
-    return decode_tensor(_core.MessageReader(CODEC, messages), tables, indexes, out, _split_of(out))
+    reader = _core.MessageReader(CODEC, messages)
+    return decode_tensor(reader, tables, indexes, out, _split_of(out), means)
 
 
 def decode_tensor(
@@ -163,10 +193,12 @@ def decode_tensor(
     indexes: Optional[torch.Tensor],
     out: torch.Tensor,
     split: Split,
+    means: Optional[torch.Tensor] = None,
 ) -> torch.Tensor:
-    """Takes symbols off messages, into `out`: contiguous int32 in host memory."""
+    """Takes symbols off messages, into `out`: contiguous int32, or float32, in host memory."""
     source, _owner = (None, None) if indexes is None else _native.read_operand(indexes, split)
-    found = _native_messages.decode(reader, tables.native, source, out, split, BYPASS_PRECISION)
+    target = _native_messages.latents(out, means) if out.is_floating_point() else out
+    found = _native_messages.decode(reader, tables.native, source, target, split, BYPASS_PRECISION)
     raise_if_failed(found, tables, indexes, split)
     return out
 

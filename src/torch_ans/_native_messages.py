@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["Integers", "Part", "decode", "encode", "operand", "read_tables"]
+__all__ = ["Integers", "Part", "decode", "encode", "latents", "operand", "read_tables"]
 
 Integers = Union[Sequence[int], "Array", torch.Tensor]
 """Integers of any shape: a list, which is copied, or an array, which is read where it lies."""
 
 Operand = Union[_core.IntArray, Sequence[int], "Array"]
 
-Part = Tuple[_core.CodingTables, Operand, Optional[Operand], int]
+Part = Tuple[_core.CodingTables, Union[Operand, _core.Latents], Optional[Operand], int]
 """Tables, symbols, indexes, and the symbols of a row (0: as many as there are in a list)."""
 
 Outcome = Union[List[int], Tuple[int, int, int, List[int]]]
@@ -37,6 +37,11 @@ def operand(values: Integers, name: str, split: Split) -> Tuple[Operand, object]
     if isinstance(values, torch.Tensor):
         return _native.read_operand(_native.check_integers(values, name), split)
     return values, values
+
+
+def latents(values: torch.Tensor, means: Optional[torch.Tensor]) -> _core.Latents:
+    """Contiguous float32 tensors in host memory, of one shape, in place of symbols."""
+    return _core.Latents(values.data_ptr(), 0 if means is None else means.data_ptr())
 
 
 def encode(
@@ -51,14 +56,18 @@ def decode(
     reader: _core.MessageReader,
     tables: _core.CodingTables,
     indexes: Optional[Operand],
-    out: torch.Tensor,
+    out: Union[torch.Tensor, _core.Latents],
     split: Split,
     bypass_precision: int,
 ) -> Outcome:
-    """Takes symbols off messages, into a contiguous int32 tensor."""
+    """Takes symbols off messages, into a contiguous int32 tensor or `latents`."""
     threads = 1 if split.rows == 1 else _native.thread_count()
     length = split.row_length
-    target = _core.IntArray(out.data_ptr(), "int32", length, 0, 1, length or 1)
+    target = (
+        _core.IntArray(out.data_ptr(), "int32", length, 0, 1, length or 1)
+        if isinstance(out, torch.Tensor)
+        else out
+    )
     return reader.decode(tables, indexes, target, length, bypass_precision, threads)
 
 

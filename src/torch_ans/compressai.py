@@ -17,12 +17,13 @@ Example:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import compressai.entropy_models as models
 import torch
 
-from ._messages import FREQ_PRECISION, decode_rows, encode_rows
+from ._messages import FREQ_PRECISION, decode_rows, encode_latents, encode_rows
 from ._native import Data, cuda_problem
 from ._table_cache import cached_tables
 from .tables import CodingTables
@@ -82,7 +83,11 @@ class BatchedEntropyModel(models.EntropyModel):  # type: ignore[misc]
                 f"{tuple(indexes.shape)}"
             )
         tables = _tables_of(self)
-        symbols = _quantized(self, inputs, means)
+        if _is_theirs(self, "quantize", _quantize) and _are_host_floats(inputs, means):
+            values, means = _laid_out(inputs, inputs.shape), _laid_out(means, inputs.shape)
+            indexes = indexes if indexes.device.type == "cpu" else indexes.cpu()
+            return encode_latents(tables, values, means, indexes)
+        symbols = self.quantize(inputs, "symbols", means)
         place = _coding_device(symbols)
         return encode_rows(tables, symbols.to(place), indexes.to(place))
 
@@ -118,10 +123,16 @@ class BatchedEntropyModel(models.EntropyModel):  # type: ignore[misc]
             )
         tables = _tables_of(self)
         _check_means(means, indexes)
+        device = self._quantized_cdf.device
+        on_host = device.type == "cpu" and indexes.device == device
+        if on_host and _is_theirs(self, "dequantize", _dequantize) and _adds_floats(means, dtype):
+            values = torch.empty(indexes.shape, dtype=torch.float32)
+            means = _laid_out(means, indexes.shape)
+            return decode_rows(tables, strings, indexes, values, means)
         place = _coding_device(indexes)
         out = torch.empty(indexes.shape, dtype=torch.int32, device=place)
         decode_rows(tables, strings, indexes.to(place), out)
-        return _dequantized(self, out.to(self._quantized_cdf.device), means, dtype)
+        return self.dequantize(out.to(device), means, dtype)  # type: ignore[no-any-return]
 
 
 class EntropyBottleneck(models.EntropyBottleneck, BatchedEntropyModel):  # type: ignore[misc]
@@ -130,8 +141,7 @@ class EntropyBottleneck(models.EntropyBottleneck, BatchedEntropyModel):  # type:
     @staticmethod
     def _build_indexes(size: Sequence[int]) -> torch.Tensor:
         """The channel of each element, (B, C, ...): one number a channel in memory."""
-        channels = torch.arange(size[1], dtype=torch.int32)
-        return channels.reshape(1, -1, *[1] * (len(size) - 2)).expand(*size)
+        return _numbers_to(size[1]).reshape(1, -1, *[1] * (len(size) - 2)).expand(*size)
 
 
 class GaussianConditional(models.GaussianConditional, BatchedEntropyModel):  # type: ignore[misc]
@@ -215,6 +225,11 @@ def _numbers(tables: CodingTables) -> torch.Tensor:
     return torch.arange(tables.num_tables, dtype=torch.int32).unsqueeze(0)
 
 
+@lru_cache(maxsize=16)
+def _numbers_to(count: int) -> torch.Tensor:
+    return torch.arange(count, dtype=torch.int32)
+
+
 def _tables_of(model: Any) -> CodingTables:
     """The tables of a model's buffers, prepared when they are first seen."""
     model._check_cdf_size()
@@ -246,33 +261,27 @@ def _check_means(means: Optional[torch.Tensor], indexes: torch.Tensor) -> None:
         )
 
 
-def _quantized(
-    model: models.EntropyModel, inputs: torch.Tensor, means: Optional[torch.Tensor]
-) -> torch.Tensor:
-    """`model.quantize(inputs, "symbols", means)`; where that is compressai's, with less copies."""
-    own = type(model).quantize is not _quantize or "quantize" in vars(model)
-    if own or means is None or means.shape != inputs.shape or means.dtype != inputs.dtype:
-        symbols: torch.Tensor = model.quantize(inputs, "symbols", means)
-        return symbols
-    return _cast_in_place((inputs - means).detach().round_(), torch.int32)
+def _is_theirs(model: models.EntropyModel, method: str, theirs: object) -> bool:
+    """Whether a method of a model is that of compressai."""
+    return getattr(type(model), method) is theirs and method not in vars(model)
 
 
-def _dequantized(
-    model: models.EntropyModel,
-    symbols: torch.Tensor,
-    means: Optional[torch.Tensor],
-    dtype: torch.dtype,
-) -> torch.Tensor:
-    """`model.dequantize(symbols, means, dtype)`; where that is compressai's, with less copies."""
-    own = type(model).dequantize is not _dequantize or "dequantize" in vars(model)
-    if own or means is None or means.dtype != torch.float32 or means.requires_grad:
-        values: torch.Tensor = model.dequantize(symbols, means, dtype)
-        return values
-    return _cast_in_place(symbols, torch.float32).add_(means)
+def _are_host_floats(*tensors: Optional[torch.Tensor]) -> bool:
+    """Whether the tensors that there are can be rounded, or added, by the coder itself."""
+    return all(
+        tensor is None or (tensor.dtype is torch.float32 and tensor.device.type == "cpu")
+        for tensor in tensors
+    )
 
 
-def _cast_in_place(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A tensor that nobody else has, each element as another dtype of 4 bytes."""
-    if tensor.element_size() != 4:
-        return tensor.to(dtype)
-    return tensor.view(dtype).copy_(tensor)
+def _adds_floats(means: Optional[torch.Tensor], dtype: torch.dtype) -> bool:
+    if means is None:
+        return dtype is torch.float32
+    return _are_host_floats(means) and not means.requires_grad
+
+
+def _laid_out(tensor: Any, shape: torch.Size) -> Any:
+    """A tensor or None, expanded to a shape and contiguous, without calls that change nothing."""
+    if tensor is None or (tensor.shape == shape and tensor.is_contiguous()):
+        return tensor
+    return tensor.expand(shape).contiguous()
