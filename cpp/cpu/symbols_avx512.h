@@ -232,7 +232,8 @@ class SmallCdf {
   TORCH_ANS_FN explicit SmallCdf(const TablesView& tables) {
     TORCH_ANS_UNROLL
     for (int part = 0; part < kParts; ++part) {
-      const bool used = 32u * part < tables.num_ids;  // the CDF is padded for loads past its end
+      // The CDF is padded for loads past its end.
+      const bool used = static_cast<std::uint32_t>(32 * part) < tables.num_ids;
       const std::uint16_t* first = tables.cdf16 + (used ? 32 * part : 0);
       starts_[part] = _mm512_loadu_si512(first);
       ends_[part] = _mm512_loadu_si512(first + 1);
