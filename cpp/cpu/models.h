@@ -2,6 +2,8 @@
 /// vectors of each instruction set.
 #pragma once
 
+#include <type_traits>
+
 #include "model_task.h"
 
 namespace torch_ans {
@@ -25,15 +27,6 @@ TORCH_ANS_FN std::uint32_t integer_edge(std::int64_t value) {
   return static_cast<std::uint32_t>(
       smaller(larger(value, std::int64_t{0}), std::int64_t{UINT32_MAX}));
 }
-
-template <typename Real>
-constexpr bool kIsInteger = false;
-template <>
-constexpr bool kIsInteger<std::int16_t> = true;
-template <>
-constexpr bool kIsInteger<std::int32_t> = true;
-template <>
-constexpr bool kIsInteger<std::int64_t> = true;
 
 /// A policy answers for blocks of kCount elements:
 ///   Block<kCount>                        what describes them, ready for use
@@ -88,7 +81,7 @@ class CdfModel {
     Real value[kCount];
     for (int k = 0; k < kCount; ++k) value[k] = block.row[k][i[k]];
     for (int k = 0; k < kCount; ++k) {
-      if constexpr (kIsInteger<Real>) {
+      if constexpr (std::is_integral_v<Real>) {
         out[k] = integer_edge(value[k]);
       } else {
         out[k] = limits.inner(i[k], to_fixed(value[k]));
