@@ -5,7 +5,7 @@
 #include "kernels.h"
 #include "row_decoder.h"
 #include "tans_decoder_avx512.h"
-#include "torch_ans/rans.h"
+#include "variants.h"
 
 namespace torch_ans {
 namespace {
@@ -35,16 +35,6 @@ void add(CodecKernels& kernels) {
   prepend(following(kernels), decoder<Traits, kLanes, 2 * kLeast>());
 }
 
-template <typename Traits>
-void add_family(CodecKernels* by_lanes) {
-  add<Traits, 1>(by_lanes[0]);
-  add<Traits, 2>(by_lanes[1]);
-  add<Traits, 4>(by_lanes[2]);
-  add<Traits, 8>(by_lanes[3]);
-  add<Traits, 16>(by_lanes[4]);
-  add<Traits, 32>(by_lanes[5]);
-}
-
 template <int kLanes, int kVectors>
 KernelChoice tans_decoder() {
   using Backend = Avx512TansContextDecoder<kLanes, kVectors>;
@@ -60,18 +50,10 @@ void add_tans(CodecKernels& kernels) {
 }  // namespace
 
 void add_avx512_context_kernels(KernelTable& table) {
-  add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
-  add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
-  add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
-  for (const Family family : {Family::kTans32, Family::kTans16, Family::kTans8}) {
-    CodecKernels* by_lanes = table[static_cast<int>(family)];
-    add_tans<1>(by_lanes[0]);
-    add_tans<2>(by_lanes[1]);
-    add_tans<4>(by_lanes[2]);
-    add_tans<8>(by_lanes[3]);
-    add_tans<16>(by_lanes[4]);
-    add_tans<32>(by_lanes[5]);
-  }
+  for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
+    add<decltype(traits), lanes>(kernels);
+  });
+  for_each_tans(table, [](CodecKernels& kernels, auto lanes) { add_tans<lanes>(kernels); });
 }
 
 void add_avx512_id_kernels(IdKernels& kernels) {

@@ -6,7 +6,7 @@
 #include "context_decoder.h"
 #include "kernels.h"
 #include "row_decoder.h"
-#include "torch_ans/rans.h"
+#include "variants.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -42,29 +42,13 @@ inline KernelChoice* following(CodecKernels& kernels) {
   return kernels.decode[static_cast<int>(Lookup::kFollowing)];
 }
 
-template <typename Traits>
-void fill_context_family(CodecKernels* by_lanes) {
-  fill_contexts<Traits, 1>(following(by_lanes[0]));
-  fill_contexts<Traits, 2>(following(by_lanes[1]));
-  fill_contexts<Traits, 4>(following(by_lanes[2]));
-  fill_contexts<Traits, 8>(following(by_lanes[3]));
-  fill_contexts<Traits, 16>(following(by_lanes[4]));
-  fill_contexts<Traits, 32>(following(by_lanes[5]));
-}
-
 inline void fill_contexts(KernelTable& table) {
-  fill_context_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
-  fill_context_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
-  fill_context_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
-  for (const Family family : {Family::kTans32, Family::kTans16, Family::kTans8}) {
-    CodecKernels* by_lanes = table[static_cast<int>(family)];
-    fill_tans_contexts<1>(following(by_lanes[0]));
-    fill_tans_contexts<2>(following(by_lanes[1]));
-    fill_tans_contexts<4>(following(by_lanes[2]));
-    fill_tans_contexts<8>(following(by_lanes[3]));
-    fill_tans_contexts<16>(following(by_lanes[4]));
-    fill_tans_contexts<32>(following(by_lanes[5]));
-  }
+  for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
+    fill_contexts<decltype(traits), lanes>(following(kernels));
+  });
+  for_each_tans(table, [](CodecKernels& kernels, auto lanes) {
+    fill_tans_contexts<lanes>(following(kernels));
+  });
 }
 
 }  // namespace TORCH_ANS_ISA

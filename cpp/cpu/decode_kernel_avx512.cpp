@@ -3,7 +3,7 @@
 #include "kernels.h"
 #include "row_decoder.h"
 #include "rows_decoder_avx512.h"
-#include "torch_ans/rans.h"
+#include "variants.h"
 
 namespace torch_ans {
 namespace {
@@ -24,7 +24,7 @@ KernelChoice decoder() {
 }
 
 template <typename Traits, int kLanes>
-void add(CodecKernels& kernels) {
+void add_lanes(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
   prepend(get, decoder<Traits, kLanes, kLeast>());
@@ -40,33 +40,23 @@ void add_rows(CodecKernels& kernels) {
           {Backend::kRows, &RowDecoder<RansRow<Rans64, 1>, Backend>::run, &tables_fit});
 }
 
-template <typename Traits>
-void add_one_lane(CodecKernels& kernels) {
-  if constexpr (sizeof(typename Traits::State) == 8) {
+template <typename Traits, int kLanes>
+void add(CodecKernels& kernels) {
+  if constexpr (sizeof(typename Traits::State) == 8 && kLanes == 1) {
     add_rows<1>(kernels);
     add_rows<2>(kernels);
     add_rows<4>(kernels);
   } else {
-    add<Traits, 1>(kernels);
+    add_lanes<Traits, kLanes>(kernels);
   }
-}
-
-template <typename Traits>
-void add_family(CodecKernels* by_lanes) {
-  add_one_lane<Traits>(by_lanes[0]);
-  add<Traits, 2>(by_lanes[1]);
-  add<Traits, 4>(by_lanes[2]);
-  add<Traits, 8>(by_lanes[3]);
-  add<Traits, 16>(by_lanes[4]);
-  add<Traits, 32>(by_lanes[5]);
 }
 
 }  // namespace
 
 void add_avx512_decoders(KernelTable& table) {
-  add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
-  add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
-  add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+  for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
+    add<decltype(traits), lanes>(kernels);
+  });
 }
 
 }  // namespace torch_ans

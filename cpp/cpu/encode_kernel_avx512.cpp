@@ -4,7 +4,7 @@
 #include "half_encoder_avx512.h"
 #include "kernels.h"
 #include "row_encoder.h"
-#include "torch_ans/rans.h"
+#include "variants.h"
 
 namespace torch_ans {
 namespace {
@@ -54,23 +54,13 @@ void replace_chain(CodecKernels& kernels) {
   *put = {1, &Encoder::run, &accepts_all};
 }
 
-template <typename Traits>
-void add_family(CodecKernels* by_lanes) {
-  add<Traits, 1>(by_lanes[0]);
-  add<Traits, 2>(by_lanes[1]);
-  add<Traits, 4>(by_lanes[2]);
-  add<Traits, 8>(by_lanes[3]);
-  add<Traits, 16>(by_lanes[4]);
-  add<Traits, 32>(by_lanes[5]);
-}
-
 }  // namespace
 
 void add_avx512_encoders(KernelTable& table) {
-  add_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
+  for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
+    add<decltype(traits), lanes>(kernels);
+  });
   replace_chain(table[static_cast<int>(Family::kRans64)][0]);
-  add_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
-  add_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
 }
 
 }  // namespace torch_ans

@@ -9,7 +9,7 @@
 #include "kernels.h"
 #include "row_decoder.h"
 #include "row_encoder.h"
-#include "torch_ans/rans.h"
+#include "variants.h"
 
 namespace torch_ans {
 namespace {
@@ -65,22 +65,12 @@ void fill(CodecKernels& kernels) {
   add_lockstep<Traits, kLanes, 1>(put, get);
 }
 
-template <typename Traits>
-void fill_family(CodecKernels* by_lanes) {
-  fill<Traits, 1>(by_lanes[0]);
-  fill<Traits, 2>(by_lanes[1]);
-  fill<Traits, 4>(by_lanes[2]);
-  fill<Traits, 8>(by_lanes[3]);
-  fill<Traits, 16>(by_lanes[4]);
-  fill<Traits, 32>(by_lanes[5]);
-}
-
 }  // namespace
 
 void add_avx2_kernels(KernelTable& table) {
-  fill_family<Rans64>(table[static_cast<int>(Family::kRans64)]);
-  fill_family<Rans32>(table[static_cast<int>(Family::kRans32)]);
-  fill_family<Rans32x16>(table[static_cast<int>(Family::kRans32x16)]);
+  for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
+    fill<decltype(traits), lanes>(kernels);
+  });
   add_avx2_tans_kernels(table);
   add_avx2_context_kernels(table);
 }

@@ -2,6 +2,7 @@
 #include "kernels.h"
 #include "row_decoder.h"
 #include "tans_decoder_avx512.h"
+#include "variants.h"
 
 namespace torch_ans {
 namespace {
@@ -17,15 +18,7 @@ void add(CodecKernels& kernels) {
 }  // namespace
 
 void add_avx512_tans_kernels(KernelTable& table) {
-  for (const Family family : {Family::kTans32, Family::kTans16, Family::kTans8}) {
-    CodecKernels* by_lanes = table[static_cast<int>(family)];
-    add<1>(by_lanes[0]);
-    add<2>(by_lanes[1]);
-    add<4>(by_lanes[2]);
-    add<8>(by_lanes[3]);
-    add<16>(by_lanes[4]);
-    add<32>(by_lanes[5]);
-  }
+  for_each_tans(table, [](CodecKernels& kernels, auto lanes) { add<lanes>(kernels); });
 }
 
 }  // namespace torch_ans

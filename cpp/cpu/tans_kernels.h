@@ -5,6 +5,7 @@
 #include "kernels.h"
 #include "row_decoder.h"
 #include "row_encoder.h"
+#include "variants.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -37,15 +38,7 @@ void fill_tans(CodecKernels& kernels) {
 }
 
 inline void fill_tans(KernelTable& table) {
-  for (const Family family : {Family::kTans32, Family::kTans16, Family::kTans8}) {
-    CodecKernels* by_lanes = table[static_cast<int>(family)];
-    fill_tans<1>(by_lanes[0]);
-    fill_tans<2>(by_lanes[1]);
-    fill_tans<4>(by_lanes[2]);
-    fill_tans<8>(by_lanes[3]);
-    fill_tans<16>(by_lanes[4]);
-    fill_tans<32>(by_lanes[5]);
-  }
+  for_each_tans(table, [](CodecKernels& kernels, auto lanes) { fill_tans<lanes>(kernels); });
 }
 
 }  // namespace TORCH_ANS_ISA
