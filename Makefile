@@ -88,8 +88,12 @@ demo-bytes: $(STAMPS)/examples ## files with tables that follow the bytes, besid
 demo-vq: $(STAMPS)/examples ## an auto-encoder's categories, with tables that follow them
 	$(BIN)/python examples/vq_autoencoder.py $(DEMO_ARGS)
 
+# A file's tests run in one of TEST_JOBS processes; 0: in this one, as a debugger wants it.
+TEST_JOBS ?= 2
+PYTEST_ARGS = -q -n $(TEST_JOBS) --dist loadfile $(TEST_ARGS)
+
 test: $(STAMPS)/test ## run the tests (TEST_ARGS="-k name" selects)
-	$(BIN)/python -m pytest -q $(TEST_ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 bench: $(STAMPS)/bench ## compare with the peers from PyPI, the main rows (BENCH_ARGS adds options)
 	$(BIN)/python benchmarks/bench_cpu.py --quick $(BENCH_ARGS)
@@ -143,7 +147,7 @@ tsan: $(STAMPS)/cmake ## many threads on one table object, under ThreadSanitizer
 	$(BIN)/python scripts/fuzz.py --threads
 
 sanitize: $(STAMPS)/cmake $(STAMPS)/test ## the tests under ASan and UBSan (TEST_ARGS selects)
-	scripts/sanitize.sh $(BIN)/python $(TEST_ARGS)
+	scripts/sanitize.sh $(BIN)/python $(PYTEST_ARGS)
 
 wheels: ## manylinux wheels for pyenv's CPythons, checked (WHEEL_PYTHONS chooses)
 	$(PYTHON) scripts/build_wheels.py $(WHEEL_PYTHONS)

@@ -36,4 +36,4 @@ libraries="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libstdc++.s
 export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:handle_segv=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export LD_PRELOAD="$libraries"
-exec $folder/venv/bin/python -m pytest -q -p no:cacheprovider "$@"
+exec $folder/venv/bin/python -m pytest -p no:cacheprovider "$@"
