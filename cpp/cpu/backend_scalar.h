@@ -160,6 +160,22 @@ struct FindByBucket {
   }
 };
 
+/// Which table decodes a symbol of row r, at t of the tile: the only one; what an index names.
+struct OnlyTable {
+  TORCH_ANS_FN std::uint32_t index(int /*r*/, int /*t*/) const { return 0; }
+  TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
+};
+
+template <int kStride>
+struct IndexedTables {
+  const std::int32_t* indexes;
+
+  TORCH_ANS_FN std::uint32_t index(int r, int t) const {
+    return static_cast<std::uint32_t>(indexes[r * kStride + t]);
+  }
+  TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
+};
+
 template <typename Traits, int kLanes, int kRows_, typename Find>
 struct ScalarDecoder : ScalarTile {
   static constexpr int kRows = kRows_;
@@ -172,21 +188,23 @@ struct ScalarDecoder : ScalarTile {
     return Find::template find<std::uint32_t>(tables, info, slot, sentinels);
   }
 
-  static int decode_groups(const TablesView& tables_view, State* states, const std::uint8_t** ins,
+  static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
                            const std::int32_t* const* indexes, std::int32_t* const* symbols,
                            int begin, int end, bool& escaped) {
-    return indexes == nullptr
-               ? decode<true>(tables_view, states, ins, nullptr, symbols[0], begin, end, escaped)
-               : decode<false>(tables_view, states, ins, indexes[0], symbols[0], begin, end,
-                               escaped);
+    if (indexes == nullptr) {
+      return decode(tables, OnlyTable{}, states, ins, symbols[0], begin, end, escaped);
+    }
+    const IndexedTables<kTileStride> named{indexes[0]};
+    return decode(tables, named, states, ins, symbols[0], begin, end, escaped);
   }
 
- private:
-  template <bool kSingleTable>
-  static int decode(const TablesView& tables_view, State* states, const std::uint8_t** ins,
-                    const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
+ protected:
+  template <typename Source>
+  static int decode(const TablesView& tables_view, const Source& source_given, State* states,
+                    const std::uint8_t** ins, std::int32_t* symbols, int begin, int end,
                     bool& escaped) {
     const TablesView tables = tables_view;
+    const Source source = source_given;
     const int precision = tables.freq_precision;
     State x[kRows * kLanes];
     const std::uint8_t* in[kRows];
@@ -202,13 +220,14 @@ struct ScalarDecoder : ScalarTile {
         for (int lane = first; lane < first + kUnrolled; ++lane) {
           TORCH_ANS_UNROLL
           for (int r = 0; r < kRows; ++r) {
-            const int element = r * kTileStride + group * kLanes + lane;
+            const int t = group * kLanes + lane;
             State& state = x[r * kLanes + lane];
-            const TableInfo& info = tables.info[kSingleTable ? 0 : indexes[element]];
+            const TableInfo& info = tables.info[source.index(r, t)];
             const auto match =
                 Find::template find<State>(tables, info, slot_of(state, precision), sentinels);
             state = get<Traits>(state, match.freq, match.rank, precision, in[r]);
-            symbols[element] = static_cast<std::int32_t>(match.symbol) + info.offset;
+            symbols[r * kTileStride + t] = static_cast<std::int32_t>(match.symbol) + info.offset;
+            source.found(r, t, match.symbol);
           }
         }
       }

@@ -103,30 +103,6 @@ struct TansEncoder : TansShape<kLanes, kRows_> {
   }
 };
 
-/// Which table decodes a symbol: the only one; what an index names; what follows from symbols.
-struct OnlyTable {
-  TORCH_ANS_FN std::uint32_t index(int /*r*/, int /*t*/) const { return 0; }
-  TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
-};
-
-template <int kStride>
-struct IndexedTables {
-  const std::int32_t* indexes;
-
-  TORCH_ANS_FN std::uint32_t index(int r, int t) const {
-    return static_cast<std::uint32_t>(indexes[r * kStride + t]);
-  }
-  TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
-};
-
-template <int kRows>
-struct FollowingTables {
-  GroupTables<kRows> tables;
-
-  TORCH_ANS_FN std::uint32_t index(int r, int t) const { return tables.find(r, t); }
-  TORCH_ANS_FN void found(int r, int t, std::uint32_t symbol) const { tables.found(r, t, symbol); }
-};
-
 template <int kLanes, int kRows_>
 struct TansDecoder : TansShape<kLanes, kRows_> {
   using Shape = TansShape<kLanes, kRows_>;
@@ -250,7 +226,7 @@ struct TansContextDecoder : TansDecoder<kLanes, kRows_>, FollowsSymbols {
   static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile, std::uint32_t* states,
                            const std::uint8_t** ins, const std::int32_t* const* bases,
                            std::int32_t* const* symbols, int begin, int end, bool& escaped) {
-    const FollowingTables<kRows> following{GroupTables<kRows>(tile, bases)};
+    const GroupTables<kRows> following(tile, bases);
     return Base::decode(tile.tables, following, states, ins, symbols[0], begin, end, escaped);
   }
 };

@@ -10,8 +10,7 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// The tables of the symbols of one group of lanes, for rows in lockstep, whose contexts lie next
-/// to each other.
+/// Tables that follow the symbols, for rows in lockstep, whose contexts lie next to each other.
 template <int kRows>
 class GroupTables {
  public:
@@ -21,8 +20,7 @@ class GroupTables {
     static_assert(kBlock == 1, "rows lie next to each other");
   }
 
-  /// Of row r, at `t` of the tile.
-  TORCH_ANS_FN std::uint32_t find(int r, int t) const {
+  TORCH_ANS_FN std::uint32_t index(int r, int t) const {
     const std::uint16_t* place = start_ + t * kRows + r;
     const std::int32_t base = bases_ == nullptr ? 0 : bases_[r][t];
     return static_cast<std::uint32_t>(
@@ -58,50 +56,15 @@ struct FindAnyhow {
 template <typename Traits, int kLanes, int kRows_, typename Find>
 struct ContextDecoder : ScalarDecoder<Traits, kLanes, kRows_, Find>, FollowsSymbols {
   using Base = ScalarDecoder<Traits, kLanes, kRows_, Find>;
-  using Base::kRows, Base::kTileStride, Base::kUnrolled;
+  using Base::kRows;
   using State = typename Traits::State;
   static constexpr int kHistoryBlock = 1;
 
   static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile, State* states,
                            const std::uint8_t** ins, const std::int32_t* const* bases,
                            std::int32_t* const* symbols, int begin, int end, bool& escaped) {
-    const TablesView tables = tile.tables;
     const GroupTables<kRows> following(tile, bases);
-    const int precision = tables.freq_precision;
-    std::int32_t* out = symbols[0];
-    State x[kRows * kLanes];
-    const std::uint8_t* in[kRows];
-    TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kLanes; ++k) x[k] = states[k];
-    TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) in[r] = ins[r];
-    std::uint32_t sentinels = 0;
-    int group = begin;
-    for (; group < end && sentinels == 0; ++group) {
-      for (int first = 0; first < kLanes; first += kUnrolled) {
-        TORCH_ANS_UNROLL
-        for (int lane = first; lane < first + kUnrolled; ++lane) {
-          TORCH_ANS_UNROLL
-          for (int r = 0; r < kRows; ++r) {
-            const int t = group * kLanes + lane;
-            State& state = x[r * kLanes + lane];
-            const TableInfo& info = tables.info[following.find(r, t)];
-            const auto match =
-                Find::template find<State>(tables, info, slot_of(state, precision), sentinels);
-            state = get<Traits>(state, match.freq, match.rank, precision, in[r]);
-            out[r * kTileStride + t] = static_cast<std::int32_t>(match.symbol) + info.offset;
-            following.found(r, t, match.symbol);
-          }
-        }
-      }
-      sentinels &= static_cast<std::uint32_t>(tables.bypass_coding);
-    }
-    escaped = sentinels != 0;
-    TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kLanes; ++k) states[k] = x[k];
-    TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) ins[r] = in[r];
-    return group;
+    return Base::decode(tile.tables, following, states, ins, symbols[0], begin, end, escaped);
   }
 };
 

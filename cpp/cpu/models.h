@@ -52,16 +52,16 @@ TORCH_ANS_FN void bisect(const Policy& policy, const Block& block, const std::ui
   }
 }
 
-/// A CDF for each symbol: S + 1 edges, of which the first and the last count as 0 and 1.
+/// Elements that are rows of floats, or integers.
 template <typename Real>
-class CdfModel {
+class RowModel {
  public:
   template <int kCount>
   struct Block {
     const Real* row[kCount];
   };
 
-  TORCH_ANS_FN explicit CdfModel(const Model& model)
+  TORCH_ANS_FN explicit RowModel(const Model& model)
       : limits(model),
         rows_(static_cast<const Real*>(model.values[0])),
         stride_(model.strides[0]) {}
@@ -74,6 +74,20 @@ class CdfModel {
   TORCH_ANS_FN void prefetch(std::int64_t element, std::uint32_t i) const {
     torch_ans::prefetch(rows_ + element * stride_ + i);
   }
+
+  const Edges limits;
+
+ private:
+  const Real* rows_;
+  std::int64_t stride_;
+};
+
+/// A CDF for each symbol: S + 1 edges, of which the first and the last count as 0 and 1.
+template <typename Real>
+struct CdfModel : RowModel<Real> {
+  using RowModel<Real>::RowModel, RowModel<Real>::limits;
+  template <int kCount>
+  using Block = typename RowModel<Real>::template Block<kCount>;
 
   template <int kCount>
   TORCH_ANS_FN void edges(const Block<kCount>& block, const std::uint32_t* i,
@@ -94,36 +108,15 @@ class CdfModel {
                          std::uint32_t* symbol) const {
     bisect<kCount>(*this, block, slots, symbol);
   }
-
-  const Edges limits;
-
- private:
-  const Real* rows_;
-  std::int64_t stride_;
 };
 
 /// Probabilities, which are summed up to the symbol: S of them, as fractions of 1.
 template <typename Real>
-class PmfModel {
+class PmfModel : public RowModel<Real> {
  public:
+  using RowModel<Real>::RowModel, RowModel<Real>::limits;
   template <int kCount>
-  struct Block {
-    const Real* row[kCount];
-  };
-
-  TORCH_ANS_FN explicit PmfModel(const Model& model)
-      : limits(model),
-        rows_(static_cast<const Real*>(model.values[0])),
-        stride_(model.strides[0]) {}
-
-  template <int kCount>
-  TORCH_ANS_FN void load(const std::int64_t* element, Block<kCount>& block) const {
-    for (int k = 0; k < kCount; ++k) block.row[k] = rows_ + element[k] * stride_;
-  }
-
-  TORCH_ANS_FN void prefetch(std::int64_t element, std::uint32_t i) const {
-    torch_ans::prefetch(rows_ + element * stride_ + i);
-  }
+  using Block = typename RowModel<Real>::template Block<kCount>;
 
   template <int kCount>
   TORCH_ANS_FN void edges(const Block<kCount>& block, const std::uint32_t* i,
@@ -151,17 +144,12 @@ class PmfModel {
     }
   }
 
-  const Edges limits;
-
  private:
   /// Sums above 1 count as 1.
   TORCH_ANS_FN std::uint32_t edge(std::uint32_t i, std::uint64_t sum) const {
     const auto fixed = smaller(sum, static_cast<std::uint64_t>(kFixedOne));
     return limits.inner(i, static_cast<std::uint32_t>(fixed));
   }
-
-  const Real* rows_;
-  std::int64_t stride_;
 };
 
 /// Both edges of a block's symbols.
