@@ -1,5 +1,5 @@
 /// Encoders for AVX-512 (F, BW, CD, DQ, VL, VBMI2, VPOPCNTDQ, BITALG).
-#include "chain_encoder.h"
+#include "doubled_encoder.h"
 #include "encoder_avx512.h"
 #include "half_encoder_avx512.h"
 #include "kernels.h"
@@ -24,12 +24,29 @@ void add_vectors(KernelChoice* put) {
   prepend(put, encoder<Traits, kLanes, Avx512Encoder<Traits, kLanes, kVectors>>());
 }
 
+/// The front end of vectors for states that are scalars.
+template <typename Traits, int kLanes, int kRows>
+struct VectorIds : ScalarEncoder<Traits, kLanes, kRows, PutByRecord> {
+  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
+                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
+    return torch_ans::make_ids<true>(tables, {symbols, indexes, 0}, count, ids);
+  }
+};
+
+template <typename Traits, int kLanes, int kRows>
+void add_scalars(KernelChoice* put) {
+  using Encoder = RecordEncoder<Traits, kLanes, VectorIds<Traits, kLanes, kRows>>;
+  prepend(put, {kRows, &RowEncoder<RansRow<Traits, kLanes>, Encoder>::run, &accepts_all});
+}
+
 /// Four vectors of 32-bit states hide each other's latencies. Where lanes are few, their many rows
 /// would fill the caches.
 template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
   constexpr bool kWide = sizeof(typename Traits::State) == 8;
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
+  if constexpr (kLanes <= 4) add_scalars<Traits, kLanes, 1>(put);
+  if constexpr (kLanes < 4) add_scalars<Traits, kLanes, 4 / kLanes>(put);
   if constexpr (kWide && kLanes <= 8) {
     prepend(put, encoder<Traits, kLanes, HalfEncoder<kLanes>>());
   }
@@ -38,29 +55,12 @@ void add(CodecKernels& kernels) {
   if constexpr (!kWide && kLanes >= 8) add_vectors<Traits, kLanes, 4>(put);
 }
 
-/// The front end of vectors for states that are scalars.
-struct VectorIds : ScalarEncoder<Rans64, 1, 1, PutByRecord> {
-  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    return torch_ans::make_ids<true>(tables, {symbols, indexes, 0}, count, ids);
-  }
-};
-
-/// Takes the place of the choice for a single row, the last one.
-void replace_chain(CodecKernels& kernels) {
-  using Encoder = RowEncoder<RansRow<Rans64, 1>, ChainEncoder<VectorIds>>;
-  KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
-  while (put->rows > 1) ++put;
-  *put = {1, &Encoder::run, &accepts_all};
-}
-
 }  // namespace
 
 void add_avx512_encoders(KernelTable& table) {
   for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
     add<decltype(traits), lanes>(kernels);
   });
-  replace_chain(table[static_cast<int>(Family::kRans64)][0]);
 }
 
 }  // namespace torch_ans

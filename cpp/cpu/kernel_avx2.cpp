@@ -5,7 +5,7 @@
 #include "backend_avx2_encoder.h"
 #include "backend_scalar.h"
 #include "chain_decoder.h"
-#include "chain_encoder.h"
+#include "doubled_encoder.h"
 #include "kernels.h"
 #include "row_decoder.h"
 #include "row_encoder.h"
@@ -41,9 +41,7 @@ void add_vectors(KernelChoice*& put, KernelChoice*& get) {
 /// Appends the portable kernels for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_lockstep(KernelChoice*& put, KernelChoice*& get) {
-  using Lockstep = LockstepEncoder<Traits, kLanes, kRows>;
-  constexpr bool kChain = kLanes * kRows == 1 && std::is_same_v<Traits, Rans64>;
-  using Encoder = std::conditional_t<kChain, ChainEncoder<Lockstep>, Lockstep>;
+  using Encoder = RecordEncoder<Traits, kLanes, LockstepEncoder<Traits, kLanes, kRows>>;
   using Decoder = std::conditional_t<kRows == 1, OneRowDecoder<Traits, kLanes>,
                                      ScalarDecoder<Traits, kLanes, kRows, FindByBucket>>;
   *put++ = encoder<Traits, kLanes, Encoder>(&accepts_all);

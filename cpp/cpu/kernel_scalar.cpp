@@ -1,6 +1,7 @@
 /// The portable kernels: every family, lane count, encoder model and lookup.
 #include "backend_scalar.h"
 #include "chain_decoder.h"
+#include "doubled_encoder.h"
 #include "kernels.h"
 #include "row_decoder.h"
 #include "row_encoder.h"
@@ -12,10 +13,20 @@ namespace {
 /// Independent states that keep a core busy without spilling its registers: rows in lockstep.
 constexpr int lockstep_rows(int lanes) { return lanes >= 4 ? 1 : 4 / lanes; }
 
-template <typename Traits, int kLanes, int kRows, typename Put>
+template <typename Traits, int kLanes, typename Backend>
+constexpr KernelChoice encoder_of() {
+  return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, &accepts_all};
+}
+
+template <typename Traits, int kLanes, typename Put>
 constexpr KernelChoice encoder() {
-  using Encoder = RowEncoder<RansRow<Traits, kLanes>, ScalarEncoder<Traits, kLanes, kRows, Put>>;
-  return {kRows, &Encoder::run, &accepts_all};
+  return encoder_of<Traits, kLanes, ScalarEncoder<Traits, kLanes, 1, Put>>();
+}
+
+template <typename Traits, int kLanes, int kRows>
+constexpr KernelChoice record_encoder() {
+  using Scalar = ScalarEncoder<Traits, kLanes, kRows, PutByRecord>;
+  return encoder_of<Traits, kLanes, RecordEncoder<Traits, kLanes, Scalar>>();
 }
 
 template <typename Traits, int kLanes, typename Backend>
@@ -34,15 +45,15 @@ void fill(CodecKernels& kernels) {
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
   if constexpr (kRows > 1) {
-    *put++ = encoder<Traits, kLanes, kRows, PutByRecord>();
+    *put++ = record_encoder<Traits, kLanes, kRows>();
     *get++ = decoder<Traits, kLanes, kRows, FindByBucket>();
   }
-  *put = encoder<Traits, kLanes, 1, PutByRecord>();
+  *put = record_encoder<Traits, kLanes, 1>();
   *get = decoder_of<Traits, kLanes, OneRowDecoder<Traits, kLanes>>();
   kernels.encode[static_cast<int>(EncodeModel::kDivision)][0] =
-      encoder<Traits, kLanes, 1, PutByDivision>();
+      encoder<Traits, kLanes, PutByDivision>();
   kernels.encode[static_cast<int>(EncodeModel::kAlias)][0] =
-      encoder<Traits, kLanes, 1, PutByAlias>();
+      encoder<Traits, kLanes, PutByAlias>();
   kernels.decode[static_cast<int>(Lookup::kBinarySearch)][0] =
       decoder<Traits, kLanes, 1, FindDirectly<BinarySearch>>();
   kernels.decode[static_cast<int>(Lookup::kAlias)][0] =

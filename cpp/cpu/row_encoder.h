@@ -25,6 +25,8 @@ inline namespace TORCH_ANS_ISA {
 ///       puts groups end - 1 .. begin of every row (ids[row * kTileStride + group * kLanes +
 ///       lane]), lanes last to first; `states` is (kRows, Row::kStates); writes at most
 ///       Row::kGroupBytes bytes a group and kStoreSlack bytes more at out[row].
+/// and, if it CodesAhead:
+///   std::int64_t encode_ahead(...)  as in chain_encoder.h
 template <typename Row, typename Backend>
 class RowEncoder {
  public:
@@ -97,7 +99,7 @@ class RowEncoder {
     if (grouped > whole && !encode_part(whole, static_cast<int>(grouped - whole))) {
       return false;
     }
-    for (std::int64_t last = whole; last > 0;) {
+    for (std::int64_t last = encode_ahead(whole); last > 0; last = encode_ahead(last)) {
       const std::int64_t first = last > kTileSymbols ? last - kTileSymbols : 0;
       if (!prepare(first, static_cast<int>(last - first)) ||
           !encode_tile(first, static_cast<int>(last - first) / kLanes)) {
@@ -106,6 +108,17 @@ class RowEncoder {
       last = first;
     }
     return true;
+  }
+
+  /// Leaves what it can to the backend. Returns one past the last symbol that is not coded yet.
+  std::int64_t encode_ahead(std::int64_t last) {
+    if constexpr (kCodesAhead<Backend>) {
+      if (task_.ids == nullptr && task_.contexts == nullptr) {
+        const std::uint8_t* row_end = row_start(0) + task_.row_bytes;
+        return Backend::encode_ahead(task_, first_row_, last, row_end, states_, out_);
+      }
+    }
+    return last;
   }
 
   /// One incomplete group of `count` symbols from `first` on.

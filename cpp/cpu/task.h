@@ -147,6 +147,11 @@ struct TakesPairs {};
 template <typename Backend>
 constexpr bool kTakesPairs = std::is_base_of<TakesPairs, Backend>::value;
 
+/// An encoder's backend that derives from this codes symbols that need no care by itself.
+struct CodesAhead {};
+template <typename Backend>
+constexpr bool kCodesAhead = std::is_base_of<CodesAhead, Backend>::value;
+
 inline bool accepts_all(const CodingTask& /*task*/) { return true; }
 
 /// The number of symbols in a row.

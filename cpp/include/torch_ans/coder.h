@@ -89,34 +89,51 @@ struct EncoderRecord {
   std::uint32_t shift;
 };
 
+/// For states of 64 bits, which loops keep doubled, as the reciprocals want them. So are `start` and
+/// `complement`.
+template <>
+struct alignas(32) EncoderRecord<std::uint64_t> {
+  std::uint64_t reciprocal;
+  std::uint64_t most;  ///< a doubled state above it has to give up a word
+  std::uint32_t start;
+  std::uint32_t complement;
+  std::uint32_t shift;
+  std::uint32_t shift_less;  ///< where a word leaves
+};
+
 template <typename State>
 TORCH_ANS_FN EncoderRecord<State> make_record(std::uint32_t start, std::uint32_t freq,
                                               int precision) {
   constexpr int kBits = 8 * static_cast<int>(sizeof(State));
-  EncoderRecord<State> record{};
-  record.freq = freq;
-  record.start = start;
-  record.complement = (std::uint32_t{1} << precision) - freq;
-  record.shift = static_cast<std::uint32_t>(bit_width(freq - 1));
+  const auto shift = static_cast<std::uint32_t>(bit_width(freq - 1));
   // By long division in two half-width digits.
   const State half = State{1} << (kBits / 2);
-  const State top = static_cast<State>((half >> 1) << record.shift);
+  const State top = static_cast<State>((half >> 1) << shift);
   const State high = static_cast<State>(top / freq);
   const State low = static_cast<State>(((top % freq) * half + (freq - 1)) / freq);
-  record.reciprocal = static_cast<State>((high << (kBits / 2)) + low);
-  return record;
+  const auto reciprocal = static_cast<State>((high << (kBits / 2)) + low);
+  const std::uint32_t complement = (std::uint32_t{1} << precision) - freq;
+  if constexpr (sizeof(State) == 8) {
+    // Where all slots are the symbol's, none: 2^64 - 1.
+    const State most = (State{freq} << (kBits - precision)) - 1;
+    return {reciprocal, most, 2 * start, 2 * complement, shift, shift + kBits / 2};
+  } else {
+    return {reciprocal, freq, start, complement, shift};
+  }
 }
 
-/// x / freq / 2^freed.
-TORCH_ANS_FN std::uint64_t divide(std::uint64_t x, const EncoderRecord<std::uint64_t>& record,
-                                  std::uint32_t freed) {
-  return multiply_high(x + x, record.reciprocal) >> (record.shift + freed);
-}
-
-TORCH_ANS_FN std::uint32_t divide(std::uint32_t x, const EncoderRecord<std::uint32_t>& record,
-                                  std::uint32_t freed) {
-  const std::uint64_t product = static_cast<std::uint64_t>(x) * record.reciprocal;
-  return static_cast<std::uint32_t>(product >> (31 + record.shift + freed));
+/// C(s, x) of doubled states, renormalisation included: a word goes to word `words` behind `out`
+/// and, where it leaves, is counted.
+TORCH_ANS_FN std::uint64_t put_doubled(std::uint64_t twice,
+                                       const EncoderRecord<std::uint64_t>& record,
+                                       std::uint8_t* out, std::int64_t& words) {
+  const std::uint64_t high = multiply_high(twice, record.reciprocal);
+  const std::uint64_t x = twice >> 1;
+  store(out + 4 * words, static_cast<std::uint32_t>(x));
+  std::uint64_t rest = twice;
+  std::uint64_t shift = record.shift;
+  select_above(twice, record.most, 2 * (x >> 32), record.shift_less, rest, shift, words);
+  return rest + record.start + (high >> shift) * record.complement;
 }
 
 /// C(s, x) through a record, renormalisation included. The division starts from the state as it
@@ -124,11 +141,20 @@ TORCH_ANS_FN std::uint32_t divide(std::uint32_t x, const EncoderRecord<std::uint
 template <typename Traits>
 TORCH_ANS_FN typename Traits::State put(typename Traits::State x,
                                         const EncoderRecord<typename Traits::State>& record,
-                                        int precision, std::uint8_t*& out) {
-  std::uint32_t freed;
-  const auto rest =
-      renormalise_put<Traits>(x, put_limit<Traits>(record.freq, precision), out, freed);
-  return rest + record.start + divide(x, record, freed) * record.complement;
+                                        [[maybe_unused]] int precision, std::uint8_t*& out) {
+  if constexpr (sizeof(x) == 8) {
+    std::int64_t words = 0;
+    const std::uint64_t twice = put_doubled(2 * x, record, out, words);
+    out += 4 * words;
+    return twice >> 1;
+  } else {
+    std::uint32_t freed;
+    const auto rest =
+        renormalise_put<Traits>(x, put_limit<Traits>(record.freq, precision), out, freed);
+    const std::uint64_t product = static_cast<std::uint64_t>(x) * record.reciprocal;
+    const auto quotient = static_cast<std::uint32_t>(product >> (31 + record.shift + freed));
+    return rest + record.start + quotient * record.complement;
+  }
 }
 
 /// C(s, x) as it is defined, by a division: for tables too short-lived to prepare records.

@@ -57,5 +57,25 @@ TORCH_ANS_FN void select_pair_below(std::uint32_t a, std::uint32_t b, T below1, 
 #endif
 }
 
+/// What a put does where a word leaves: if a > most, then `value` becomes `less`, `shift` becomes
+/// `more`, and `count` grows by 1. `most` and `more` stay in memory, which saves registers.
+TORCH_ANS_FN void select_above(std::uint64_t a, const std::uint64_t& most, std::uint64_t less,
+                               const std::uint32_t& more, std::uint64_t& value,
+                               std::uint64_t& shift, std::int64_t& count) {
+#if defined(__GNUC__) && defined(__x86_64__) && !defined(__CUDA_ARCH__)
+  asm("cmp %[a], %[most]\n\tcmovb %[less], %[value]\n\tcmovb %[more], %k[shift]\n\t"
+      "adc $0, %[count]"
+      : [value] "+&r"(value), [shift] "+&r"(shift), [count] "+&r"(count)
+      : [a] "r"(a), [most] "m"(most), [less] "r"(less), [more] "m"(more)
+      : "cc");
+#else
+  const std::uint64_t is_above = opaque(static_cast<std::uint64_t>(a > most));
+  const std::uint64_t mask = 0 - is_above;
+  value ^= (value ^ less) & mask;
+  shift ^= (shift ^ more) & mask;
+  count += static_cast<std::int64_t>(is_above);
+#endif
+}
+
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans
