@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Tuple
 
 import pytest
@@ -37,6 +38,12 @@ SHAPES: List[Tuple[str, List[int], int]] = [
     ("every slot", [128, 128, 97], 8),
 ]
 SHAPE_IDS = [shape[0] for shape in SHAPES]
+LONG: List[Tuple[str, List[int]]] = [
+    ("one table", [300]),
+    ("few", [1, 2, 9, 64, 300]),
+    ("many", [40, 2] * 40),
+    ("alike", [33] * 7),
+]
 
 
 def shape_tables(
@@ -116,6 +123,42 @@ def test_every_row_length(family: str, length: int) -> None:
         stream = encode(family, lanes, tables, symbols, indexes)
         assert stream_rows(stream) == oracle_rows(family, lanes, tables, symbols, indexes)
         assert torch.equal(pop_op(family, lanes)(stream, indexes, *tables.args), symbols)
+
+
+@pytest.mark.parametrize("escapes", [0.0, 0.004])
+@pytest.mark.parametrize("shape", LONG, ids=[shape[0] for shape in LONG])
+@pytest.mark.parametrize("family", ["rans64", "rans32", "rans32_16"])
+def test_long_rows(family: str, shape: Tuple[str, List[int]], escapes: float) -> None:
+    """Rows with hardly an escape, so that a kernel may look up symbols far ahead."""
+    name, sizes = shape
+    tables = make_tables(len(sizes), sizes, max_precision(family))
+    if name == "alike":
+        tables = replace(tables, offsets=torch.full_like(tables.offsets, -20))
+    for length in (64, 127, 191, 700):
+        symbols, indexes = make_symbols(length, (4, length), tables, escapes)
+        for lanes, rows in ((1, 1), (1, 4), (2, 1), (2, 2), (4, 1), (8, 1)):
+            some = symbols[:rows], indexes[:rows]
+            stream = encode(family, lanes, tables, *some)
+            assert stream_rows(stream) == oracle_rows(family, lanes, tables, *some)
+            assert torch.equal(pop_op(family, lanes)(stream, some[1], *tables.args), some[0])
+
+
+@pytest.mark.parametrize("place", [0, 63, 64, 126, 243, 244, 498])
+@pytest.mark.parametrize("wrong", ["index", "symbol"])
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_an_error_in_a_long_row(lanes: int, wrong: str, place: int) -> None:
+    tables = make_tables(3, [5, 33], 16, bypass=False)
+    symbols, indexes = make_symbols(0, (1, 499), tables)
+    stream = encode("rans64", lanes, tables, symbols, indexes)
+    before = stream_rows(stream)
+    good = symbols.clone(), indexes.clone()
+    (indexes if wrong == "index" else symbols)[0, place] = 1000
+    error = IndexError if wrong == "index" else ValueError
+    with pytest.raises(error, match=rf"\[0, {place}\]"):
+        push_op("rans64", lanes)(stream, symbols, indexes, *tables.args)
+    assert stream_rows(stream) == before
+    push_op("rans64", lanes)(stream, *good, *tables.args)
+    assert torch.equal(pop_op("rans64", lanes)(stream, good[1], *tables.args), good[0])
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 33])

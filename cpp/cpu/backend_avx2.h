@@ -75,9 +75,9 @@ TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const std::int32_t*
 /// The portable loops behind this front end.
 template <typename Traits, int kLanes, int kRows>
 struct LockstepEncoder : ScalarEncoder<Traits, kLanes, kRows, PutByRecord> {
-  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    return make_ids_avx2(tables, symbols, indexes, count, ids);
+  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source,
+                                       int count, std::uint32_t* ids) {
+    return make_ids_avx2(tables, source.symbols, source.indexes, count, ids);
   }
 };
 

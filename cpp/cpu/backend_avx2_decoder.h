@@ -183,6 +183,7 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
   static constexpr int kRows = kRows_;
   static constexpr int kVectors = kLanes / 8;
   static constexpr int kTileStride = ScalarTile::kTileStride;
+  static constexpr bool kInPlace = false;
   using State = typename Traits::State;
 
   static bool accepts(const CodingTask& task) {

@@ -80,9 +80,9 @@ struct ScalarEncoder : ScalarTile {
   static constexpr int kUnrolled = smaller(kLanes, Put::kMaxUnrolled);
   using State = typename Traits::State;
 
-  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    return torch_ans::make_ids(tables, symbols, indexes, count, ids);
+  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source,
+                                       int count, std::uint32_t* ids) {
+    return torch_ans::make_ids(tables, source.symbols, source.indexes, count, ids);
   }
 
   static TORCH_ANS_FN State put_id(const TablesView& tables, State x, std::uint32_t id,
@@ -179,6 +179,7 @@ struct IndexedTables {
 template <typename Traits, int kLanes, int kRows_, typename Find>
 struct ScalarDecoder : ScalarTile {
   static constexpr int kRows = kRows_;
+  static constexpr bool kInPlace = kRows == 1;  ///< one stream, which hardware sees through
   static constexpr int kUnrolled = smaller(kLanes, Find::kMaxUnrolled);
   using State = typename Traits::State;
 

@@ -33,9 +33,9 @@ struct TansEncoder : TansShape<kLanes, kRows_> {
   using Row = TansRow<kLanes>;
   static constexpr int kStoreSlack = 16;
 
-  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    return torch_ans::make_ids(tables, symbols, indexes, count, ids);
+  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source,
+                                       int count, std::uint32_t* ids) {
+    return torch_ans::make_ids(tables, source.symbols, source.indexes, count, ids);
   }
 
   static void encode_groups(const TablesView& tables, std::uint32_t* states, std::uint8_t** outs,

@@ -79,7 +79,7 @@ struct ChainEncoder : Base, CodesAhead {
 
     /// False: a symbol needs care.
     TORCH_ANS_FN bool find_ids(const TablesView& tables, std::uint32_t* ids) const {
-      const IdFlags flags = Base::make_ids(tables, symbols, indexes, kBlock, ids);
+      const IdFlags flags = Base::make_ids(tables, {symbols, indexes, 0}, kBlock, ids);
       return !flags.bad_index && !flags.outside;
     }
   };

@@ -59,6 +59,7 @@ struct ContextDecoder : ScalarDecoder<Traits, kLanes, kRows_, Find>, FollowsSymb
   using Base::kRows;
   using State = typename Traits::State;
   static constexpr int kHistoryBlock = 1;
+  static constexpr bool kInPlace = false;
 
   static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile, State* states,
                            const std::uint8_t** ins, const std::int32_t* const* bases,

@@ -1,5 +1,5 @@
-/// Push of 64-bit states in registers: a few lanes, or rows in lockstep. What bounds it is the number
-/// of instructions; states are kept doubled, as their records want it.
+/// Push of 64-bit states in registers: a few lanes, or rows in lockstep. What bounds it is the
+/// number of instructions; states are kept doubled, as their records want it.
 #pragma once
 
 #include <type_traits>
@@ -39,8 +39,8 @@ struct DoubledEncoder : Base {
           TORCH_ANS_UNROLL
           for (int r = 0; r < kRows; ++r) {
             State& state = twice[r * kLanes + lane];
-            state = put_doubled(state, records[group_ids[r * kTileStride + lane]], out[r],
-                                words[r]);
+            state =
+                put_doubled(state, records[group_ids[r * kTileStride + lane]], out[r], words[r]);
           }
         }
       }
@@ -55,9 +55,10 @@ struct DoubledEncoder : Base {
 
 /// The encoder with records for what `Base`, a ScalarEncoder, codes.
 template <typename Traits, int kLanes, typename Base>
-using RecordEncoder = std::conditional_t<
-    sizeof(typename Traits::State) == 4, Base,
-    std::conditional_t<kLanes * Base::kRows == 1, ChainEncoder<Base>, DoubledEncoder<kLanes, Base>>>;
+using RecordEncoder =
+    std::conditional_t<sizeof(typename Traits::State) == 4, Base,
+                       std::conditional_t<kLanes * Base::kRows == 1, ChainEncoder<Base>,
+                                          DoubledEncoder<kLanes, Base>>>;
 
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

@@ -26,10 +26,10 @@ void add_vectors(KernelChoice* put) {
 
 /// The front end of vectors for states that are scalars.
 template <typename Traits, int kLanes, int kRows>
-struct VectorIds : ScalarEncoder<Traits, kLanes, kRows, PutByRecord> {
-  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const std::int32_t* symbols,
-                                       const std::int32_t* indexes, int count, std::uint32_t* ids) {
-    return torch_ans::make_ids<true>(tables, {symbols, indexes, 0}, count, ids);
+struct VectorIds : ScalarEncoder<Traits, kLanes, kRows, PutByRecord>, AsksByLine {
+  static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source,
+                                       int count, std::uint32_t* ids) {
+    return torch_ans::make_ids<true>(tables, source, count, ids);
   }
 };
 

@@ -52,8 +52,7 @@ void fill(CodecKernels& kernels) {
   *get = decoder_of<Traits, kLanes, OneRowDecoder<Traits, kLanes>>();
   kernels.encode[static_cast<int>(EncodeModel::kDivision)][0] =
       encoder<Traits, kLanes, PutByDivision>();
-  kernels.encode[static_cast<int>(EncodeModel::kAlias)][0] =
-      encoder<Traits, kLanes, PutByAlias>();
+  kernels.encode[static_cast<int>(EncodeModel::kAlias)][0] = encoder<Traits, kLanes, PutByAlias>();
   kernels.decode[static_cast<int>(Lookup::kBinarySearch)][0] =
       decoder<Traits, kLanes, 1, FindDirectly<BinarySearch>>();
   kernels.decode[static_cast<int>(Lookup::kAlias)][0] =

@@ -17,7 +17,7 @@ inline namespace TORCH_ANS_ISA {
 ///   kTileSymbols, kTileStride      symbols of a row in flight at once, and elements from one row
 ///                                  of a tile to the next
 ///   kStoreSlack                    bytes it may store past what it reports as written
-///   IdFlags make_ids(...)          as in tiles.h; or, if it TakesPairs:
+///   IdFlags make_ids(...)          as in tiles.h, of a TileSource; or, if it TakesPairs:
 ///   IdFlags make_pairs(...)        the same, but with the symbols' SlotPairs instead of their ids
 ///   void ids_to_pairs(tables, count, ids)  replaces ids; whole vectors
 ///   State put_id(tables, x, id, out)  rANS only (`id` may be a SlotPair)
@@ -175,7 +175,7 @@ class RowEncoder {
     }
     // Where tables follow the symbols, `indexes` are found and no caller's.
     const bool in_place = source.symbols != symbols_tile_ && source.indexes != indexes_tile_;
-    if ((kTakesPairs<Backend> || kFromModel) && in_place) {
+    if ((kAsksByLine<Backend> || kFromModel) && in_place) {
       source.ahead = ahead;
     } else {
       prefetch_symbols(task_, row, first - ahead, ahead);
@@ -195,7 +195,7 @@ class RowEncoder {
     if constexpr (kTakesPairs<Backend>) {
       return Backend::make_pairs(named_tables(), source, count, ids);
     } else {
-      return Backend::make_ids(named_tables(), source.symbols, source.indexes, count, ids);
+      return Backend::make_ids(named_tables(), source, count, ids);
     }
   }
 

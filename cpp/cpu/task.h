@@ -142,8 +142,13 @@ struct CodesModels {};
 template <typename Backend>
 constexpr bool kCodesModels = std::is_base_of<CodesModels, Backend>::value;
 
+/// An encoder's backend that derives from this asks for what a TileSource says is ahead.
+struct AsksByLine {};
+template <typename Backend>
+constexpr bool kAsksByLine = std::is_base_of<AsksByLine, Backend>::value;
+
 /// An encoder's backend that derives from this keeps symbols as SlotPairs, not as ids.
-struct TakesPairs {};
+struct TakesPairs : AsksByLine {};
 template <typename Backend>
 constexpr bool kTakesPairs = std::is_base_of<TakesPairs, Backend>::value;
 

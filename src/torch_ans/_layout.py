@@ -8,6 +8,7 @@ strides (0, 1, 0, 0) in B rows: row_stride 0, outer_stride 1, inner_stride 0, in
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 __all__ = ["RowLayout", "Split", "row_layout", "split_rows"]
@@ -46,7 +47,10 @@ def split_rows(total: int, rows: int) -> Split:
     return Split(rows, -(-total // rows) if rows else 0, total)
 
 
-def row_layout(shape: Sequence[int], strides: Sequence[int], split: Split) -> Optional[RowLayout]:
+@lru_cache(maxsize=64)
+def row_layout(
+    shape: Tuple[int, ...], strides: Tuple[int, ...], split: Split
+) -> Optional[RowLayout]:
     """The layout of a tensor with these sizes and strides, or None where two levels are too few.
 
     Args:

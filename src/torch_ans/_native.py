@@ -149,6 +149,11 @@ def cuda_problem() -> str:
     return reason and f"the CUDA driver cannot be used: {reason}"
 
 
+def on_host(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is in host memory."""
+    return tensor.is_cpu if _HAS_IS_CPU else tensor.device.type == "cpu"
+
+
 def check_tensor(value: object, name: str, cuda: bool = False) -> torch.Tensor:
     """Returns `value` if it is a strided tensor in host memory or, with `cuda`, on a CUDA device.
 
@@ -158,7 +163,7 @@ def check_tensor(value: object, name: str, cuda: bool = False) -> torch.Tensor:
     """
     if not isinstance(value, torch.Tensor):
         raise TypeError(f"{name} must be a torch.Tensor, got {type(value).__name__}")
-    if not (value.is_cpu if _HAS_IS_CPU else value.device.type == "cpu"):
+    if not on_host(value):
         _check_device(value, name, cuda)
     if value.layout is not torch.strided:
         raise ValueError(f"{name} must be a dense tensor, got layout {value.layout}")

@@ -24,7 +24,7 @@ import compressai.entropy_models as models
 import torch
 
 from ._messages import FREQ_PRECISION, decode_rows, encode_latents, encode_rows
-from ._native import Data, cuda_problem
+from ._native import Data, cuda_problem, on_host
 from ._table_cache import cached_tables
 from .tables import CodingTables
 
@@ -85,7 +85,7 @@ class BatchedEntropyModel(models.EntropyModel):  # type: ignore[misc]
         tables = _tables_of(self)
         if _is_theirs(self, "quantize", _quantize) and _are_host_floats(inputs, means):
             values, means = _laid_out(inputs, inputs.shape), _laid_out(means, inputs.shape)
-            indexes = indexes if indexes.device.type == "cpu" else indexes.cpu()
+            indexes = indexes if on_host(indexes) else indexes.cpu()
             return encode_latents(tables, values, means, indexes)
         symbols = self.quantize(inputs, "symbols", means)
         place = _coding_device(symbols)
@@ -124,8 +124,8 @@ class BatchedEntropyModel(models.EntropyModel):  # type: ignore[misc]
         tables = _tables_of(self)
         _check_means(means, indexes)
         device = self._quantized_cdf.device
-        on_host = device.type == "cpu" and indexes.device == device
-        if on_host and _is_theirs(self, "dequantize", _dequantize) and _adds_floats(means, dtype):
+        here = on_host(indexes) and device == indexes.device
+        if here and _is_theirs(self, "dequantize", _dequantize) and _adds_floats(means, dtype):
             values = torch.empty(indexes.shape, dtype=torch.float32)
             means = _laid_out(means, indexes.shape)
             return decode_rows(tables, strings, indexes, values, means)
@@ -141,7 +141,7 @@ class EntropyBottleneck(models.EntropyBottleneck, BatchedEntropyModel):  # type:
     @staticmethod
     def _build_indexes(size: Sequence[int]) -> torch.Tensor:
         """The channel of each element, (B, C, ...): one number a channel in memory."""
-        return _numbers_to(size[1]).reshape(1, -1, *[1] * (len(size) - 2)).expand(*size)
+        return _channels(tuple(size))
 
 
 class GaussianConditional(models.GaussianConditional, BatchedEntropyModel):  # type: ignore[misc]
@@ -226,20 +226,24 @@ def _numbers(tables: CodingTables) -> torch.Tensor:
 
 
 @lru_cache(maxsize=16)
-def _numbers_to(count: int) -> torch.Tensor:
-    return torch.arange(count, dtype=torch.int32)
+def _channels(size: Tuple[int, ...]) -> torch.Tensor:
+    channels = torch.arange(size[1], dtype=torch.int32)
+    return channels.reshape(1, -1, *[1] * (len(size) - 2)).expand(*size)
 
 
 def _tables_of(model: Any) -> CodingTables:
     """The tables of a model's buffers, prepared when they are first seen."""
-    model._check_cdf_size()
-    model._check_cdf_length()
-    model._check_offsets_size()
+    cdfs, sizes, offsets = (getattr(model, name) for name in _TABLES)
+    if (cdfs.dim(), sizes.dim(), offsets.dim()) != (2, 1, 1) or not (
+        cdfs.numel() and sizes.numel() and offsets.numel()
+    ):
+        model._check_cdf_size()
+        model._check_cdf_length()
+        model._check_offsets_size()
     if model.entropy_coder_precision != FREQ_PRECISION:
         raise ValueError(
             f"entropy_coder_precision must be {FREQ_PRECISION}, got {model.entropy_coder_precision}"
         )
-    cdfs, sizes, offsets = (getattr(model, name) for name in _TABLES)
     return cached_tables((cdfs, sizes, offsets), FREQ_PRECISION, bypass_coding=True)
 
 
@@ -268,10 +272,10 @@ def _is_theirs(model: models.EntropyModel, method: str, theirs: object) -> bool:
 
 def _are_host_floats(*tensors: Optional[torch.Tensor]) -> bool:
     """Whether the tensors that there are can be rounded, or added, by the coder itself."""
-    return all(
-        tensor is None or (tensor.dtype is torch.float32 and tensor.device.type == "cpu")
-        for tensor in tensors
-    )
+    for tensor in tensors:
+        if tensor is not None and (tensor.dtype is not torch.float32 or not on_host(tensor)):
+            return False
+    return True
 
 
 def _adds_floats(means: Optional[torch.Tensor], dtype: torch.dtype) -> bool:

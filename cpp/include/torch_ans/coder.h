@@ -89,8 +89,8 @@ struct EncoderRecord {
   std::uint32_t shift;
 };
 
-/// For states of 64 bits, which loops keep doubled, as the reciprocals want them. So are `start` and
-/// `complement`.
+/// For states of 64 bits, which loops keep doubled, as the reciprocals want them. So are `start`
+/// and `complement`.
 template <>
 struct alignas(32) EncoderRecord<std::uint64_t> {
   std::uint64_t reciprocal;
