@@ -147,10 +147,9 @@ class CodingTables {
       TableInfo& info = info_[k];
       const CdfRow cdf_row = row(info);
       const int precision = cdf_row.precision;
-      const int bits =
-          options_.inverse_cdf_precision == TablesOptions::kAuto
-              ? choose_linear_bits(cdf_row, linear_grid_bits(cdf_row), allowed)
-              : options_.inverse_cdf_precision;
+      const int bits = options_.inverse_cdf_precision == TablesOptions::kAuto
+                           ? choose_linear_bits(cdf_row, linear_grid_bits(cdf_row), allowed)
+                           : options_.inverse_cdf_precision;
       const LogGrid log_grid(precision, log_bits[k]);
       if (larger(buckets_.size() + (std::size_t{1} << bits),
                  log_buckets_.size() + log_grid.count()) > kMaxBuckets) {
