@@ -35,7 +35,7 @@ TORCH_ANS_DEVICE bool is_sound(const TableSource& source, std::int64_t k,
   return sum_over_block(scratch, faults).all == 0;
 }
 
-/// log2 of the buckets of a table: `choose_grid_bits`, all buckets of a grid at once.
+/// log2 of the buckets of a table: `choose_linear_bits`, all buckets of a grid at once.
 TORCH_ANS_DEVICE int bucket_bits(const PlanTask& task, const CdfRow& row,
                                  const SharedArray<std::int64_t>& scratch) {
   if (task.alias) return alias_bucket_bits(row.symbols());

@@ -24,9 +24,9 @@ for family, lanes in VARIANTS:
     digest = hashlib.sha256()
     for n, (sizes, bypass, b, rows, length) in enumerate([
         ([5, 200, 1], False, 4, 9, 700), ([5, 200, 1], True, 4, 9, 701), ([3, 60], True, 1, 2, 95),
-        ([1000], False, 4, 17, 64), ([1], False, 4, 3, 40),
+        ([1000], False, 4, 17, 64), ([1], False, 4, 3, 40), ([200], False, 4, 11, 701),
     ]):
-        tables = make_tables(n, sizes, precision if n != 2 else 9, bypass, b)
+        tables = make_tables(n, sizes, {2: 9, 5: min(precision, 12)}.get(n, precision), bypass, b)
         symbols, indexes = make_symbols(n, (rows, length), tables)
         for alias in (False, True):
             stream = encode(family, lanes, tables, symbols, indexes, alias)
@@ -58,6 +58,14 @@ def test_forced_isa_runs_and_gives_the_bytes_of_the_scalar_code(isa: str, scalar
     result = digests(isa)
     assert result["isa"] == isa and result["forced"] is True
     assert result["found"] == scalar["found"]
+
+
+@pytest.mark.skipif("avx512" not in CAPABILITIES["available"], reason="needs AVX-512")
+@pytest.mark.parametrize("slow", ["0", "1"])
+def test_loads_in_place_of_gathers_give_the_same(slow: str, scalar: dict) -> None:
+    env = {"TORCH_ANS_FORCE_ISA": "avx512", "TORCH_ANS_SLOW_GATHERS": slow}
+    assert json.loads(run_child(DIGESTS, env=env))["found"] == scalar["found"]
+    assert run_child(SAFETY, env=env) == "avx512\n"
 
 
 def test_capabilities() -> None:

@@ -17,11 +17,24 @@ bool tables_fit(const CodingTask& task) {
 
 bool accepts(const CodingTask& task) { return tables_fit(task) && task.row_bytes < kMaxRowBytes; }
 
-template <typename Traits, int kLanes, int kVectors>
-KernelChoice decoder() {
-  using Backend = Avx512Decoder<Traits, kLanes, kVectors>;
+template <typename Traits, int kLanes, typename Backend>
+KernelChoice choice() {
   return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &accepts};
 }
+
+template <typename Traits, int kLanes, int kVectors>
+KernelChoice decoder() {
+  return choice<Traits, kLanes, Avx512Decoder<Traits, kLanes, kVectors>>();
+}
+
+/// More rows together would gain nothing.
+template <int kLanes>
+constexpr int kLoadingVectors = kLanes < kVecSize ? 2 : 4;
+
+/// Where gathers are slow.
+template <typename Traits, int kLanes>
+struct LoadingDecoder : Avx512Decoder<Traits, kLanes, kLoadingVectors<kLanes>, true>,
+                        AsksForSymbols {};
 
 template <typename Traits, int kLanes>
 void add_lanes(CodecKernels& kernels) {
@@ -30,6 +43,11 @@ void add_lanes(CodecKernels& kernels) {
   prepend(get, decoder<Traits, kLanes, kLeast>());
   prepend(get, decoder<Traits, kLanes, 2 * kLeast>());
   if constexpr (kLanes >= kVecSize) prepend(get, decoder<Traits, kLanes, 4 * kLeast>());
+  if constexpr (kLanes >= 8) {  // fewer gain little
+    if (gathers_are_slow()) {
+      prepend(get, choice<Traits, kLanes, LoadingDecoder<Traits, kLanes>>());
+    }
+  }
 }
 
 /// Rows of one lane of 64 bits.

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "backend_scalar.h"
+#include "lookups_avx512.h"
 #include "search_avx512.h"
 #include "torch_ans/inverse_cdf.h"
 #include "vectors_avx512.h"
@@ -21,6 +22,7 @@ struct Matches {
 };
 
 /// Sixteen slots, by the buckets of LogGrid (inverse_cdf.h); `bucket_shifts` as in TablesView.
+template <bool kLoads = false>
 TORCH_ANS_FN Matches find_16(const TablesView& tables, Vec slots, Vec bucket_shifts) {
   const Vec low16 = splat(0xffff);
   const Vec full = splat((1u << tables.freq_precision) - 1);
@@ -33,27 +35,23 @@ TORCH_ANS_FN Matches find_16(const TablesView& tables, Vec slots, Vec bucket_shi
   const Vec number = _mm512_srlv_epi32(from_first, _mm512_and_si512(bucket_shifts, splat(31)));
   const Vec step = _mm512_mask_xor_epi32(number, upper, number, splat(0xffffffffu));
   const Vec place = _mm512_add_epi32(_mm512_srli_epi32(bucket_shifts, 5), step);
-  const Vec first = _mm512_i32gather_epi64(_mm512_castsi512_si256(place), tables.log_buckets, 8);
-  const Vec second =
-      _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(place, 1), tables.log_buckets, 8);
-  const Vec even = _mm512_slli_epi32(iota(), 1);
-  const Vec low = _mm512_permutex2var_epi32(first, even, second);
-  const Vec high = _mm512_permutex2var_epi32(first, _mm512_add_epi32(even, splat(1)), second);
-  const Vec freq_a = _mm512_srli_epi32(low, 16);
-  const Vec rank_a = _mm512_sub_epi32(slots, _mm512_and_si512(low, low16));
+  const Halves bucket = look_up_halves<kLoads>(tables.log_buckets, place);
+  const Vec freq_a = _mm512_srli_epi32(bucket.low, 16);
+  const Vec rank_a = _mm512_sub_epi32(slots, _mm512_and_si512(bucket.low, low16));
   const __mmask16 is_b = _mm512_cmpge_epu32_mask(rank_a, freq_a);
   Matches matches;
   matches.rank = _mm512_mask_sub_epi32(rank_a, is_b, rank_a, freq_a);
-  matches.freq = _mm512_mask_and_epi32(freq_a, is_b, high, low16);
-  const Vec symbol_a = _mm512_srli_epi32(high, 16);
+  matches.freq = _mm512_mask_and_epi32(freq_a, is_b, bucket.high, low16);
+  const Vec symbol_a = _mm512_srli_epi32(bucket.high, 16);
   matches.symbol = _mm512_mask_add_epi32(symbol_a, is_b, symbol_a, splat(1));
   matches.unresolved = _mm512_cmpge_epu32_mask(matches.rank, matches.freq);
   return matches;
 }
 
 /// Sixteen slots that tell all by themselves.
+template <bool kLoads>
 TORCH_ANS_FN Matches find_packed(const TablesView& tables, Vec slots) {
-  const Vec found = _mm512_i32gather_epi32(slots, tables.packed_slots, 4);
+  const Vec found = look_up<kLoads, sizeof(PackedSlot)>(tables.packed_slots, slots);
   const Vec low12 = splat((1u << kPackedSlotPrecision) - 1);
   return {_mm512_srli_epi32(found, 24),
           _mm512_and_si512(_mm512_srli_epi32(found, kPackedSlotPrecision), low12),
@@ -160,7 +158,7 @@ class DecoderStates {
   Vec x_[kWide ? 2 : 1];
 };
 
-template <typename Traits, int kLanes, int kVectors>
+template <typename Traits, int kLanes, int kVectors, bool kLoads = false>
 class Avx512Decoder : public VectorShape<kLanes, kVectors> {
   using Shape = VectorShape<kLanes, kVectors>;
   using Shape::kBlock, Shape::kChunk, Shape::kRowVectors;
@@ -198,8 +196,8 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     std::int32_t* const* symbols;
   };
 
-  using Cursor =
-      std::conditional_t<kBlock == kVecSize, ExpandCursor<Traits>, GatherCursor<Traits, kBlock>>;
+  using Cursor = std::conditional_t<kBlock == kVecSize, ExpandCursor<Traits>,
+                                    GatherCursor<Traits, kBlock, kLoads>>;
   static constexpr int kCursors = kVectors / kRowVectors;
 
   /// All that changes from step to step.
@@ -284,7 +282,8 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
   }
 
   /// Asks for what one row of each vector needs later. Where rows fill vectors they are few: the
-  /// CPU sees to their words itself, and asking for lines to write costs more than it saves.
+  /// CPU sees to their words itself, and asking for lines to write costs more than it saves. But
+  /// loads fill its queues with so much that it does not see far ahead.
   static TORCH_ANS_FN void prefetch_share(const Job& job, const Working& w, int group, int step) {
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
@@ -293,6 +292,9 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
       if (job.indexes != nullptr) prefetch(job.indexes[row] + ahead + 2 * kVecSize);
       if constexpr (kBlock < kVecSize) {
         w.cursor[v].prefetch_row(step);
+        prefetch(job.symbols[row] + ahead);
+      } else if constexpr (kLoads) {
+        if (v % kRowVectors == 0) w.cursor[v / kRowVectors].prefetch_row();
         prefetch(job.symbols[row] + ahead);
       }
     }
@@ -323,8 +325,8 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     for (int i = 0; i < kRowVectors; ++i) {
       const int v = c * kRowVectors + i;
       const Vec slots = w.x[v].slots(tables.freq_precision);
-      Matches matches =
-          kPacked ? find_packed(tables, slots) : find_16(tables, slots, bucket_shifts[v][step]);
+      Matches matches = kPacked ? find_packed<kLoads>(tables, slots)
+                                : find_16<kLoads>(tables, slots, bucket_shifts[v][step]);
       if (unlikely(matches.unresolved != 0)) {
         const std::int32_t* const* indexes = job.indexes;
         const auto index = [=](int e) {

@@ -104,6 +104,15 @@ const Active& active() {
 
 }  // namespace
 
+bool gathers_are_slow() {
+#if defined(TORCH_ANS_X86_KERNELS)
+  const char* told = std::getenv("TORCH_ANS_SLOW_GATHERS");
+  return told == nullptr ? features().has_slow_gathers() : told == std::string("1");
+#else
+  return false;
+#endif
+}
+
 void prepend(KernelChoice* choices, KernelChoice choice) {
   for (int i = kMaxChoices - 1; i > 0; --i) choices[i] = choices[i - 1];
   choices[0] = choice;

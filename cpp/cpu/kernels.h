@@ -34,6 +34,9 @@ struct IdKernels {
 };
 void add_avx512_id_kernels(IdKernels& kernels);
 
+/// Whether vector kernels should rather load one by one.
+bool gathers_are_slow();
+
 /// Puts a choice in front of a list.
 void prepend(KernelChoice* choices, KernelChoice choice);
 

@@ -114,7 +114,7 @@ class RowDecoder {
     for (int r = 0; r < kRows; ++r) {
       std::int32_t* tile = index_tile_ + r * kTileStride;
       const std::int32_t* loaded = load_tile(task_.indexes, first_row_ + r, first, count, tile);
-      if (!Backend::kInPlace || loaded == tile) prefetch_indexes(r, first + count);
+      if (!Backend::kInPlace || loaded == tile) prefetch_next(task_.indexes, r, first + count);
       if (!all_name_tables(loaded, count, task_.tables.num_tables)) {
         return reject(r, first, loaded);
       }
@@ -127,10 +127,11 @@ class RowDecoder {
     return true;
   }
 
-  /// Asks for a row's next tile. A backend that works in place asks for it line by line.
-  void prefetch_indexes(int r, std::int64_t first) {
+  /// Asks for a row's next tile. A backend that works in place asks for it line by line. Inline, as
+  /// GCC leaves out calls of functions that do nothing but ask.
+  TORCH_ANS_FN void prefetch_next(const IntArray& array, int r, std::int64_t first) {
     const std::int64_t left = symbols_in_row(task_, first_row_) - first;
-    prefetch_tile(task_.indexes, first_row_ + r, first,
+    prefetch_tile(array, first_row_ + r, first,
                   static_cast<int>(smaller<std::int64_t>(kTileSymbols, left)));
   }
 
@@ -307,6 +308,9 @@ class RowDecoder {
   void store_rows(std::int64_t first, int count) {
     for (int r = 0; r < kRows; ++r) {
       const std::int32_t* tile = symbol_tile_ + r * kTileStride;
+      if (kAsksForSymbols<Backend> && symbols_[r] == tile) {
+        prefetch_next(task_.symbols, r, first + count);
+      }
       if (symbols_[r] == tile && !store_symbols(task_, first_row_ + r, first, count, tile)) {
         results_[r].status = Status::kCorrupt;
       }

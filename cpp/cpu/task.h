@@ -127,7 +127,7 @@ constexpr bool is_tans(Family family) { return family >= Family::kTans32; }
 
 constexpr int kLaneCounts = 6;  ///< 1, 2, 4, 8, 16, 32
 
-/// The kernels of one family and lane count, widest first; one for a single row accepts all.
+/// The kernels of one family and lane count, best first; one for a single row accepts all.
 struct CodecKernels {
   KernelChoice encode[kModels][kMaxChoices];
   KernelChoice decode[kLookups][kMaxChoices];
@@ -156,6 +156,11 @@ constexpr bool kTakesPairs = std::is_base_of<TakesPairs, Backend>::value;
 struct CodesAhead {};
 template <typename Backend>
 constexpr bool kCodesAhead = std::is_base_of<CodesAhead, Backend>::value;
+
+/// A decoder's backend that derives from this has the memory asked for that symbols go to later.
+struct AsksForSymbols {};
+template <typename Backend>
+constexpr bool kAsksForSymbols = std::is_base_of<AsksForSymbols, Backend>::value;
 
 inline bool accepts_all(const CodingTask& /*task*/) { return true; }
 

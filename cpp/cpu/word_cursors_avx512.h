@@ -1,14 +1,14 @@
 /// Where the rows of a vector of states read, and the words that they take.
 #pragma once
 
-#include "vectors_avx512.h"
+#include "lookups_avx512.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
 /// Where the rows of a vector read, for blocks that are narrower than the vector: one offset an
 /// element, the same for all lanes of a block, from a common base.
-template <typename Traits, int kBlock>
+template <typename Traits, int kBlock, bool kLoads = false>
 class GatherCursor {
  public:
   TORCH_ANS_FN void load(const std::uint8_t* base, const std::uint8_t* const* in) {
@@ -87,7 +87,7 @@ class GatherCursor {
   }
 
   TORCH_ANS_FN Vec below(Vec offset) const {
-    return _mm512_i32gather_epi32(_mm512_sub_epi32(offset, splat(4)), base_, 1);
+    return look_up<kLoads, 1>(base_, _mm512_sub_epi32(offset, splat(4)));
   }
 
   static TORCH_ANS_FN Vec count(__mmask16 mask, Vec among) {
@@ -106,6 +106,12 @@ class ExpandCursor {
  public:
   TORCH_ANS_FN void load(const std::uint8_t* in) { in_ = in; }
   TORCH_ANS_FN const std::uint8_t* in() const { return in_; }
+
+  /// Asks for what the row reads later.
+  TORCH_ANS_FN void prefetch_row() const {
+    constexpr int kBytesAhead = 256;
+    prefetch(in_ - kBytesAhead);
+  }
 
   /// As GatherCursor::read, for kCount vectors of the row, lower lanes first.
   template <int kCount>

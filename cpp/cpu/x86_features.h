@@ -16,7 +16,9 @@ namespace torch_ans {
 class X86Features {
  public:
   X86Features() {
-    const std::uint32_t most_leaf = cpuid(0, 0).eax;
+    const Registers vendor = cpuid(0, 0);
+    const std::uint32_t most_leaf = vendor.eax;
+    is_amd_ = vendor.ebx == 0x68747541u;  // "Auth" of "AuthenticAMD"
     const std::uint32_t most_extended = cpuid(kExtended, 0).eax;
     basic_ = cpuid(1, 0);
     if (most_leaf >= 7) more_ = cpuid(7, 0);
@@ -42,6 +44,13 @@ class X86Features {
     return has_avx2() && (saved_ & kVectors) == kVectors &&
            all(more_.ebx, {kF, kDq, kCd, kBw, kVl}) &&
            all(more_.ecx, {kVbmi2, kBitalg, kVpopcntdq});
+  }
+
+  /// Whether a gather takes longer than as many loads: on AMD's processors before Zen 5.
+  bool has_slow_gathers() const {
+    constexpr std::uint32_t kZen5 = 0x1a;
+    const std::uint32_t family = (basic_.eax >> 8 & 0xf) + (basic_.eax >> 20 & 0xff);
+    return is_amd_ && family < kZen5;
   }
 
  private:
@@ -85,6 +94,7 @@ class X86Features {
 
   Registers basic_{}, more_{}, extended_{};
   std::uint64_t saved_ = 0;
+  bool is_amd_ = false;
 };
 
 }  // namespace torch_ans

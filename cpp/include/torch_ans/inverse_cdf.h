@@ -126,19 +126,23 @@ TORCH_ANS_FN GridBits linear_grid_bits(const CdfRow& row) {
 /// All buckets of all tables, 512 MiB. Where there would be more, decoders search the CDF.
 constexpr std::size_t kMaxBuckets = std::size_t{1} << 26;
 
-/// The coarsest grid that leaves at most `allowed` slots unresolved, or the finest one.
+/// Whether a grid leaves at most `allowed` slots of a table unresolved.
 template <typename Grid>
-int choose_grid_bits(const CdfRow& row, const GridBits& choice, std::uint32_t allowed) {
+bool resolves_most(const CdfRow& row, const Grid& grid, std::uint32_t allowed) {
+  SymbolWalk walk(row);
+  std::uint32_t unresolved = 0;
+  for (std::uint32_t bucket = 0; bucket < grid.count() && unresolved <= allowed; ++bucket) {
+    const SlotRange range = grid.slots(bucket);
+    unresolved += unresolved_slots(row, range, walk.at(range.low));
+  }
+  return unresolved <= allowed;
+}
+
+/// The coarsest LinearGrid that leaves at most `allowed` slots unresolved, or the finest one.
+inline int choose_linear_bits(const CdfRow& row, const GridBits& choice, std::uint32_t allowed) {
   int bits = choice.least;
-  for (; bits < choice.most; ++bits) {
-    const Grid grid(row.precision, bits);
-    SymbolWalk walk(row);
-    std::uint32_t unresolved = 0;
-    for (std::uint32_t bucket = 0; bucket < grid.count(); ++bucket) {
-      const SlotRange range = grid.slots(bucket);
-      unresolved += unresolved_slots(row, range, walk.at(range.low));
-    }
-    if (unresolved <= allowed) break;
+  while (bits < choice.most && !resolves_most(row, LinearGrid(row.precision, bits), allowed)) {
+    ++bits;
   }
   return bits;
 }

@@ -142,16 +142,15 @@ class CodingTables {
   void build_buckets() {
     const std::uint32_t allowed =
         tolerated_slots(static_cast<std::int64_t>(info_.size()), options_.freq_precision);
-    const std::uint32_t searched = tolerated_slots(1, options_.freq_precision);
-    for (TableInfo& info : info_) {
+    const std::vector<int> log_bits = choose_log_bits();
+    for (std::size_t k = 0; k < info_.size(); ++k) {
+      TableInfo& info = info_[k];
       const CdfRow cdf_row = row(info);
       const int precision = cdf_row.precision;
-      const int bits =
-          options_.inverse_cdf_precision == TablesOptions::kAuto
-              ? choose_grid_bits<LinearGrid>(cdf_row, linear_grid_bits(cdf_row), allowed)
-              : options_.inverse_cdf_precision;
-      const LogGrid log_grid(precision,
-                             choose_grid_bits<LogGrid>(cdf_row, {0, most_log_bits()}, searched));
+      const int bits = options_.inverse_cdf_precision == TablesOptions::kAuto
+                           ? choose_linear_bits(cdf_row, linear_grid_bits(cdf_row), allowed)
+                           : options_.inverse_cdf_precision;
+      const LogGrid log_grid(precision, log_bits[k]);
       if (larger(buckets_.size() + (std::size_t{1} << bits),
                  log_buckets_.size() + log_grid.count()) > kMaxBuckets) {
         buckets_ = {};  // decoders search the CDF instead
@@ -167,13 +166,26 @@ class CodingTables {
     }
   }
 
-  /// Tables without tails (of text, say) would take all the buckets they can get. To search for a
-  /// slot now and then costs less than buckets that have left the caches.
-  int most_log_bits() const {
-    int bits = kMostLogBits;
-    while (bits > kFewLogBits &&
-           LogGrid(options_.freq_precision, bits).count() * info_.size() > kManyLogBuckets) {
-      --bits;
+  /// The bits of each table's LogGrid. Tables without tails (of text, say) would take all the
+  /// buckets they can get. To search for a slot now and then costs less than buckets that have left
+  /// the caches: all tables together stop where the next bit would take them past kManyLogBuckets.
+  std::vector<int> choose_log_bits() const {
+    const int precision = options_.freq_precision;
+    const std::uint32_t allowed = tolerated_slots(1, precision);
+    std::vector<int> bits(info_.size(), 0);
+    std::size_t buckets = info_.size() * LogGrid(precision, 0).count();
+    for (int b = 0; b < kMostLogBits; ++b) {
+      const LogGrid grid(precision, b);
+      std::size_t wanting = 0;
+      for (std::size_t k = 0; k < bits.size(); ++k) {
+        if (bits[k] < b || resolves_most(row(info_[k]), grid, allowed)) continue;
+        ++bits[k];
+        ++wanting;
+      }
+      buckets += wanting * (LogGrid(precision, b + 1).count() - grid.count());
+      if (b < kFewLogBits || buckets <= kManyLogBuckets) continue;
+      for (int& chosen : bits) chosen = smaller(chosen, b);
+      break;
     }
     return bits;
   }
