@@ -67,7 +67,9 @@ class WordRing {
     const std::uint32_t end = held(given_end);  // nothing of this ahead of the branch that led here
     wait_for_copies();
     sync_warp();  // others may read what has landed, and nobody still reads what it will replace
-    const std::uint32_t top = whole_words(end);
+    // A broken row may have passed its words' beginning: there is nothing to fetch below.
+    const bool passed = static_cast<std::int32_t>(end - bottom) < 0;
+    const std::uint32_t top = passed ? bottom : whole_words(end);
     landed_ = smaller(asked_, top);  // careful steps get words without the ring
     asked_ = smaller(landed_, larger(bottom, larger(top, ring_bytes()) - ring_bytes()));
     const auto* row =
