@@ -36,6 +36,10 @@ constexpr LaunchPolicy launch_policy(int arch) {
   switch (arch) {
     case 75:  // 1024 threads, 64 KB of shared memory
       policy.staged = policy.staged_narrow_decoder = {512, 1};
+      policy.wide_tans_decoder = {128, 7};
+      break;
+    case 80:
+      policy.wide_tans_decoder = {128, 7};
       break;
     case 86:
     case 89:
