@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set
 
 import numpy as np
 import torch
@@ -251,17 +251,19 @@ def build_peer(who: str, cache: Path) -> Optional[str]:
     return str(python) if done.returncode == 0 else None
 
 
-def save_workloads(folder: Path, symbols: int) -> Dict[str, str]:
-    """The workloads as files, repeated to about this many symbols."""
+def save_workloads(folder: Path, symbols: int, wanted: Set[str]) -> Dict[str, str]:
+    """The wanted workloads as files, repeated to about this many symbols."""
     from workloads import gaussian, geometric_bytes, uniform
 
     paths: Dict[str, str] = {}
-    for name, workload in (
-        ("W1", uniform()),
-        ("W2", gaussian()),
-        ("W4 hi", geometric_bytes(4.506, "hi")),
-        ("W4 lo", geometric_bytes(1.003, "lo")),
-    ):
+    makers: Dict[str, Callable[[], Any]] = {
+        "W1": uniform,
+        "W2": gaussian,
+        "W4 hi": lambda: geometric_bytes(4.506, "hi"),
+        "W4 lo": lambda: geometric_bytes(1.003, "lo"),
+    }
+    for name in sorted(wanted):
+        workload = makers[name]()
         arrays = dict(workload.arrays)
         size = workload.size
         times = max(1, symbols // size)
@@ -337,7 +339,7 @@ def main() -> int:
     parser.add_argument("--serve", metavar="WHO", help=argparse.SUPPRESS)
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--symbols", type=int, default=1 << 28, help="symbols of a workload")
-    parser.add_argument("--only", default="", help="cases whose name contains this")
+    parser.add_argument("--only", default="", help="cases with one of these, comma-separated")
     parser.add_argument("--peer-python", help="a Python that has torch-ans for CUDA; or 'none'")
     parser.add_argument("--cache", type=Path, default=HERE / ".peers")
     options = parser.parse_args()
@@ -366,10 +368,11 @@ def main() -> int:
     bandwidth = contenders["ours"].ask(bandwidth=True)["bandwidth"]
     results: List[Dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        paths = save_workloads(Path(folder), options.symbols)
-        for case in CASES:
-            if options.only in " ".join(map(str, case)):
-                results.append(measure(case, paths[case[0]], contenders, options.turns))
+        parts = options.only.split(",")
+        chosen = [case for case in CASES if any(part in " ".join(map(str, case)) for part in parts)]
+        paths = save_workloads(Path(folder), options.symbols, {case[0] for case in chosen})
+        for case in chosen:
+            results.append(measure(case, paths[case[0]], contenders, options.turns))
     for contender in contenders.values():
         contender.close()
     text = table(results, bandwidth)

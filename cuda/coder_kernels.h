@@ -1,6 +1,7 @@
 /// The coder's kernels, without their launch: what each thread of a block does.
 #pragma once
 
+#include "plain_case.h"
 #include "resolve_kernel.h"
 #include "warp_decoder.h"
 #include "warp_encoder.h"
@@ -9,15 +10,17 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// Calls `body(first row)` for the rows of each warp that falls to this one.
+/// Calls `body(first row)` for the rows of each warp that falls to this one, number `warp` of its
+/// block.
 template <typename Body>
-TORCH_ANS_DEVICE void for_each_warp_of_rows(const CoderTask& task, const Body& body) {
+TORCH_ANS_DEVICE void for_each_warp_of_rows(const CoderTask& task, unsigned warp,
+                                            const Body& body) {
   const unsigned warps_a_block = block_size() / kWarpSize;
   const std::int64_t stride = static_cast<std::int64_t>(grid_size()) * warps_a_block;
   const std::int64_t rows = task.rows_per_warp;
-  for (std::int64_t warp = static_cast<std::int64_t>(block_index()) * warps_a_block + warp_index();
-       warp * rows < task.rows; warp += stride) {
-    body(warp * rows);
+  for (std::int64_t n = static_cast<std::int64_t>(block_index()) * warps_a_block + warp;
+       n * rows < task.rows; n += stride) {
+    body(n * rows);
   }
 }
 
@@ -50,26 +53,28 @@ constexpr std::uint32_t kDecoderWarpBytes =
     kTileBytes<kFixedLanes> + WordRing<kFixedLanes>::kWarpBytes;
 
 /// kFixedLanes: see Seat. `part` is what StagedTables copy.
-template <typename System, int kFixedLanes, typename Tables>
+template <typename System, int kFixedLanes, typename Tables, typename Access = AnyWideElements>
 TORCH_ANS_DEVICE void encode_kernel(const CoderTask& task, const TablesPart& part) {
   using Writer = typename System::template Writer<kFixedLanes>;
   const Tables tables(task, part);
-  const std::uint32_t start =
-      tables.shared_bytes() + warp_index() * kEncoderWarpBytes<System, kFixedLanes>;
-  for_each_warp_of_rows(task, [&](std::int64_t first_row) {
-    WarpEncoder<Writer, kFixedLanes, Tables>(
+  const unsigned warp = uniform_warp_index();
+  const std::uint32_t start = tables.shared_bytes() + warp * kEncoderWarpBytes<System, kFixedLanes>;
+  for_each_warp_of_rows(task, warp, [&](std::int64_t first_row) {
+    WarpEncoder<Writer, kFixedLanes, Tables, Access>(
         task, tables, first_row, SharedArray<std::uint32_t>(start), start + kTileBytes<kFixedLanes>)
         .run();
   });
 }
 
-template <typename System, int kFixedLanes, typename Tables, typename Choice = IndexedChoice>
+template <typename System, int kFixedLanes, typename Tables, typename Choice = IndexedChoice,
+          typename Access = AnyWideElements>
 TORCH_ANS_DEVICE void decode_kernel(const CoderTask& task, const TablesPart& part) {
   using Reader = typename System::template Reader<kFixedLanes>;
   const Tables tables(task, part);
-  const std::uint32_t start = tables.shared_bytes() + warp_index() * kDecoderWarpBytes<kFixedLanes>;
-  for_each_warp_of_rows(task, [&](std::int64_t first_row) {
-    WarpDecoder<Reader, kFixedLanes, Tables, Choice>(
+  const unsigned warp = uniform_warp_index();
+  const std::uint32_t start = tables.shared_bytes() + warp * kDecoderWarpBytes<kFixedLanes>;
+  for_each_warp_of_rows(task, warp, [&](std::int64_t first_row) {
+    WarpDecoder<Reader, kFixedLanes, Tables, Choice, Access>(
         task, tables, first_row, SharedArray<std::uint32_t>(start), start + kTileBytes<kFixedLanes>)
         .run();
   });

@@ -36,6 +36,35 @@ __global__ void __launch_bounds__(kPolicy.context_decoder.threads, kPolicy.conte
   decode_kernel<System, 0, CachedTables, ContextChoice>(task, part);
 }
 
+template <PlainKind kKind>
+__global__ void __launch_bounds__(kPolicy.plain_decoder.threads, 1)
+    decode_plain(const __grid_constant__ CoderTask task, const TablesPart part) {
+  decode_kernel<RansSystem<Rans32x16>, 32, typename Plain<kKind>::DecoderTables, IndexedChoice,
+                typename Plain<kKind>::Elements>(task, part);
+}
+
+/// True: it has been launched, with this result.
+template <PlainKind kKind>
+bool launched_plain(const CoderLaunch& launch, LaunchResult& result) {
+  const std::size_t table_bytes = Plain<kKind>::DecoderTables::bytes(launch.task);
+  return launched_staged({decode_plain<kKind>, &LaunchPolicy::plain_decoder}, launch, table_bytes,
+                         kDecoderWarpBytes<32>, result);
+}
+
+bool launched_plain(PlainKind kind, const CoderLaunch& launch, LaunchResult& result) {
+  switch (kind) {
+    case PlainKind::kBytes:
+      return launched_plain<PlainKind::kBytes>(launch, result);
+    case PlainKind::kWords:
+      return launched_plain<PlainKind::kWords>(launch, result);
+    case PlainKind::kIndexedWords:
+      return launched_plain<PlainKind::kIndexedWords>(launch, result);
+    case PlainKind::kNone:
+      break;
+  }
+  return false;
+}
+
 template <typename System, int kFixedLanes>
 LaunchResult launch_lanes(const CoderLaunch& launch) {
   return launch_coder({decode_cached<System, kFixedLanes>, kCachedShape<System, kFixedLanes>},
@@ -61,8 +90,11 @@ LaunchResult launch_decode(Family family, const CoderLaunch& launch) {
       return launch_system<RansSystem<Rans64>>(launch);
     case Family::kRans32:
       return launch_system<RansSystem<Rans32>>(launch);
-    case Family::kRans32x16:
+    case Family::kRans32x16: {
+      LaunchResult result{};
+      if (launched_plain(plain_kind(launch.task, false), launch, result)) return result;
       return launch_system<RansSystem<Rans32x16>>(launch);
+    }
     case Family::kTans:
       break;
   }

@@ -131,6 +131,7 @@ inline TablesView image_view(const DeviceTables& tables, const ImageKind& kind,
   view.num_tables = static_cast<std::uint32_t>(tables.num_tables);
   view.freq_precision = tables.options.freq_precision;
   view.bypass_coding = tables.options.bypass_coding;
+  view.num_ids = static_cast<std::uint32_t>(tables.summary.num_entries);
   if (kind.tans) {
     view.tans_symbols = reinterpret_cast<const TansSymbol*>(image + layout.records);
     view.tans_next = reinterpret_cast<const std::uint16_t*>(image + layout.tans_next);

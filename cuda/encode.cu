@@ -23,6 +23,35 @@ __global__ void __launch_bounds__(kPolicy.staged.threads, 1)
   encode_kernel<System, kFixedLanes, StagedTables>(task, part);
 }
 
+template <PlainKind kKind>
+__global__ void __launch_bounds__(kPolicy.plain_encoder.threads, 1)
+    encode_plain(const __grid_constant__ CoderTask task, const TablesPart part) {
+  encode_kernel<RansSystem<Rans32x16>, 32, typename Plain<kKind>::EncoderTables,
+                typename Plain<kKind>::Elements>(task, part);
+}
+
+/// True: it has been launched, with this result.
+template <PlainKind kKind>
+bool launched_plain(const CoderLaunch& launch, LaunchResult& result) {
+  const std::size_t table_bytes = Plain<kKind>::EncoderTables::bytes(launch.task, launch.part);
+  return launched_staged({encode_plain<kKind>, &LaunchPolicy::plain_encoder}, launch, table_bytes,
+                         kEncoderWarpBytes<RansSystem<Rans32x16>, 32>, result);
+}
+
+bool launched_plain(PlainKind kind, const CoderLaunch& launch, LaunchResult& result) {
+  switch (kind) {
+    case PlainKind::kBytes:
+      return launched_plain<PlainKind::kBytes>(launch, result);
+    case PlainKind::kWords:
+      return launched_plain<PlainKind::kWords>(launch, result);
+    case PlainKind::kIndexedWords:
+      return launched_plain<PlainKind::kIndexedWords>(launch, result);
+    case PlainKind::kNone:
+      break;
+  }
+  return false;
+}
+
 template <typename System, int kFixedLanes>
 LaunchResult launch_lanes(const CoderLaunch& launch) {
   return launch_coder({encode_cached<System, kFixedLanes>, kCachedShape<kFixedLanes>},
@@ -44,8 +73,11 @@ LaunchResult launch_encode(Family family, const CoderLaunch& launch) {
       return launch_system<RansSystem<Rans64>>(launch);
     case Family::kRans32:
       return launch_system<RansSystem<Rans32>>(launch);
-    case Family::kRans32x16:
+    case Family::kRans32x16: {
+      LaunchResult result{};
+      if (launched_plain(plain_kind(launch.task, true), launch, result)) return result;
       return launch_system<RansSystem<Rans32x16>>(launch);
+    }
     case Family::kTans:
       break;
   }

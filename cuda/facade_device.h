@@ -22,6 +22,11 @@ TORCH_ANS_DEVICE unsigned block_index() { return blockIdx.x; }
 TORCH_ANS_DEVICE unsigned grid_size() { return gridDim.x; }
 TORCH_ANS_DEVICE unsigned lane_index() { return threadIdx.x & 31u; }
 TORCH_ANS_DEVICE unsigned warp_index() { return threadIdx.x >> 5; }
+/// The same, in a way that tells the compiler so: all threads of a warp have the same. What follows
+/// from it is then known to be uniform too. The whole warp's affair.
+TORCH_ANS_DEVICE unsigned uniform_warp_index() {
+  return __shfl_sync(0xffffffffu, threadIdx.x >> 5, 0);
+}
 
 TORCH_ANS_DEVICE unsigned lanes_below() {
   unsigned mask;
@@ -49,6 +54,19 @@ TORCH_ANS_DEVICE T shuffle(T value, unsigned source) {
 TORCH_ANS_DEVICE void sync_warp() { __syncwarp(); }
 /// A barrier of the whole block.
 TORCH_ANS_DEVICE void sync_block() { __syncthreads(); }
+
+/// The value, to be kept in a register: the compiler cannot work it out anew, nor do so ahead of a
+/// branch.
+template <typename T>
+TORCH_ANS_DEVICE T held(T value) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a register or two");
+  if constexpr (sizeof(T) == 4) {
+    asm volatile("" : "+r"(value));
+  } else {
+    asm volatile("" : "+l"(value));
+  }
+  return value;
+}
 
 /// A T of 1, 2, 4, 8 or 16 bytes, aligned to its size, by one access; `access` reads what it is
 /// given the address of.
@@ -89,6 +107,16 @@ TORCH_ANS_DEVICE void streaming_store(T* target, T value) {
     __stcs(reinterpret_cast<long long*>(target), static_cast<long long>(value));
   } else {
     __stcs(target, value);
+  }
+}
+
+/// Writes the low bits of `value`, whose others need not be cleared.
+template <typename T>
+TORCH_ANS_DEVICE void streaming_store_low(T* target, std::int32_t value) {
+  if constexpr (sizeof(T) == 1) {
+    asm volatile("st.global.cs.u8 [%0], %1;" ::"l"(target), "r"(value) : "memory");
+  } else {
+    streaming_store(target, static_cast<T>(value));
   }
 }
 

@@ -91,18 +91,28 @@ inline LaunchResult launch_staged(const CoderKernel& kernel, const CoderLaunch& 
   return cudaGetLastError();
 }
 
+/// Whether `staged_grid` would have these tables in shared memory; then `result` is the launch's.
+inline bool launched_staged(const CoderKernel& staged, const CoderLaunch& launch,
+                            std::size_t table_bytes, std::uint32_t warp_bytes,
+                            LaunchResult& result) {
+  int most = 0;
+  result = most_warps(staged, launch, most);
+  if (result != cudaSuccess) return true;
+  const StagedGrid grid = staged_grid(
+      {warps_of(launch.task), launch.task.total, table_bytes, warp_bytes}, launch.device, most);
+  if (grid.block_warps == 0) return false;
+  const auto warps = static_cast<std::size_t>(grid.block_warps);
+  result = launch_staged(staged, launch, grid, table_bytes + warps * warp_bytes);
+  return true;
+}
+
 /// The kernel that `staged_grid` chooses.
 inline LaunchResult launch_coder(const CoderKernel& cached, const CoderKernel& staged,
                                  const CoderLaunch& launch, std::uint32_t warp_bytes) {
-  int most = 0;
-  const LaunchResult asked = most_warps(staged, launch, most);
-  if (asked != cudaSuccess) return asked;
+  LaunchResult result{};
   const std::size_t table_bytes = StagedTables::bytes(launch.task.tables.num_tables, launch.part);
-  const StagedGrid grid = staged_grid(
-      {warps_of(launch.task), launch.task.total, table_bytes, warp_bytes}, launch.device, most);
-  if (grid.block_warps == 0) return launch_cached(cached, launch, warp_bytes);
-  const auto warps = static_cast<std::size_t>(grid.block_warps);
-  return launch_staged(staged, launch, grid, table_bytes + warps * warp_bytes);
+  if (launched_staged(staged, launch, table_bytes, warp_bytes, result)) return result;
+  return launch_cached(cached, launch, warp_bytes);
 }
 
 }  // namespace gpu

@@ -16,7 +16,7 @@ struct BlockShape {
 
 /// As many warps as the registers of a kernel allow without a spill: 5 to 8 a scheduler, which hide
 /// the latency of a coder's step. Wide: 32 lanes. Staged: tables in shared memory, one block a
-/// multiprocessor.
+/// multiprocessor. Plain: see plain_case.h.
 struct LaunchPolicy {
   BlockShape wide_encoder{256, 4};
   BlockShape narrow_encoder{256, 3};
@@ -26,6 +26,8 @@ struct LaunchPolicy {
   BlockShape context_decoder{256, 3};
   BlockShape staged{768, 1};
   BlockShape staged_narrow_decoder{768, 1};
+  BlockShape plain_encoder{1024, 1};
+  BlockShape plain_decoder{1024, 1};
 };
 
 /// `arch` is major * 10 + minor.
@@ -34,11 +36,16 @@ constexpr LaunchPolicy launch_policy(int arch) {
   switch (arch) {
     case 75:  // 1024 threads, 64 KB of shared memory
       policy.staged = policy.staged_narrow_decoder = {512, 1};
+      policy.wide_tans_decoder = {128, 7};
+      break;
+    case 80:
+      policy.wide_tans_decoder = {128, 7};
       break;
     case 86:
     case 89:
       policy.wide_tans_decoder = {128, 7};
       policy.context_decoder = {128, 5};
+      policy.plain_decoder = {768, 1};
       break;
     case 120:
       policy.wide_encoder = policy.wide_tans_decoder = {256, 3};

@@ -6,7 +6,7 @@
 /// trusted: a cursor never leaves the row, slots are below 2^precision.
 #pragma once
 
-#include "table_access.h"
+#include "span_tables.h"
 #include "torch_ans/bypass.h"
 #include "torch_ans/coder.h"
 #include "torch_ans/lookup.h"
@@ -17,15 +17,8 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// The table of a symbol. Without a name it has none, whatever the rest says.
-struct NamedTable {
-  bool named;
-  std::uint32_t index;
-  TableInfo info;
-};
-
-/// Invariant: `in_` is one past the row's last word, in bytes from its length word on; never inside
-/// its header; the same in all threads of a row.
+/// Invariant: `in_` is one past the row's last word, in bytes from its length word on; the same in
+/// all threads of a row. It may pass into the row's header, until `settle` finds that out.
 template <typename Traits, int kFixedLanes>
 class RansReader {
  public:
@@ -36,7 +29,10 @@ class RansReader {
   /// `shared`: where the bytes of shared memory begin that the reader's ring takes.
   TORCH_ANS_DEVICE RansReader(const CoderTask& task, const Seat<kFixedLanes>& seat,
                               std::uint32_t shared)
-      : task_(task), seat_(seat), ring_(task, seat, shared) {}
+      : task_(task),
+        seat_(seat),
+        ring_(task, seat, shared),
+        last_slot_(held((std::uint32_t{1} << task.tables.freq_precision) - 1)) {}
 
   /// Reads the row's header. False: no encoder wrote it.
   TORCH_ANS_DEVICE bool load_row() {
@@ -59,7 +55,9 @@ class RansReader {
   /// Gets what `take` may need for so many steps into reach. True: some row may have less.
   /// `wanted`: there is something to take. The whole warp's affair.
   TORCH_ANS_DEVICE bool may_run_out(unsigned steps, bool wanted) {
-    return !ring_.reach(base(), in_, (steps * kStepBytes) << seat_.lanes_log2(), wanted);
+    // What is read below a row's words is some other part of the ring: the row is broken then.
+    if (!ring_.reach(base(), in_, (steps * kStepBytes) << seat_.lanes_log2(), wanted)) settle();
+    return false;
   }
 
   /// The symbol that the state names. True: some thread's needs care.
@@ -86,6 +84,25 @@ class RansReader {
                   : BinarySearch::find_in(cdf, info.last, slot);
     }
     return any(active && (!table.named || is_escape(info, match)));
+  }
+
+  /// The same, except that true is said to the thread alone, whose match is none.
+  template <bool kExact>
+  TORCH_ANS_DEVICE bool find(const SpanTables<kExact>& tables,
+                             const typename SpanTables<kExact>::Name& table, bool /*active*/,
+                             Found& match) {
+    return tables.find(table, static_cast<std::uint32_t>(x_) & last_slot_, match);
+  }
+
+  /// Where `take` has come to, and the way back there.
+  struct Mark {
+    State x;
+    std::uint32_t in;
+  };
+  TORCH_ANS_DEVICE Mark mark() const { return {x_, in_}; }
+  TORCH_ANS_DEVICE void back_to(const Mark& mark) {
+    x_ = mark.x;
+    in_ = mark.in;
   }
 
   /// D(x), with words only as far as `may_run_out` has made sure of.
@@ -115,6 +132,7 @@ class RansReader {
   /// A step with everything that can be the matter with it, for threads whose table is named.
   /// Returns the symbol above its table's offset. All escapes' digits come last.
   TORCH_ANS_DEVICE std::int64_t get_carefully(const NamedTable& table, bool active) {
+    settle();
     const TablesView& view = task_.tables;
     const TableInfo& info = table.info;
     Match match{0, 0, 0};
@@ -132,7 +150,7 @@ class RansReader {
   }
 
   TORCH_ANS_DEVICE bool is_empty() const { return in_ == base() && x_ == Traits::kLowerBound; }
-  TORCH_ANS_DEVICE bool is_broken() const { return broken_; }
+  TORCH_ANS_DEVICE bool is_broken() const { return broken_ || has_passed_base(); }
 
   /// Notes the row's header; returns the bytes of the row, its length word included.
   TORCH_ANS_DEVICE std::int64_t finish() const {
@@ -155,6 +173,17 @@ class RansReader {
   /// Where the row's words begin.
   TORCH_ANS_DEVICE std::uint32_t base() const {
     return kLengthBytes + seat_.lanes() * static_cast<std::uint32_t>(sizeof(State));
+  }
+
+  TORCH_ANS_DEVICE bool has_passed_base() const {
+    return static_cast<std::int32_t>(in_ - base()) < 0;
+  }
+
+  /// Ends a row that has taken words below its own where they begin.
+  TORCH_ANS_DEVICE void settle() {
+    if (!has_passed_base()) return;
+    broken_ = true;
+    in_ = base();
   }
 
   TORCH_ANS_DEVICE bool is_escape(const TableInfo& info, const Match& match) const {
@@ -205,6 +234,7 @@ class RansReader {
   const CoderTask& task_;
   const Seat<kFixedLanes> seat_;
   WordRing<kFixedLanes> ring_;
+  const std::uint32_t last_slot_;
   State x_ = Traits::kLowerBound;
   std::uint32_t in_ = 0;
   bool broken_ = false;

@@ -67,16 +67,21 @@ class RansWriter {
     const int precision = task_.tables.freq_precision;
     const std::uint32_t freq = record.freq_minus_1 + 1u;
     give_words(put_limit<Traits>(freq, precision), active);
-    State quotient = multiply_high(x_, record.reciprocal);
-    auto rank = static_cast<std::uint32_t>(x_ - quotient * freq);
+    const State quotient = multiply_high(x_, record.reciprocal);
+    const auto rank = static_cast<std::uint32_t>(x_ - quotient * freq);
     const bool one_less = rank >= freq;
-    quotient += one_less ? 1 : 0;
-    rank -= one_less ? freq : 0;
-    std::uint32_t slot = record.start + rank;
-    if (task_.tables.aliases != nullptr) {
-      slot = tables.load(task_.tables.alias_slots + (tables.load(task_.slot_starts + id) + rank));
+    // Where the quotient is one less than it should be, the rank has a freq too many.
+    const std::uint32_t mend = one_less ? (std::uint32_t{1} << precision) - freq : 0;
+    State x = (quotient << precision) + rank + record.start + mend;
+    if constexpr (Tables::kMayAlias) {
+      if (task_.tables.aliases != nullptr) {
+        const std::uint32_t true_rank = rank - (one_less ? freq : 0);
+        const std::uint32_t first = tables.load(task_.slot_starts + id);
+        x -= record.start + true_rank;
+        x += tables.load(task_.tables.alias_slots + (first + true_rank));
+      }
     }
-    x_ = active ? (quotient << precision) + slot : x_;
+    x_ = active ? x : x_;
   }
 
   /// After every four steps of `put`.

@@ -8,8 +8,54 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
+/// The table of a symbol. Without a name it has none, whatever the rest says.
+struct NamedTable {
+  bool named;
+  std::uint32_t index;
+  TableInfo info;
+
+  TORCH_ANS_DEVICE std::int32_t value(std::uint32_t symbol) const {
+    return static_cast<std::int32_t>(symbol) + info.offset;
+  }
+};
+
+/// A symbol that is to be put with care has this in its id.
+constexpr std::uint32_t kRareId = std::uint32_t{1} << 31;
+
+/// What both ways share: `Derived` says how TableInfos and entries are loaded.
+template <typename Derived>
+class ImageTables {
+ public:
+  using Name = NamedTable;
+  static constexpr bool kMayAlias = true;
+  static constexpr bool kMayOverflow = true;  ///< symbols may not fit their type
+  static constexpr bool kDefers = false;      ///< whether four steps run before care is taken
+
+  /// `index` may name no table.
+  TORCH_ANS_DEVICE NamedTable name(const TablesView& view, std::uint32_t index) const {
+    return {index < view.num_tables, index, self().info(smaller(index, view.num_tables))};
+  }
+
+  TORCH_ANS_DEVICE std::uint32_t id_of(const TablesView& view, std::int32_t symbol,
+                                       std::int32_t index) const {
+    const NamedTable table = name(view, static_cast<std::uint32_t>(index));
+    const std::uint32_t v =
+        static_cast<std::uint32_t>(symbol) - static_cast<std::uint32_t>(table.info.offset);
+    const std::uint32_t limit = table.info.last + (view.bypass_coding ? 0u : 1u);
+    return table.info.base + (v < limit && table.named ? v : kRareId);
+  }
+
+  template <typename Item>
+  TORCH_ANS_DEVICE Item item(const Item* items, std::uint32_t id) const {
+    return self().load(items + id);
+  }
+
+ private:
+  TORCH_ANS_DEVICE const Derived& self() const { return static_cast<const Derived&>(*this); }
+};
+
 /// Through the read-only cache.
-class CachedTables {
+class CachedTables : public ImageTables<CachedTables> {
  public:
   TORCH_ANS_DEVICE CachedTables(const CoderTask& task, const TablesPart& /*part*/)
       : infos_(task.tables.info) {}
@@ -29,7 +75,7 @@ class CachedTables {
 
 /// From shared memory, where the whole block has copied the TableInfos and, behind them, a part of
 /// the image: `load` takes addresses in that part alone.
-class StagedTables {
+class StagedTables : public ImageTables<StagedTables> {
  public:
   TORCH_ANS_DEVICE StagedTables(const CoderTask& task, const TablesPart& part)
       : end_(static_cast<std::uint32_t>(bytes(task.tables.num_tables, part))),

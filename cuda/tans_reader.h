@@ -67,6 +67,16 @@ class TansReader {
     drop(sums.all);
   }
 
+  struct Mark {
+    std::uint32_t x;
+    std::int64_t left;
+  };
+  TORCH_ANS_DEVICE Mark mark() const { return {x_, left_}; }
+  TORCH_ANS_DEVICE void back_to(const Mark& mark) {
+    x_ = mark.x;
+    left_ = mark.left;
+  }
+
   TORCH_ANS_DEVICE static std::uint32_t symbol_of(Found slot) { return slot & (kTansSentinel - 1); }
 
   /// A symbol's digits come right behind its bits: where the lanes above an escape find theirs

@@ -6,17 +6,17 @@
 /// `get_carefully`, made of the CPU decoder's functions. No byte of a row is trusted.
 #pragma once
 
-#include "elements.h"
 #include "rans_reader.h"
 #include "table_access.h"
 #include "table_choice.h"
 #include "tans_reader.h"
+#include "wide_elements.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-template <typename Reader, int kFixedLanes, typename Tables, typename Choice>
+template <typename Reader, int kFixedLanes, typename Tables, typename Choice, typename Access>
 class WarpDecoder {
  public:
   TORCH_ANS_DEVICE WarpDecoder(const CoderTask& task, const Tables& tables, std::int64_t first_row,
@@ -40,7 +40,7 @@ class WarpDecoder {
   }
 
  private:
-  static constexpr unsigned kQuad = 4;
+  using Table = typename Tables::Name;
   static constexpr unsigned kSkips = StagingTile::kElements;  ///< behind the tile's elements
   static_assert(!Choice::kFollows || kFixedLanes == 0, "keys are looked up in tiles");
 
@@ -83,37 +83,32 @@ class WarpDecoder {
 
   TORCH_ANS_DEVICE void get_wide_row() {
     const std::uint32_t grouped = smaller(task_.row_length / 32 * 32, present_);
-    const std::uint32_t quads_end = grouped / (32 * kQuad) * kQuad;
-    const std::uint32_t steps = (grouped + 31) / 32;
+    const std::uint32_t quads_end = held(grouped / (32 * kQuad) * kQuad);
+    const std::uint32_t steps = held((grouped + 31) / 32);
     const auto all = [](int) { return true; };
-    std::int32_t next[kQuad] = {};
-    if (quads_end > 0) load_keys(0, next);
-    for (std::uint32_t step = 0; step < quads_end; step += kQuad) {
-      std::int32_t keys[kQuad], symbols[kQuad];
-      TORCH_ANS_UNROLL
-      for (unsigned j = 0; j < kQuad; ++j) keys[j] = next[j];
-      if (step + kQuad < quads_end) load_keys(step + kQuad, next);
-      const unsigned done = get_quad(step, keys, all, symbols);
-      if (done == kQuad) {
-        store_elements(task_.symbols, seat_.row(), position(step), 32, all, symbols);
-        continue;
+    const typename Access::Symbols row_symbols(task_.symbols, seat_.row());
+    const typename Access::Indexes row_indexes(task_.indexes, seat_.row());
+    QuadOfElements next = {};
+    if (quads_end > 0) row_indexes.load(position(0), next);
+    for (std::uint32_t step = 0; step < steps;) {
+      std::uint32_t end = step + 1;
+      if (step < quads_end) {
+        QuadOfElements keys, symbols;
+        TORCH_ANS_UNROLL
+        for (unsigned j = 0; j < kQuad; ++j) keys[j] = next[j];
+        end = step + kQuad;
+        if (end < quads_end) row_indexes.load(position(end), next);
+        const unsigned done = get_steps<kQuad>(step, keys, all, symbols);
+        row_symbols.store(position(step), done, symbols);
+        step += done;
+        if (done == kQuad) continue;
       }
-      const auto finished = [done](int j) { return static_cast<unsigned>(j) < done; };
-      store_elements(task_.symbols, seat_.row(), position(step), 32, finished, symbols);
-      for (unsigned j = done; j < kQuad; ++j) {
-        store_symbol(step + j, true, get_carefully(step + j, true));
+      for (; step < end; ++step) {
+        const bool active = position(step) < present_;
+        if (Tables::kDefers && step < quads_end && get_alone(step)) continue;
+        store_symbol(step, active, get_carefully(step, active));
       }
     }
-    for (std::uint32_t step = quads_end; step < steps; ++step) {
-      const bool active = position(step) < present_;
-      store_symbol(step, active, get_carefully(step, active));
-    }
-  }
-
-  TORCH_ANS_DEVICE void load_keys(std::uint32_t step, std::int32_t (&keys)[kQuad]) const {
-    if (!choice_.has_keys()) return;
-    const auto all = [](int) { return true; };
-    load_elements(task_.indexes, seat_.row(), position(step), 32, all, keys);
   }
 
   TORCH_ANS_DEVICE void get_narrow_rows() {
@@ -153,7 +148,7 @@ class WarpDecoder {
           }
         }
       }
-      const unsigned done = get_quad(begin + quad, keys, present, symbols);
+      const unsigned done = get_steps<kQuad>(begin + quad, keys, present, symbols);
       TORCH_ANS_UNROLL
       for (unsigned j = 0; j < kQuad; ++j) {
         if (j < done && present(static_cast<int>(j))) {
@@ -213,46 +208,65 @@ class WarpDecoder {
     });
   }
 
-  /// Decodes up to four steps from `step` on; returns how many: the next one needs care.
-  template <typename Present>
-  TORCH_ANS_DEVICE unsigned get_quad(std::uint32_t step, const std::int32_t (&keys)[kQuad],
-                                     const Present& present, std::int32_t (&symbols)[kQuad]) {
-    if (reader_.may_run_out(kQuad, present_ > 0)) return 0;
-    NamedTable tables[kQuad];
+  /// A step of a full row, if it needs no care.
+  TORCH_ANS_DEVICE bool get_alone(std::uint32_t step) {
+    std::int32_t keys[1] = {0}, symbols[1];
+    if (choice_.has_keys()) keys[0] = choice_.key_of(seat_.row(), position(step));
+    if (get_steps<1>(step, keys, [](int) { return true; }, symbols) == 0) return false;
+    store_symbol(step, true, symbols[0]);
+    return true;
+  }
+
+  /// Decodes up to `kCount` steps from `step` on; returns how many: the next one needs care, or,
+  /// where there are more than one, one of the next.
+  template <unsigned kCount, typename Present>
+  TORCH_ANS_DEVICE unsigned get_steps(std::uint32_t step, const std::int32_t (&keys)[kCount],
+                                      const Present& present, std::int32_t (&symbols)[kCount]) {
+    if (reader_.may_run_out(kCount, present_ > 0)) return 0;
+    Table tables[kCount];
     if constexpr (!Choice::kFollows) {
       TORCH_ANS_UNROLL
-      for (unsigned j = 0; j < kQuad; ++j) tables[j] = table_of(step + j, keys[j], true);
+      for (unsigned j = 0; j < kCount; ++j) tables[j] = table_of(step + j, keys[j], true);
     }
-    unsigned done = kQuad;
+    const typename Reader::Mark start = reader_.mark();
+    bool needs_care = false;
+    unsigned done = kCount;
     TORCH_ANS_UNROLL
-    for (unsigned j = 0; j < kQuad; ++j) {
+    for (unsigned j = 0; j < kCount; ++j) {
       const bool active = present(static_cast<int>(j));
       if constexpr (Choice::kFollows) tables[j] = table_of(step + j, keys[j], active);
       typename Reader::Found found;
-      if (reader_.find(tables_, tables[j], active, found)) {
+      if constexpr (Tables::kDefers) {
+        needs_care |= reader_.find(tables_, tables[j], active, found);
+      } else if (reader_.find(tables_, tables[j], active, found)) {
         done = j;
         break;
       }
       reader_.take(found, active);
-      const std::uint32_t v = Reader::symbol_of(found);
-      symbols[j] = static_cast<std::int32_t>(v) + tables[j].info.offset;
-      if (!task_.symbols_fit && active) check_fit(symbols[j]);
-      choice_.note(position(step + j), symbols[j], tables[j].info, active);
+      symbols[j] = tables[j].value(Reader::symbol_of(found));
+      if (Tables::kMayOverflow && !task_.symbols_fit && active) check_fit(symbols[j]);
+      if constexpr (Choice::kFollows) {
+        choice_.note(position(step + j), symbols[j], tables[j].info, active);
+      }
+    }
+    if (Tables::kDefers && any(needs_care)) {
+      reader_.back_to(start);
+      return 0;
     }
     return done;
   }
 
-  TORCH_ANS_DEVICE NamedTable table_of(std::uint32_t step, std::int32_t key, bool active) const {
-    const std::uint32_t index = choice_.table_of(key, position(step), active);
-    const std::uint32_t num_tables = task_.tables.num_tables;
-    return {index < num_tables, index, tables_.info(smaller(index, num_tables))};
+  TORCH_ANS_DEVICE Table table_of(std::uint32_t step, std::int32_t key, bool active) const {
+    return tables_.name(task_.tables, choice_.table_of(key, position(step), active));
   }
 
   /// A step with everything that can be the matter with it; returns the symbol.
   TORCH_ANS_DEVICE std::int64_t get_carefully(std::uint32_t step, bool active) {
     std::int32_t key = 0;
     if (active && choice_.has_keys()) key = choice_.key_of(seat_.row(), position(step));
-    const NamedTable table = table_of(step, key, active);
+    const CachedTables tables(task_, {});
+    const NamedTable table =
+        tables.name(task_.tables, choice_.table_of(key, position(step), active));
     if (active && !table.named) {
       complaint_ = smaller(complaint_, complain(Status::kBadIndex, position(step)));
       active = false;

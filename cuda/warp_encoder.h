@@ -5,16 +5,16 @@
 /// full) sends the warp through `put_carefully`, made of the same functions as the CPU's encoder.
 #pragma once
 
-#include "elements.h"
 #include "rans_writer.h"
 #include "table_access.h"
 #include "tans_writer.h"
+#include "wide_elements.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-template <typename Writer, int kFixedLanes, typename Tables>
+template <typename Writer, int kFixedLanes, typename Tables, typename Access>
 class WarpEncoder {
  public:
   using Item = typename Writer::Item;
@@ -39,9 +39,6 @@ class WarpEncoder {
   }
 
  private:
-  static constexpr unsigned kQuad = 4;
-  static constexpr std::uint32_t kRare = std::uint32_t{1} << 31;
-
   TORCH_ANS_DEVICE void load_row() {
     const bool good = writer_.load_row();
     if (seat_.has_row()) failed_before_ = task_.results[seat_.row()].status != 0;
@@ -81,24 +78,21 @@ class WarpEncoder {
     }
     if (step == 0) return;
     const auto all = [](int) { return true; };
-    std::int32_t symbols[kQuad], indexes[kQuad] = {};
-    load_quad(step - kQuad, symbols, indexes);
+    const typename Access::Symbols row_symbols(task_.symbols, seat_.row());
+    const typename Access::Indexes row_indexes(task_.indexes, seat_.row());
+    QuadOfElements symbols, indexes = {};
+    row_symbols.load(position(step - kQuad), symbols);
+    row_indexes.load(position(step - kQuad), indexes);
     while (step > 0) {
       step -= kQuad;
       std::uint32_t ids[kQuad];
       TORCH_ANS_UNROLL
       for (unsigned j = 0; j < kQuad; ++j) ids[j] = make_id(symbols[j], indexes[j]);
-      if (step > 0) load_quad(step - kQuad, symbols, indexes);
+      if (step > 0) {
+        row_symbols.load(position(step - kQuad), symbols);
+        row_indexes.load(position(step - kQuad), indexes);
+      }
       put_quad(step, ids, all);
-    }
-  }
-
-  TORCH_ANS_DEVICE void load_quad(std::uint32_t step, std::int32_t (&symbols)[kQuad],
-                                  std::int32_t (&indexes)[kQuad]) const {
-    const auto all = [](int) { return true; };
-    load_elements(task_.symbols, seat_.row(), position(step), 32, all, symbols);
-    if (task_.indexes.data != nullptr) {
-      load_elements(task_.indexes, seat_.row(), position(step), 32, all, indexes);
     }
   }
 
@@ -153,32 +147,25 @@ class WarpEncoder {
 
   /// The id of a symbol, marked where it takes the careful path.
   TORCH_ANS_DEVICE std::uint32_t make_id(std::int32_t symbol, std::int32_t index) const {
-    const TablesView& view = task_.tables;
-    const auto k = smaller(static_cast<std::uint32_t>(index), view.num_tables);
-    const TableInfo info = tables_.info(k);
-    const std::uint32_t v =
-        static_cast<std::uint32_t>(symbol) - static_cast<std::uint32_t>(info.offset);
-    const std::uint32_t limit = info.last + (view.bypass_coding ? 0u : 1u);
-    const bool rare = v >= limit || k == view.num_tables;
-    return rare ? info.base | kRare : info.base + v;
+    return tables_.id_of(task_.tables, symbol, index);
   }
 
   /// Puts steps `step + 3` to `step` of the threads that have a symbol there.
   template <typename Present>
   TORCH_ANS_DEVICE void put_quad(std::uint32_t step, const std::uint32_t (&ids)[kQuad],
                                  const Present& present) {
-    bool rare = present_ > 0 && writer_.may_run_full(kQuad);
-    Item items[kQuad];
-    TORCH_ANS_UNROLL
-    for (unsigned j = 0; j < kQuad; ++j) {
-      rare |= (ids[j] & kRare) != 0;
-      items[j] = tables_.load(Writer::items(task_.tables) + (ids[j] & ~kRare));
-    }
+    bool rare = (seat_.kWide || present_ > 0) && writer_.may_run_full(kQuad);
+    rare |= ((ids[0] | ids[1] | ids[2] | ids[3]) & kRareId) != 0;
     if (any(rare)) {
       for (unsigned j = kQuad; j > 0; --j) {
         put_carefully(step + j - 1, present(static_cast<int>(j - 1)));
       }
       return;
+    }
+    Item items[kQuad];
+    TORCH_ANS_UNROLL
+    for (unsigned j = 0; j < kQuad; ++j) {
+      items[j] = tables_.item(Writer::items(task_.tables), ids[j]);
     }
     TORCH_ANS_UNROLL
     for (unsigned j = kQuad; j > 0; --j) {
@@ -201,7 +188,7 @@ class WarpEncoder {
     }
     CarefulSymbol symbol{};
     if (active) {
-      const TableInfo info = tables_.info(static_cast<std::uint32_t>(index));
+      const TableInfo info = cached_load(task_.tables.info + index);
       const auto v = static_cast<std::int64_t>(
           static_cast<std::uint64_t>(load_element(task_.symbols, seat_.row(), i)) -
           static_cast<std::uint64_t>(static_cast<std::int64_t>(info.offset)));

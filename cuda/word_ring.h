@@ -63,14 +63,17 @@ class WordRing {
   TORCH_ANS_DEVICE std::uint32_t ring_bytes() const { return kLaneBytes << seat_.lanes_log2(); }
 
   /// Waits for the copies under way, then asks for as much as what is above `end` makes room for.
-  TORCH_ANS_DEVICE void refill(std::uint32_t bottom, std::uint32_t end) {
+  TORCH_ANS_DEVICE void refill(std::uint32_t bottom, std::uint32_t given_end) {
+    const std::uint32_t end = held(given_end);  // nothing of this ahead of the branch that led here
     wait_for_copies();
     sync_warp();  // others may read what has landed, and nobody still reads what it will replace
-    const std::uint32_t top = whole_words(end);
+    // A broken row may have passed its words' beginning: there is nothing to fetch below.
+    const bool passed = static_cast<std::int32_t>(end - bottom) < 0;
+    const std::uint32_t top = passed ? bottom : whole_words(end);
     landed_ = smaller(asked_, top);  // careful steps get words without the ring
     asked_ = smaller(landed_, larger(bottom, larger(top, ring_bytes()) - ring_bytes()));
     const auto* row =
-        reinterpret_cast<const std::uint32_t*>(task_.stream + seat_.row() * task_.row_bytes);
+        reinterpret_cast<const std::uint32_t*>(task_.stream + held(seat_.row()) * task_.row_bytes);
     const SharedArray<std::uint32_t> ring(start_);
     TORCH_ANS_KEEP_LOOP
     for (std::uint32_t n = seat_.lane(); n < (landed_ - asked_) / 4; n += seat_.lanes()) {

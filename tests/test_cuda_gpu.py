@@ -175,6 +175,31 @@ def test_many_rows_and_one_table(rows: int, lanes: int) -> None:
     assert torch.equal(out, narrow)
 
 
+@pytest.mark.parametrize("bypass", [False, True], ids=["closed", "bypass"])
+@pytest.mark.parametrize("precision", [9, 12, 15])
+@pytest.mark.parametrize(
+    "dtype,sizes",
+    [(torch.uint8, [90]), (torch.int32, [90]), (torch.int32, [90, 3, 2, 200, 41])],
+    ids=["bytes", "words", "indexed"],
+)
+def test_plain_kernels(dtype: torch.dtype, sizes: list, precision: int, bypass: bool) -> None:
+    """Symbols side by side, enough of them for the tables' copies in shared memory."""
+    tables = make_tables(4, sizes, precision, bypass)
+    tables.offsets.fill_(3)
+    shape = (1500, 1333) if precision < 15 else (2600, 5001)
+    symbols, indexes = make_symbols(4, shape, tables, escapes=0.0005)
+    symbols = symbols.clamp(0, 255).to(dtype)
+    given = indexes if len(sizes) > 1 else None
+    expected = encode("rans32_16", 32, tables, symbols, indexes)
+    on_device = [None if t is None else t.to(GPU) for t in (symbols, given)]
+    stream = init_op("rans32_16")(shape[0], 32, device=GPU)
+    push_op("rans32_16", 32)(stream, *on_device, *tables.args, check=True)
+    assert host_rows(stream) == stream_rows(expected)
+    out = torch.empty_like(on_device[0])
+    pop_op("rans32_16", 32)(stream, on_device[1], *tables.args, out=out, check=True)
+    assert torch.equal(out, on_device[0])
+
+
 @pytest.mark.parametrize("dtype", list(_native.INTEGER_NAMES), ids=str)
 @pytest.mark.parametrize("lanes", [1, 4, 32])
 def test_dtypes_and_strides(dtype: torch.dtype, lanes: int) -> None:
@@ -331,6 +356,7 @@ def test_quantising() -> None:
     for length in (1, 31, 257, 5000):
         for skew in (1, 5, 30):
             pmf = torch.rand(20, length, generator=generator) ** skew
+            pmf[:, 0] += 0.001  # every row has some mass
             expected = torch_ans.rans_pmf_to_quantized_cdf(pmf, 14)
             assert torch.equal(torch_ans.rans_pmf_to_quantized_cdf(pmf.to(GPU), 14).cpu(), expected)
     with pytest.raises(ValueError, match="row 1 of pmf holds a negative value"):

@@ -65,6 +65,12 @@ def test_the_scalar_coders_bytes(programs: Dict[str, Path], family: str, lanes: 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_plain_kernels(programs: Dict[str, Path]) -> None:
+    """More cases where there are kernels for bytes and int32: long rows, sentinels of all sizes."""
+    done = run(programs["coder_test"], "rans32_16", "32", "40")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("lanes", [1, 2, 4, 8, 16, 32])
 def test_tables_that_follow_the_symbols(programs: Dict[str, Path], family: str, lanes: int) -> None:

@@ -132,6 +132,23 @@ inline Case make_case(Random& random, int max_precision, int lanes, int lookup) 
   return c;
 }
 
+/// Makes it one that plain kernels take (plain_case.h).
+inline void make_plain(Case& c, Random& random) {
+  c.staged = true;
+  c.expanded = false;
+  if (random.chance(0.2)) {  // more than a ring holds
+    c.row_length = random.between(2000, 4000);
+    c.rows = 2;
+    c.total = c.rows * c.row_length;
+  }
+  c.index_type = c.symbol_type = IntType::kInt32;
+  if (c.num_tables > 1) return;
+  c.with_indexes = random.chance(0.2);
+  if (c.with_indexes || random.chance(0.4)) return;
+  c.symbol_type = IntType::kUint8;
+  c.offsets[0] = std::abs(c.offsets[0]);
+}
+
 /// What a case codes: symbols that their tables can code, or escapes of any size.
 struct Operands {
   Tensor symbols;

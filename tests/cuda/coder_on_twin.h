@@ -66,7 +66,13 @@ class CoderOnTwin {
       task = gpu::with_chosen_tables(task);
     }
     const gpu::TablesPart part = gpu::part_to_stage(host);
-    const Grid grid = make_grid(part, gpu::kEncoderWarpBytes<System, kFixedLanes>);
+    const gpu::PlainKind kind = plain_kind(task, true);
+    if (kind != gpu::PlainKind::kNone) {
+      with_kind(kind, [&](auto plain) { encode_plain<decltype(plain)>(task, part); });
+      commit(task);
+      return results_;
+    }
+    const Grid grid = make_grid(table_bytes(part), gpu::kEncoderWarpBytes<System, kFixedLanes>);
     launch(grid, random_, case_.name + ", encode", [&] {
       if (case_.staged) {
         gpu::encode_kernel<System, kFixedLanes, gpu::StagedTables>(task, part);
@@ -85,8 +91,14 @@ class CoderOnTwin {
     task.require_end = require_end;
     const bool follows = case_.contexts.order() > 0;
     const gpu::TablesPart part = gpu::part_to_stage(host);
-    const Grid grid =
-        make_grid(part, follows ? gpu::kDecoderWarpBytes<0> : gpu::kDecoderWarpBytes<kFixedLanes>);
+    const gpu::PlainKind kind = plain_kind(task, false);
+    if (kind != gpu::PlainKind::kNone) {
+      with_kind(kind, [&](auto plain) { decode_plain<decltype(plain)>(task, part); });
+      commit(task);
+      return results_;
+    }
+    const Grid grid = make_grid(table_bytes(part), follows ? gpu::kDecoderWarpBytes<0>
+                                                           : gpu::kDecoderWarpBytes<kFixedLanes>);
     launch(grid, random_, case_.name + ", decode", [&] {
       if (follows) {
         gpu::decode_kernel<System, 0, gpu::CachedTables, gpu::ContextChoice>(task, part);
@@ -152,9 +164,49 @@ class CoderOnTwin {
     return task;
   }
 
-  Grid make_grid(const gpu::TablesPart& part, std::size_t warp_bytes) {
+  std::size_t table_bytes(const gpu::TablesPart& part) const {
     const auto count = static_cast<std::uint32_t>(case_.num_tables);
-    const std::size_t table_bytes = case_.staged ? gpu::StagedTables::bytes(count, part) : 0;
+    return case_.staged ? gpu::StagedTables::bytes(count, part) : 0;
+  }
+
+  /// What the engine would take plain kernels for, wherever tables would fit; half the cases that
+  /// are not staged leave it to the others.
+  gpu::PlainKind plain_kind(const gpu::CoderTask& task, bool is_push) {
+    const bool taken = std::is_same_v<Family, RansFamily<Rans32x16>> && case_.staged;
+    return taken ? gpu::plain_kind(task, is_push) : gpu::PlainKind::kNone;
+  }
+
+  template <typename Body>
+  static void with_kind(gpu::PlainKind kind, const Body& body) {
+    if (kind == gpu::PlainKind::kBytes) body(gpu::Plain<gpu::PlainKind::kBytes>{});
+    if (kind == gpu::PlainKind::kWords) body(gpu::Plain<gpu::PlainKind::kWords>{});
+    if (kind == gpu::PlainKind::kIndexedWords) body(gpu::Plain<gpu::PlainKind::kIndexedWords>{});
+  }
+
+  template <typename Plain>
+  void encode_plain(const gpu::CoderTask& task, const gpu::TablesPart& part) {
+    if constexpr (kFixedLanes == 32 && std::is_same_v<Family, RansFamily<Rans32x16>>) {
+      using Tables = typename Plain::EncoderTables;
+      const Grid grid =
+          make_grid(Tables::bytes(task, part), gpu::kEncoderWarpBytes<System, kFixedLanes>);
+      launch(grid, random_, case_.name + ", plain encode",
+             [&] { gpu::encode_kernel<System, 32, Tables, typename Plain::Elements>(task, part); });
+    }
+  }
+
+  template <typename Plain>
+  void decode_plain(const gpu::CoderTask& task, const gpu::TablesPart& part) {
+    if constexpr (kFixedLanes == 32 && std::is_same_v<Family, RansFamily<Rans32x16>>) {
+      using Tables = typename Plain::DecoderTables;
+      const Grid grid = make_grid(Tables::bytes(task), gpu::kDecoderWarpBytes<kFixedLanes>);
+      launch(grid, random_, case_.name + ", plain decode", [&] {
+        gpu::decode_kernel<System, 32, Tables, gpu::IndexedChoice, typename Plain::Elements>(task,
+                                                                                             part);
+      });
+    }
+  }
+
+  Grid make_grid(std::size_t table_bytes, std::size_t warp_bytes) {
     const auto warps = static_cast<unsigned>(random_.between(1, 2));
     return {static_cast<unsigned>(random_.between(1, 3)), 32 * warps,
             table_bytes + warps * warp_bytes};

@@ -80,7 +80,8 @@ class CoderTest {
     if (!bad_index && (case_.options.bypass_coding || case_.symbol_type == IntType::kInt16)) {
       return;
     }
-    const std::int64_t bad_symbol = random_.chance(0.5) ? -1 - (std::int64_t{1} << 40) - 100 : 500;
+    std::int64_t bad_symbol = random_.chance(0.5) ? -1 - (std::int64_t{1} << 40) - 100 : 500;
+    if (case_.symbol_type == IntType::kUint8) bad_symbol = 255;
     if (bad_index) operands.indexes.set(i, random_.chance(0.5) ? -1 : case_.num_indexes());
     if (!bad_index) operands.symbols.set(i, bad_symbol);
     Stream stream = before;
@@ -232,6 +233,7 @@ void test_variant(const std::string& family, int lanes, int seeds, bool contexts
     const int lookup = n / seeds % Family::kLookups, seed = n % seeds;
     Random random(static_cast<std::uint64_t>(seed * 1000 + n / seeds * 100 + lanes));
     Case c = make_case(random, Family::kMaxFreqPrecision, lanes, lookup);
+    if (lanes == 32 && lookup == 0 && !contexts && random.chance(0.6)) make_plain(c, random);
     if (contexts) c.contexts = make_context_case(random, lanes, c.num_tables);
     if (c.contexts.order() > 0) c.with_indexes |= c.contexts.num_indexes > 1;
     if (contexts && random.chance(0.5)) {

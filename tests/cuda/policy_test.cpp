@@ -1,6 +1,8 @@
-/// Where the launch policy has tables read: `staged_grid` of launch_policy.h.
+/// Where the launch policy has tables read: `staged_grid` of launch_policy.h. What plain kernels
+/// set aside for them: `HintGrids` of span_tables.h.
 #include "check.h"
 #include "launch_policy.h"
+#include "span_tables.h"
 
 using namespace torch_ans::gpu;
 
@@ -19,9 +21,25 @@ void expect(const std::string& name, const StagingCase& what, const DeviceTraits
             std::to_string(found.block_warps) + " warps");
 }
 
+/// The room for hints suffices for tables of every size (it is a sum over tables).
+void expect_room_for_hints() {
+  for (int precision = 1; precision <= kMostSpanPrecision; ++precision) {
+    for (std::uint32_t last = 0; last < 1u << precision; ++last) {
+      torch_ans::TablesView view{};
+      view.freq_precision = precision;
+      view.num_tables = 1;
+      view.num_ids = last + 2;
+      check(HintGrids::grid(view, last).count() <= HintGrids::most(view),
+            "room for hints, precision " + std::to_string(precision) + ", last " +
+                std::to_string(last));
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
+  expect_room_for_hints();
   constexpr std::int64_t kMany = std::int64_t{1} << 30;
   constexpr StagedGrid kCached{0, 0};
   expect("many rows, small tables", {8192, kMany, 4 * kKiB, kKiB}, kH200, {132, 24});

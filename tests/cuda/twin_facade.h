@@ -23,6 +23,7 @@ inline unsigned block_index() { return twin::Block::current().block_index(); }
 inline unsigned grid_size() { return twin::Block::current().grid_size(); }
 inline unsigned lane_index() { return thread_index() % kWarpSize; }
 inline unsigned warp_index() { return thread_index() / kWarpSize; }
+inline unsigned uniform_warp_index() { return warp_index(); }
 
 inline unsigned mask_below() { return (1u << lane_index()) - 1; }
 inline unsigned mask_above() { return ~(mask_below() | 1u << lane_index()); }
@@ -62,6 +63,11 @@ inline void sync_block(TWIN_SITE) {
 }
 
 template <typename T>
+T held(T value) {
+  return value;
+}
+
+template <typename T>
 void check_alignment(const T* address) {
   if (reinterpret_cast<std::uintptr_t>(address) % sizeof(T) != 0) {
     twin::Block::current().fail("a load or store is not aligned");
@@ -85,6 +91,11 @@ template <typename T>
 void streaming_store(T* target, T value) {
   check_alignment(target);
   std::memcpy(target, &value, sizeof(T));
+}
+
+template <typename T>
+void streaming_store_low(T* target, std::int32_t value) {
+  streaming_store(target, static_cast<T>(value));
 }
 
 template <typename T>

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "torch_ans/cdf_row.h"
+#include "torch_ans/fixed.h"
 #include "torch_ans/views.h"
 
 namespace torch_ans {
@@ -45,14 +46,25 @@ class LogGrid {
   static constexpr int kMantissaBits = 23;
   static constexpr int kFirstOctave = 5;
 
-  LogGrid(int precision, int bits)
+  TORCH_ANS_FN LogGrid(int precision, int bits)
       : bits_(bits), slots_(1u << precision), half_(number(slots_ / 2 - 1) + 1) {}
 
-  std::uint32_t count() const { return 2 * half_; }
-  std::uint32_t origin() const { return half_; }
-  int shift() const { return kMantissaBits - bits_; }
+  TORCH_ANS_FN std::uint32_t count() const { return 2 * half_; }
+  TORCH_ANS_FN std::uint32_t origin() const { return half_; }
+  TORCH_ANS_FN int shift() const { return kMantissaBits - bits_; }
 
-  SlotRange slots(std::uint32_t bucket) const {
+  /// The bucket of a slot, at most `last_slot`, whose `top_bit` says which half it is in;
+  /// `origin()` is at `origin`.
+  static TORCH_ANS_FN std::uint32_t find(std::uint32_t slot, std::uint32_t last_slot, int top_bit,
+                                         std::uint32_t origin, int shift) {
+    constexpr float kFirst = static_cast<float>(1u << kFirstOctave);
+    const std::uint32_t upper = 0u - (slot >> top_bit);
+    const std::uint32_t d = slot ^ (upper & last_slot);
+    const std::uint32_t value = bit_cast<std::uint32_t>(static_cast<float>(d) + kFirst);
+    return origin + (((value - bit_cast<std::uint32_t>(kFirst)) >> shift) ^ upper);
+  }
+
+  TORCH_ANS_FN SlotRange slots(std::uint32_t bucket) const {
     if (bucket >= half_) {
       return {distance(bucket - half_), distance(bucket - half_ + 1)};
     }
@@ -60,7 +72,7 @@ class LogGrid {
   }
 
  private:
-  std::uint32_t number(std::uint32_t d) const {
+  TORCH_ANS_FN std::uint32_t number(std::uint32_t d) const {
     const std::uint32_t value = d + (1u << kFirstOctave);
     const int octave = bit_width(value) - 1;
     const std::uint32_t mantissa = (value << (kMantissaBits - octave)) - (1u << kMantissaBits);
@@ -69,7 +81,7 @@ class LogGrid {
   }
 
   /// The smallest d of a bucket; for the one past the last, where the other half begins.
-  std::uint32_t distance(std::uint32_t n) const {
+  TORCH_ANS_FN std::uint32_t distance(std::uint32_t n) const {
     const std::uint64_t scaled = std::uint64_t{(1u << bits_) + (n & ((1u << bits_) - 1))}
                                  << (kFirstOctave + (n >> bits_));
     const std::uint64_t value = (scaled + (1u << bits_) - 1) >> bits_;

@@ -1,0 +1,50 @@
+/// The case that has kernels of its own: rANS with 16-bit words, 32 lanes a row, bytes or int32
+/// that lie side by side, and tables that fit in shared memory.
+#pragma once
+
+#include "record_tables.h"
+#include "span_tables.h"
+#include "wide_elements.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+/// What a plain kernel is made for.
+enum class PlainKind { kNone, kBytes, kWords, kIndexedWords };
+
+inline bool lie_side_by_side(const Elements& elements, IntType type) {
+  return elements.type == type && elements.flat && elements.inner_stride == 1;
+}
+
+inline PlainKind plain_kind(const CoderTask& task, bool is_push) {
+  const TablesView& tables = task.tables;
+  const bool fits = tables.aliases == nullptr && tables.num_ids < kMostSpans &&
+                    tables.freq_precision <= kMostSpanPrecision;
+  if (!fits || task.lanes_log2 != 5 || task.contexts.order > 0) return PlainKind::kNone;
+  if (!is_push && !task.symbols_fit) return PlainKind::kNone;
+  if (task.indexes.data == nullptr) {
+    if (tables.num_tables != 1) return PlainKind::kNone;
+    if (lie_side_by_side(task.symbols, IntType::kUint8)) return PlainKind::kBytes;
+    if (lie_side_by_side(task.symbols, IntType::kInt32)) return PlainKind::kWords;
+    return PlainKind::kNone;
+  }
+  const bool plain = lie_side_by_side(task.symbols, IntType::kInt32) &&
+                     lie_side_by_side(task.indexes, IntType::kInt32);
+  return plain ? PlainKind::kIndexedWords : PlainKind::kNone;
+}
+
+/// Tables and elements of a kind.
+template <PlainKind kKind>
+struct Plain {
+  static constexpr bool kOne = kKind != PlainKind::kIndexedWords;
+  using Symbol = std::conditional_t<kKind == PlainKind::kBytes, std::uint8_t, std::int32_t>;
+  using Elements = WideElements<PlainElements<Symbol>,
+                                std::conditional_t<kOne, NoElements, PlainElements<std::int32_t>>>;
+  using EncoderTables = RecordTables<kOne>;
+  using DecoderTables = SpanTables<kOne>;
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans

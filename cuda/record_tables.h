@@ -1,0 +1,86 @@
+/// Records in shared memory, and what is needed of their tables in 8 bytes each (a TableInfo has
+/// 16): for plain encoders (plain_case.h).
+#pragma once
+
+#include "device_tables.h"
+#include "table_access.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+/// kOne: there is one table, and no index.
+template <bool kOne>
+class RecordTables {
+ public:
+  static constexpr bool kMayAlias = false;
+
+  TORCH_ANS_DEVICE RecordTables(const CoderTask& task, const TablesPart& part)
+      : num_tables_(task.tables.num_tables),
+        records_(name_bytes(task.tables.num_tables)),
+        end_(static_cast<std::uint32_t>(bytes(task, part))) {
+    const SharedArray<Name> names(0);
+    for (std::uint32_t k = thread_index(); k <= num_tables_; k += block_size()) {
+      names.set(k, make_name(task, k));
+    }
+    const SharedArray<Line> lines(records_);
+    const auto* source = reinterpret_cast<const Line*>(part.begin);
+    for (std::uint32_t i = thread_index(); i < part.bytes / sizeof(Line); i += block_size()) {
+      lines.copy(i, source + i);
+    }
+    wait_for_copies();
+    sync_block();
+    if constexpr (kOne) only_ = make_name(task, 0);
+  }
+
+  TORCH_ANS_DEVICE std::uint32_t id_of(const TablesView& /*view*/, std::int32_t symbol,
+                                       std::int32_t index) const {
+    Name name = only_;
+    if constexpr (!kOne) {
+      name = SharedArray<Name>(0).get(smaller(static_cast<std::uint32_t>(index), num_tables_));
+    }
+    const std::uint32_t v =
+        static_cast<std::uint32_t>(symbol) - static_cast<std::uint32_t>(name.offset);
+    const std::uint32_t base = kOne ? 0 : name.base_and_limit & 0xffffu;
+    return (v < name.base_and_limit >> 16 ? v : kRareId) + base;
+  }
+
+  template <typename Item>
+  TORCH_ANS_DEVICE Item item(const Item* /*items*/, std::uint32_t id) const {
+    return SharedArray<Item>(records_).get(id);
+  }
+
+  TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
+
+  static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& part) {
+    return name_bytes(task.tables.num_tables) + part.bytes;
+  }
+
+ private:
+  struct alignas(8) Name {
+    std::int32_t offset;
+    std::uint32_t base_and_limit;  ///< symbols below the limit have records; 0 for no table
+  };
+  struct alignas(16) Line {
+    std::uint32_t words[4];
+  };
+
+  static TORCH_ANS_DEVICE Name make_name(const CoderTask& task, std::uint32_t k) {
+    const TableInfo info = cached_load(task.tables.info + k);
+    const std::uint32_t limit = info.last + (task.tables.bypass_coding ? 0u : 1u);
+    return {info.offset, k == task.tables.num_tables ? 0 : info.base | limit << 16};
+  }
+
+  static TORCH_ANS_FN std::uint32_t name_bytes(std::uint32_t num_tables) {
+    return (num_tables + 2) / 2 * 16;
+  }
+
+  std::uint32_t num_tables_;
+  std::uint32_t records_;
+  std::uint32_t end_;
+  Name only_{};
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
