@@ -7,7 +7,6 @@ from typing import Callable
 
 import torch
 
-
 BUSY_CYCLES = 10_000_000  # 5 ms of an H200
 
 
