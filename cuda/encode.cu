@@ -38,18 +38,9 @@ bool launched_plain(const CoderLaunch& launch, LaunchResult& result) {
                          kEncoderWarpBytes<RansSystem<Rans32x16>, 32>, result);
 }
 
-bool launched_plain(PlainKind kind, const CoderLaunch& launch, LaunchResult& result) {
-  switch (kind) {
-    case PlainKind::kBytes:
-      return launched_plain<PlainKind::kBytes>(launch, result);
-    case PlainKind::kWords:
-      return launched_plain<PlainKind::kWords>(launch, result);
-    case PlainKind::kIndexedWords:
-      return launched_plain<PlainKind::kIndexedWords>(launch, result);
-    case PlainKind::kNone:
-      break;
-  }
-  return false;
+bool launched_plain(const CoderLaunch& launch, LaunchResult& result) {
+  return with_plain_kind(plain_kind(launch.task, true),
+                         [&](auto kind) { return launched_plain<kind>(launch, result); });
 }
 
 template <typename System, int kFixedLanes>
@@ -75,7 +66,7 @@ LaunchResult launch_encode(Family family, const CoderLaunch& launch) {
       return launch_system<RansSystem<Rans32>>(launch);
     case Family::kRans32x16: {
       LaunchResult result{};
-      if (launched_plain(plain_kind(launch.task, true), launch, result)) return result;
+      if (launched_plain(launch, result)) return result;
       return launch_system<RansSystem<Rans32x16>>(launch);
     }
     case Family::kTans:

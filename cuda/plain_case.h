@@ -34,6 +34,22 @@ inline PlainKind plain_kind(const CoderTask& task, bool is_push) {
   return plain ? PlainKind::kIndexedWords : PlainKind::kNone;
 }
 
+/// Calls `launch` with the kind as a constant; false where there is none.
+template <typename Launch>
+bool with_plain_kind(PlainKind kind, const Launch& launch) {
+  switch (kind) {
+    case PlainKind::kBytes:
+      return launch(std::integral_constant<PlainKind, PlainKind::kBytes>());
+    case PlainKind::kWords:
+      return launch(std::integral_constant<PlainKind, PlainKind::kWords>());
+    case PlainKind::kIndexedWords:
+      return launch(std::integral_constant<PlainKind, PlainKind::kIndexedWords>());
+    case PlainKind::kNone:
+      break;
+  }
+  return false;
+}
+
 /// Tables and elements of a kind.
 template <PlainKind kKind>
 struct Plain {

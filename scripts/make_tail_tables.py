@@ -16,7 +16,8 @@ TARGET = Path(__file__).resolve().parent.parent / "cpp/include/torch_ans/tail_ta
 STEPS, MOST, BITS = 64, 16, 30
 
 HEAD = """/// Probabilities of more than z scales above the mean, for z = 0, 1/64, .. 16 and once
-/// more 16, as multiples of 2^-30, rounded to nearest. Made by scripts/make_tail_tables.py.
+/// more 16, as multiples of 2^-30, rounded to nearest. Where an array's text ends, zeros follow.
+/// Made by scripts/make_tail_tables.py.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +44,8 @@ def main() -> None:
         points = [mpmath.mpf(k) / STEPS for k in range(STEPS * MOST + 1)]
         values = [int(mpmath.nint(tail(z) * 2**BITS)) for z in points]
         values.append(values[-1])
+        while values[-1] == 0:
+            values.pop()
         text += f"\nconstexpr std::uint32_t k{name}Tail[kTailEntries] = {{\n"
         line = "   "
         for value in values:

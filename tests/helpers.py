@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, replace
@@ -204,6 +205,18 @@ def oracle_rows(
 
 
 # --- child processes ---------------------------------------------------------------
+
+
+def tail_tables() -> Dict[str, List[int]]:
+    """The arrays of tail_tables.h by name. Where the text of one ends, zeros follow, as in C++."""
+    with open(os.path.join(ROOT, "cpp/include/torch_ans/tail_tables.h"), encoding="utf-8") as file:
+        text = file.read()
+    steps, scales = (int(number) for number in re.findall(r"constexpr int kTail\w+ = (\d+);", text))
+    found = {}
+    for name, body in re.findall(r"k(\w+)Tail\[kTailEntries\] = {([^}]*)}", text):
+        numbers = [int(number) for number in re.findall(r"\d+", body)]
+        found[name.lower()] = numbers + [0] * (steps * scales + 2 - len(numbers))
+    return found
 
 
 def run_child(

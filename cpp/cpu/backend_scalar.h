@@ -99,23 +99,31 @@ struct ScalarEncoder : ScalarTile {
     for (int k = 0; k < kRows * kLanes; ++k) x[k] = states[k];
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) out[r] = outs[r];
+    for_each_id(ids, begin, end, [&](int r, int lane, std::uint32_t id) {
+      State& state = x[r * kLanes + lane];
+      state = put_id(tables, state, id, out[r]);
+    });
+    TORCH_ANS_UNROLL
+    for (int k = 0; k < kRows * kLanes; ++k) states[k] = x[k];
+    TORCH_ANS_UNROLL
+    for (int r = 0; r < kRows; ++r) outs[r] = out[r];
+  }
+
+ protected:
+  /// Calls `put(row, lane, id)` for groups end - 1 .. begin, lanes last to first.
+  template <typename PutId>
+  static TORCH_ANS_FN void for_each_id(const std::uint32_t* ids, int begin, int end,
+                                       const PutId& put) {
     for (int group = end - 1; group >= begin; --group) {
       const std::uint32_t* group_ids = ids + group * kLanes;
       for (int first = kLanes - kUnrolled; first >= 0; first -= kUnrolled) {
         TORCH_ANS_UNROLL
         for (int lane = first + kUnrolled - 1; lane >= first; --lane) {
           TORCH_ANS_UNROLL
-          for (int r = 0; r < kRows; ++r) {
-            x[r * kLanes + lane] =
-                put_id(tables, x[r * kLanes + lane], group_ids[r * kTileStride + lane], out[r]);
-          }
+          for (int r = 0; r < kRows; ++r) put(r, lane, group_ids[r * kTileStride + lane]);
         }
       }
     }
-    TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kLanes; ++k) states[k] = x[k];
-    TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) outs[r] = out[r];
   }
 };
 
@@ -176,6 +184,13 @@ struct IndexedTables {
   TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
 };
 
+/// Calls `body` with what these indexes are as a source.
+template <int kStride, typename Body>
+int with_tables(const std::int32_t* const* indexes, const Body& body) {
+  if (indexes == nullptr) return body(OnlyTable{});
+  return body(IndexedTables<kStride>{indexes[0]});
+}
+
 template <typename Traits, int kLanes, int kRows_, typename Find>
 struct ScalarDecoder : ScalarTile {
   static constexpr int kRows = kRows_;
@@ -192,11 +207,9 @@ struct ScalarDecoder : ScalarTile {
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
                            const std::int32_t* const* indexes, std::int32_t* const* symbols,
                            int begin, int end, bool& escaped) {
-    if (indexes == nullptr) {
-      return decode(tables, OnlyTable{}, states, ins, symbols[0], begin, end, escaped);
-    }
-    const IndexedTables<kTileStride> named{indexes[0]};
-    return decode(tables, named, states, ins, symbols[0], begin, end, escaped);
+    return with_tables<kTileStride>(indexes, [&](const auto& source) {
+      return decode(tables, source, states, ins, symbols[0], begin, end, escaped);
+    });
   }
 
  protected:

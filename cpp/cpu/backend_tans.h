@@ -112,11 +112,9 @@ struct TansDecoder : TansShape<kLanes, kRows_> {
   static int decode_groups(const TablesView& tables, std::uint32_t* states,
                            const std::uint8_t** ins, const std::int32_t* const* indexes,
                            std::int32_t* const* symbols, int begin, int end, bool& escaped) {
-    if (indexes == nullptr) {
-      return decode(tables, OnlyTable{}, states, ins, symbols[0], begin, end, escaped);
-    }
-    const IndexedTables<kTileStride> named{indexes[0]};
-    return decode(tables, named, states, ins, symbols[0], begin, end, escaped);
+    return with_tables<kTileStride>(indexes, [&](const auto& source) {
+      return decode(tables, source, states, ins, symbols[0], begin, end, escaped);
+    });
   }
 
  protected:

@@ -22,9 +22,9 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
                            const std::int32_t* const* indexes, std::int32_t* const* symbols,
                            int begin, int end, bool& escaped) {
-    return indexes == nullptr
-               ? decode<true>(tables, states, ins, nullptr, symbols[0], begin, end, escaped)
-               : decode<false>(tables, states, ins, indexes[0], symbols[0], begin, end, escaped);
+    return with_tables<0>(indexes, [&](const auto& source) {
+      return decode(tables, source, states, ins, symbols[0], begin, end, escaped);
+    });
   }
 
  private:
@@ -35,15 +35,16 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
     std::uint32_t sentinels;
   };
 
-  template <bool kSingleTable>
-  static int decode(const TablesView& tables_view, State* states, const std::uint8_t** ins,
-                    const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
+  template <typename Source>
+  static int decode(const TablesView& tables_view, const Source& source_given, State* states,
+                    const std::uint8_t** ins, std::int32_t* symbols, int begin, int end,
                     bool& escaped) {
     const TablesView tables = tables_view;
+    const Source source = source_given;
     Chain chain{states[0], states[0], ins[0], 0};
     int t = begin;
     for (; t < end && chain.sentinels == 0; ++t) {
-      const TableInfo& info = tables.info[kSingleTable ? 0 : indexes[t]];
+      const TableInfo& info = tables.info[source.index(0, t)];
       symbols[t] = static_cast<std::int32_t>(get_symbol(tables, info, chain)) + info.offset;
       chain.sentinels &= static_cast<std::uint32_t>(tables.bypass_coding);
     }

@@ -75,8 +75,6 @@ class ContextIndex {
 
 /// A backend that derives from this decodes symbols whose tables follow from those before.
 struct FollowsSymbols {};
-template <typename Backend>
-constexpr bool kFollowsSymbols = std::is_base_of<FollowsSymbols, Backend>::value;
 
 /// The contexts of kRows rows that are decoded together. Blocks of kBlock positions, 16-bit each:
 /// a block of the first row, the same block of the next rows, then the blocks that follow. So a
@@ -121,7 +119,7 @@ struct FollowingTile {
 };
 
 /// What a RowDecoder keeps for its backend: nothing, where that follows no symbols.
-template <typename Backend, bool = kFollowsSymbols<Backend>>
+template <typename Backend, bool = kIs<Backend, FollowsSymbols>>
 struct HistoryOf {
   HistoryOf(const CodingTask& /*task*/, std::int64_t /*first_row*/) {}
 };

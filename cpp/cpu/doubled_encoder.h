@@ -15,8 +15,6 @@ template <int kLanes, typename Base>
 struct DoubledEncoder : Base {
   using State = std::uint64_t;
   using Base::kRows;
-  using Base::kTileStride;
-  using Base::kUnrolled;
 
   static void encode_groups(const TablesView& tables, State* states, std::uint8_t** outs,
                             const std::uint32_t* ids, int begin, int end) {
@@ -31,20 +29,10 @@ struct DoubledEncoder : Base {
       out[r] = outs[r];
       words[r] = 0;
     }
-    for (int group = end - 1; group >= begin; --group) {
-      const std::uint32_t* group_ids = ids + group * kLanes;
-      for (int first = kLanes - kUnrolled; first >= 0; first -= kUnrolled) {
-        TORCH_ANS_UNROLL
-        for (int lane = first + kUnrolled - 1; lane >= first; --lane) {
-          TORCH_ANS_UNROLL
-          for (int r = 0; r < kRows; ++r) {
-            State& state = twice[r * kLanes + lane];
-            state =
-                put_doubled(state, records[group_ids[r * kTileStride + lane]], out[r], words[r]);
-          }
-        }
-      }
-    }
+    Base::for_each_id(ids, begin, end, [&](int r, int lane, std::uint32_t id) {
+      State& state = twice[r * kLanes + lane];
+      state = put_doubled(state, records[id], out[r], words[r]);
+    });
     // (One by one: gathered into a vector they would go through memory with each symbol.)
     TORCH_ANS_UNROLL
     for (int k = 0; k < kRows * kLanes; ++k) states[k] = opaque(twice[k] >> 1);

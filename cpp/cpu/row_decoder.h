@@ -43,8 +43,8 @@ class RowDecoder {
   static constexpr int kHeader = Row::kHeader;
   static constexpr int kTileSymbols = Backend::kTileSymbols;
   static constexpr int kTileStride = Backend::kTileStride;
-  static constexpr bool kFromModel = kCodesModels<Backend>;
-  static constexpr bool kFollows = kFollowsSymbols<Backend>;
+  static constexpr bool kFromModel = kIs<Backend, CodesModels>;
+  static constexpr bool kFollows = kIs<Backend, FollowsSymbols>;
 
   static void run(const CodingTask& task, std::int64_t first_row, RowResult* results) {
     RowDecoder decoder(task, first_row, results);
@@ -308,7 +308,7 @@ class RowDecoder {
   void store_rows(std::int64_t first, int count) {
     for (int r = 0; r < kRows; ++r) {
       const std::int32_t* tile = symbol_tile_ + r * kTileStride;
-      if (kAsksForSymbols<Backend> && symbols_[r] == tile) {
+      if (kIs<Backend, AsksForSymbols> && symbols_[r] == tile) {
         prefetch_next(task_.symbols, r, first + count);
       }
       if (symbols_[r] == tile && !store_symbols(task_, first_row_ + r, first, count, tile)) {

@@ -38,8 +38,8 @@ class RowEncoder {
   static constexpr int kTileSymbols = Backend::kTileSymbols;
   static constexpr int kTileStride = Backend::kTileStride;
   static constexpr int kTileGroups = kTileSymbols / kLanes;
-  static constexpr bool kFromModel = kCodesModels<Backend>;
-  static constexpr bool kPairs = kFromModel || kTakesPairs<Backend>;
+  static constexpr bool kFromModel = kIs<Backend, CodesModels>;
+  static constexpr bool kPairs = kFromModel || kIs<Backend, TakesPairs>;
   /// Once the digits of its escapes are put, a group is like any other. (With few lanes, vectors
   /// hold many groups and are slow to put one.)
   static constexpr bool kOnlyDigits = Row::kDigitsFirst && !kFromModel && kLanes >= 4;
@@ -112,7 +112,7 @@ class RowEncoder {
 
   /// Leaves what it can to the backend. Returns one past the last symbol that is not coded yet.
   std::int64_t encode_ahead(std::int64_t last) {
-    if constexpr (kCodesAhead<Backend>) {
+    if constexpr (kIs<Backend, CodesAhead>) {
       if (task_.ids == nullptr && task_.contexts == nullptr) {
         const std::uint8_t* row_end = row_start(0) + task_.row_bytes;
         return Backend::encode_ahead(task_, first_row_, last, row_end, states_, out_);
@@ -156,7 +156,7 @@ class RowEncoder {
     const std::int64_t ahead = smaller<std::int64_t>(first, kTileSymbols);
     const std::uint32_t* found = task_.ids + element_of(task_, first_row_ + r, first);
     outside_ |= torch_ans::take_ids(found, ahead, count, ids).outside;
-    if constexpr (kTakesPairs<Backend>) Backend::ids_to_pairs(task_.tables, count, ids);
+    if constexpr (kIs<Backend, TakesPairs>) Backend::ids_to_pairs(task_.tables, count, ids);
   }
 
   /// Asks for the next tile, unless that is left to the backend or to the model, which look at it
@@ -175,7 +175,7 @@ class RowEncoder {
     }
     // Where tables follow the symbols, `indexes` are found and no caller's.
     const bool in_place = source.symbols != symbols_tile_ && source.indexes != indexes_tile_;
-    if ((kAsksByLine<Backend> || kFromModel) && in_place) {
+    if ((kIs<Backend, AsksByLine> || kFromModel) && in_place) {
       source.ahead = ahead;
     } else {
       prefetch_symbols(task_, row, first - ahead, ahead);
@@ -192,7 +192,7 @@ class RowEncoder {
   }
 
   TORCH_ANS_FN IdFlags look_up(const TileSource& source, int count, std::uint32_t* ids) const {
-    if constexpr (kTakesPairs<Backend>) {
+    if constexpr (kIs<Backend, TakesPairs>) {
       return Backend::make_pairs(named_tables(), source, count, ids);
     } else {
       return Backend::make_ids(named_tables(), source, count, ids);

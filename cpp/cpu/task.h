@@ -137,30 +137,15 @@ using KernelTable = CodecKernels[kFamilies][kLaneCounts];
 
 inline namespace TORCH_ANS_ISA {
 
-/// A backend that derives from this codes with models instead of tables.
-struct CodesModels {};
-template <typename Backend>
-constexpr bool kCodesModels = std::is_base_of<CodesModels, Backend>::value;
+/// What a backend derives from says of it:
+struct CodesModels {};              ///< it codes with models instead of tables
+struct AsksByLine {};               ///< (encoder) it asks for what a TileSource says is ahead
+struct TakesPairs : AsksByLine {};  ///< (encoder) it keeps symbols as SlotPairs, not as ids
+struct CodesAhead {};               ///< (encoder) it codes symbols that need no care by itself
+struct AsksForSymbols {};           ///< (decoder) memory is asked for that symbols go to later
 
-/// An encoder's backend that derives from this asks for what a TileSource says is ahead.
-struct AsksByLine {};
-template <typename Backend>
-constexpr bool kAsksByLine = std::is_base_of<AsksByLine, Backend>::value;
-
-/// An encoder's backend that derives from this keeps symbols as SlotPairs, not as ids.
-struct TakesPairs : AsksByLine {};
-template <typename Backend>
-constexpr bool kTakesPairs = std::is_base_of<TakesPairs, Backend>::value;
-
-/// An encoder's backend that derives from this codes symbols that need no care by itself.
-struct CodesAhead {};
-template <typename Backend>
-constexpr bool kCodesAhead = std::is_base_of<CodesAhead, Backend>::value;
-
-/// A decoder's backend that derives from this has the memory asked for that symbols go to later.
-struct AsksForSymbols {};
-template <typename Backend>
-constexpr bool kAsksForSymbols = std::is_base_of<AsksForSymbols, Backend>::value;
+template <typename Backend, typename Tag>
+constexpr bool kIs = std::is_base_of_v<Tag, Backend>;
 
 inline bool accepts_all(const CodingTask& /*task*/) { return true; }
 
