@@ -36,6 +36,7 @@ class ImageTables {
     return {index < view.num_tables, index, self().info(smaller(index, view.num_tables))};
   }
 
+  /// The id of a symbol, with kRareId where it takes the careful path.
   TORCH_ANS_DEVICE std::uint32_t id_of(const TablesView& view, std::int32_t symbol,
                                        std::int32_t index) const {
     const NamedTable table = name(view, static_cast<std::uint32_t>(index));

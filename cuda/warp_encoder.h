@@ -87,7 +87,9 @@ class WarpEncoder {
       step -= kQuad;
       std::uint32_t ids[kQuad];
       TORCH_ANS_UNROLL
-      for (unsigned j = 0; j < kQuad; ++j) ids[j] = make_id(symbols[j], indexes[j]);
+      for (unsigned j = 0; j < kQuad; ++j) {
+        ids[j] = tables_.id_of(task_.tables, symbols[j], indexes[j]);
+      }
       if (step > 0) {
         row_symbols.load(position(step - kQuad), symbols);
         row_indexes.load(position(step - kQuad), indexes);
@@ -141,13 +143,9 @@ class WarpEncoder {
       if (task_.indexes.data != nullptr) {
         load_elements(task_.indexes, row, i, 0, here, index);
       }
-      tile_.set(StagingTile::place(slot, inside, seat_.lanes_log2()), make_id(symbol[0], index[0]));
+      tile_.set(StagingTile::place(slot, inside, seat_.lanes_log2()),
+                tables_.id_of(task_.tables, symbol[0], index[0]));
     }
-  }
-
-  /// The id of a symbol, marked where it takes the careful path.
-  TORCH_ANS_DEVICE std::uint32_t make_id(std::int32_t symbol, std::int32_t index) const {
-    return tables_.id_of(task_.tables, symbol, index);
   }
 
   /// Puts steps `step + 3` to `step` of the threads that have a symbol there.
