@@ -33,21 +33,15 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
     const Job job{tile, tile.tables, VectorContexts<kRows, kBlock>(tile.history.index().task()),
                   bases, symbols};
     Working w;
-    TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) {
-      w.x[v].load(states + v * kVecSize);
-      for (int step = 0; step < kChunk; ++step) w.bases[v][step] = _mm512_setzero_si512();
+    w.rows.load(states, in);
+    for (auto& bases_of_vector : w.bases) {
+      for (Vec& base : bases_of_vector) base = _mm512_setzero_si512();
     }
-    TORCH_ANS_UNROLL
-    for (int c = 0; c < kCursors; ++c) load_cursor(w.cursor[c], in, c);
     int group = begin;
     while (group < end && !escaped) {
       group += decode_chunk(job, w, group, smaller(kChunk, end - group), escaped);
     }
-    TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) w.x[v].store(states + v * kVecSize);
-    TORCH_ANS_UNROLL
-    for (int c = 0; c < kCursors; ++c) store_cursor(w.cursor[c], in, c);
+    w.rows.store(states, in);
     prefetch_words<kRows>(in, (end - begin) * kLanes);
     return group;
   }
@@ -61,32 +55,11 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
     std::int32_t* const* symbols;
   };
 
-  using Cursor =
-      std::conditional_t<kBlock == kVecSize, ExpandCursor<Traits>, GatherCursor<Traits, kBlock>>;
-  static constexpr int kCursors = kVectors / kRowVectors;
-
   struct Working {
-    DecoderStates<Traits> x[kVectors];
-    Cursor cursor[kCursors];
+    RowStates<Traits, Shape> rows;
     Vec bases[kVectors][kChunk];
     Vec symbols[kVectors][kChunk];
   };
-
-  static TORCH_ANS_FN void load_cursor(Cursor& cursor, const std::uint8_t** in, int c) {
-    if constexpr (kBlock == kVecSize) {
-      cursor.load(in[c]);
-    } else {
-      cursor.load(in[0], in + c * kChunk);
-    }
-  }
-
-  static TORCH_ANS_FN void store_cursor(const Cursor& cursor, const std::uint8_t** in, int c) {
-    if constexpr (kBlock == kVecSize) {
-      in[c] = cursor.in();
-    } else {
-      cursor.store(in + c * kChunk);
-    }
-  }
 
   /// The first elements of a chunk that belong to `groups` groups.
   static TORCH_ANS_FN __mmask16 elements_of(int groups) {
@@ -101,7 +74,8 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
     bool sentinel = false;
     for (; step < groups && !sentinel; ++step) {
       TORCH_ANS_UNROLL
-      for (int c = 0; c < kCursors; ++c) sentinel |= decode_step(job, w, c, step, group + step);
+      for (int c = 0; c < w.rows.kCursors; ++c)
+        sentinel |= decode_step(job, w, c, step, group + step);
     }
     escaped = sentinel;
     store_symbols(job, w, group, step);
@@ -124,9 +98,7 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
   static TORCH_ANS_FN bool decode_step(const Job& job, Working& w, int c, int step, int group) {
     const TablesView& tables = job.tables;
     bool sentinel = false;
-    __mmask16 one[kRowVectors] = {};
-    __mmask16 two[kRowVectors] = {};
-    Vec words[kRowVectors];
+    Matches matches[kRowVectors];
     TORCH_ANS_UNROLL
     for (int i = 0; i < kRowVectors; ++i) {
       const int v = c * kRowVectors + i;
@@ -134,20 +106,17 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
           job.tile.history.at(Shape::row(v, 0), job.tile.first + Shape::in_row(v, group));
       const Vec entries = job.contexts.entries(w.bases[v][step], place);
       const Vec shifts = bucket_shifts(job, entries);
-      const Vec slots = w.x[v].slots(tables.freq_precision);
-      Matches matches = find_16(tables, slots, shifts);
-      if (unlikely(matches.unresolved != 0)) {
+      const Vec slots = w.rows.slots(v, tables.freq_precision);
+      matches[i] = find_16(tables, slots, shifts);
+      if (unlikely(matches[i].unresolved != 0)) {
         alignas(64) std::int32_t indexes[kVecSize];
         _mm512_store_si512(indexes, job.contexts.tables(entries));
-        sentinel |= resolve(tables, [&](int e) { return indexes[e]; }, slots, matches);
+        sentinel |= resolve(tables, [&](int e) { return indexes[e]; }, slots, matches[i]);
       }
-      job.contexts.found(place, matches.symbol);
-      w.symbols[v][step] = _mm512_add_epi32(matches.symbol, offsets_of(job, entries));
-      w.x[v].advance(matches, tables.freq_precision, one[i], two[i]);
+      job.contexts.found(place, matches[i].symbol);
+      w.symbols[v][step] = _mm512_add_epi32(matches[i].symbol, offsets_of(job, entries));
     }
-    w.cursor[c].template read<kRowVectors>(step, one, two, words);
-    TORCH_ANS_UNROLL
-    for (int i = 0; i < kRowVectors; ++i) w.x[c * kRowVectors + i].refill(words[i], one[i], two[i]);
+    w.rows.advance(c, step, matches, tables.freq_precision);
     return sentinel;
   }
 

@@ -10,14 +10,6 @@
 namespace torch_ans {
 namespace {
 
-/// Offsets between the rows of a vector are 32-bit numbers.
-constexpr std::int64_t kMaxRowBytes = (std::int64_t{1} << 31) / 64;
-
-bool accepts(const CodingTask& task) {
-  return task.row_bytes < kMaxRowBytes && task.tables.log_buckets != nullptr &&
-         !task.tables.has_full_freq;
-}
-
 KernelChoice* following(CodecKernels& kernels) {
   return kernels.decode[static_cast<int>(Lookup::kFollowing)];
 }
@@ -25,7 +17,7 @@ KernelChoice* following(CodecKernels& kernels) {
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice decoder() {
   using Backend = Avx512ContextDecoder<Traits, kLanes, kVectors>;
-  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &accepts};
+  return decoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts_near_rows);
 }
 
 template <typename Traits, int kLanes>
@@ -38,7 +30,7 @@ void add(CodecKernels& kernels) {
 template <int kLanes, int kVectors>
 KernelChoice tans_decoder() {
   using Backend = Avx512TansContextDecoder<kLanes, kVectors>;
-  return {Backend::kRows, &RowDecoder<TansRow<kLanes>, Backend>::run, &accepts_tans};
+  return decoder_kernel<TansRow<kLanes>, Backend>(&rows_are_near);
 }
 
 template <int kLanes>

@@ -21,21 +21,18 @@ void fill_contexts(KernelChoice* get) {
   constexpr int kRows = context_rows(kLanes);
   if constexpr (kRows > 1) {
     using Backend = ContextDecoder<Traits, kLanes, kRows, FindByBucket>;
-    *get++ = {kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &accepts_buckets};
+    *get++ = decoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts_buckets);
   }
-  using Backend = ContextDecoder<Traits, kLanes, 1, FindAnyhow>;
-  *get = {1, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &accepts_all};
+  *get = decoder_kernel<RansRow<Traits, kLanes>, ContextDecoder<Traits, kLanes, 1, FindAnyhow>>();
 }
 
 template <int kLanes>
 void fill_tans_contexts(KernelChoice* get) {
   constexpr int kRows = context_rows(kLanes);
   if constexpr (kRows > 1) {
-    using Backend = TansContextDecoder<kLanes, kRows>;
-    *get++ = {kRows, &RowDecoder<TansRow<kLanes>, Backend>::run, &accepts_all};
+    *get++ = decoder_kernel<TansRow<kLanes>, TansContextDecoder<kLanes, kRows>>();
   }
-  using Backend = TansContextDecoder<kLanes, 1>;
-  *get = {1, &RowDecoder<TansRow<kLanes>, Backend>::run, &accepts_all};
+  *get = decoder_kernel<TansRow<kLanes>, TansContextDecoder<kLanes, 1>>();
 }
 
 inline KernelChoice* following(CodecKernels& kernels) {

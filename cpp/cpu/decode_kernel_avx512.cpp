@@ -8,23 +8,14 @@
 namespace torch_ans {
 namespace {
 
-/// Offsets between the rows of a vector are 32-bit numbers.
-constexpr std::int64_t kMaxRowBytes = (std::int64_t{1} << 31) / 64;
-
-bool tables_fit(const CodingTask& task) {
-  return task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
-}
-
-bool accepts(const CodingTask& task) { return tables_fit(task) && task.row_bytes < kMaxRowBytes; }
-
 template <typename Traits, int kLanes, typename Backend>
-KernelChoice choice() {
-  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &accepts};
+void add_backend(KernelChoice* get) {
+  prepend(get, decoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts_near_rows));
 }
 
 template <typename Traits, int kLanes, int kVectors>
-KernelChoice decoder() {
-  return choice<Traits, kLanes, Avx512Decoder<Traits, kLanes, kVectors>>();
+void add_vectors(KernelChoice* get) {
+  add_backend<Traits, kLanes, Avx512Decoder<Traits, kLanes, kVectors>>(get);
 }
 
 /// More rows together would gain nothing.
@@ -40,22 +31,19 @@ template <typename Traits, int kLanes>
 void add_lanes(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
-  prepend(get, decoder<Traits, kLanes, kLeast>());
-  prepend(get, decoder<Traits, kLanes, 2 * kLeast>());
-  if constexpr (kLanes >= kVecSize) prepend(get, decoder<Traits, kLanes, 4 * kLeast>());
+  add_vectors<Traits, kLanes, kLeast>(get);
+  add_vectors<Traits, kLanes, 2 * kLeast>(get);
+  if constexpr (kLanes >= kVecSize) add_vectors<Traits, kLanes, 4 * kLeast>(get);
   if constexpr (kLanes >= 8) {  // fewer gain little
-    if (gathers_are_slow()) {
-      prepend(get, choice<Traits, kLanes, LoadingDecoder<Traits, kLanes>>());
-    }
+    if (gathers_are_slow()) add_backend<Traits, kLanes, LoadingDecoder<Traits, kLanes>>(get);
   }
 }
 
 /// Rows of one lane of 64 bits.
 template <int kVectors>
 void add_rows(CodecKernels& kernels) {
-  using Backend = Avx512RowsDecoder<kVectors>;
   prepend(kernels.decode[static_cast<int>(Lookup::kInverseCdf)],
-          {Backend::kRows, &RowDecoder<RansRow<Rans64, 1>, Backend>::run, &tables_fit});
+          decoder_kernel<RansRow<Rans64, 1>, Avx512RowsDecoder<kVectors>>(&accepts_log_buckets));
 }
 
 template <typename Traits, int kLanes>

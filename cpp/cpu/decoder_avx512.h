@@ -1,25 +1,13 @@
 /// Pop with sixteen states a vector, lanes and groups in their natural order.
 #pragma once
 
-#include <type_traits>
-
 #include "backend_scalar.h"
-#include "lookups_avx512.h"
+#include "row_states_avx512.h"
 #include "search_avx512.h"
 #include "torch_ans/inverse_cdf.h"
-#include "vectors_avx512.h"
-#include "word_cursors_avx512.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
-
-/// Sixteen matches; `unresolved` marks those that the bucket could not tell.
-struct Matches {
-  Vec symbol;
-  Vec freq;
-  Vec rank;
-  __mmask16 unresolved;
-};
 
 /// Sixteen slots, by the buckets of LogGrid (inverse_cdf.h); `bucket_shifts` as in TablesView.
 template <bool kLoads = false>
@@ -84,80 +72,6 @@ TORCH_ANS_FN bool resolve(const TablesView& tables, const Index& index, Vec slot
   return sentinel && tables.bypass_coding;
 }
 
-/// D(x) of sixteen states.
-template <typename Traits>
-class DecoderStates {
-  static constexpr bool kWide = sizeof(typename Traits::State) == 8;
-
- public:
-  using State = typename Traits::State;
-
-  TORCH_ANS_FN void load(const State* states) { std::memcpy(x_, states, sizeof(x_)); }
-  TORCH_ANS_FN void store(State* states) const { std::memcpy(states, x_, sizeof(x_)); }
-
-  TORCH_ANS_FN Vec slots(int precision) const {
-    const Vec low =
-        kWide ? join(_mm512_cvtepi64_epi32(x_[0]), _mm512_cvtepi64_epi32(x_[kWide ? 1 : 0]))
-              : x_[0];
-    return _mm512_and_si512(low, splat((1u << precision) - 1u));
-  }
-
-  /// All but the words that the states then lack: a first (`one`), and a second one (`two`).
-  TORCH_ANS_FN void advance(const Matches& matches, int precision, __mmask16& one, __mmask16& two) {
-    const __m128i shift = _mm_cvtsi32_si128(precision);
-    if constexpr (kWide) {
-      one = join_masks(advance_half<0>(matches, shift), advance_half<1>(matches, shift));
-    } else {
-      Vec& x = x_[0];
-      x = _mm512_add_epi32(_mm512_mullo_epi32(matches.freq, _mm512_srl_epi32(x, shift)),
-                           matches.rank);
-      one = _mm512_cmplt_epu32_mask(x, splat(Traits::kLowerBound));
-      if constexpr (Traits::kMaxWords == 2) {
-        two = _mm512_mask_cmplt_epu32_mask(one, x, splat(Traits::kLowerBound >> 8));
-      }
-    }
-  }
-
-  /// The word of each element, or its two bytes in the upper half, the first one uppermost.
-  TORCH_ANS_FN void refill(Vec words, __mmask16 one, __mmask16 two) {
-    if constexpr (kWide) {
-      refill_half<0>(words, static_cast<__mmask8>(one));
-      refill_half<1>(words, static_cast<__mmask8>(one >> 8));
-    } else {
-      constexpr int kBits = Traits::kWordBits;
-      Vec& x = x_[0];
-      const Vec first = kBits == 8 ? _mm512_srli_epi32(words, 24) : words;
-      x = _mm512_mask_or_epi32(x, one, _mm512_slli_epi32(x, kBits), first);
-      if constexpr (Traits::kMaxWords == 2) {
-        const Vec second = _mm512_and_si512(_mm512_srli_epi32(words, 16), splat(0xff));
-        x = _mm512_mask_or_epi32(x, two, _mm512_slli_epi32(x, kBits), second);
-      }
-    }
-  }
-
- private:
-  template <int kHalf>
-  TORCH_ANS_FN __mmask8 advance_half(const Matches& matches, __m128i shift) {
-    Vec& x = x_[kHalf];
-    const Vec freq = widen<kHalf>(matches.freq);
-    const Vec high = _mm512_srl_epi64(x, shift);
-    const Vec product = _mm512_add_epi64(
-        _mm512_mul_epu32(high, freq),
-        _mm512_slli_epi64(_mm512_mul_epu32(_mm512_srli_epi64(high, 32), freq), 32));
-    x = _mm512_add_epi64(product, widen<kHalf>(matches.rank));
-    return _mm512_cmplt_epu64_mask(x,
-                                   _mm512_set1_epi64(static_cast<long long>(Traits::kLowerBound)));
-  }
-
-  template <int kHalf>
-  TORCH_ANS_FN void refill_half(Vec words, __mmask8 need) {
-    Vec& x = x_[kHalf];
-    x = _mm512_mask_or_epi64(x, need, _mm512_slli_epi64(x, 32), widen<kHalf>(words));
-  }
-
-  Vec x_[kWide ? 2 : 1];
-};
-
 template <typename Traits, int kLanes, int kVectors, bool kLoads = false>
 class Avx512Decoder : public VectorShape<kLanes, kVectors> {
   using Shape = VectorShape<kLanes, kVectors>;
@@ -180,11 +94,8 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     if (tables.packed_slots != nullptr) {
       return decode<TableCount::kOne, true>(job, begin, end, escaped);
     }
-    if (tables.num_tables == 1) return decode<TableCount::kOne>(job, begin, end, escaped);
-    if (tables.num_tables <= kFewTables) {
-      return decode<TableCount::kFew>(job, begin, end, escaped);
-    }
-    return decode<TableCount::kMany>(job, begin, end, escaped);
+    return with_table_count(tables.num_tables,
+                            [&](auto count) { return decode<count>(job, begin, end, escaped); });
   }
 
  private:
@@ -196,14 +107,9 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     std::int32_t* const* symbols;
   };
 
-  using Cursor = std::conditional_t<kBlock == kVecSize, ExpandCursor<Traits>,
-                                    GatherCursor<Traits, kBlock, kLoads>>;
-  static constexpr int kCursors = kVectors / kRowVectors;
-
   /// All that changes from step to step.
   struct Working {
-    DecoderStates<Traits> x[kVectors];
-    Cursor cursor[kCursors];
+    RowStates<Traits, Shape, kLoads> rows;
     Vec symbols[kVectors][kChunk];
   };
 
@@ -211,36 +117,14 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
   static int decode(const Job& job, int begin, int end, bool& escaped) {
     const TablesView tables = job.tables;
     Working w;
-    TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) w.x[v].load(job.states + v * kVecSize);
-    TORCH_ANS_UNROLL
-    for (int c = 0; c < kCursors; ++c) load_cursor(w.cursor[c], job.in, c);
+    w.rows.load(job.states, job.in);
     int group = begin;
     while (group < end && !escaped) {
       group += decode_chunk<kCount, kPacked>(tables, job, w, group, smaller(kChunk, end - group),
                                              escaped);
     }
-    TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) w.x[v].store(job.states + v * kVecSize);
-    TORCH_ANS_UNROLL
-    for (int c = 0; c < kCursors; ++c) store_cursor(w.cursor[c], job.in, c);
+    w.rows.store(job.states, job.in);
     return group;
-  }
-
-  static TORCH_ANS_FN void load_cursor(Cursor& cursor, const std::uint8_t** in, int c) {
-    if constexpr (kBlock == kVecSize) {
-      cursor.load(in[c]);
-    } else {
-      cursor.load(in[0], in + c * kChunk);
-    }
-  }
-
-  static TORCH_ANS_FN void store_cursor(const Cursor& cursor, const std::uint8_t** in, int c) {
-    if constexpr (kBlock == kVecSize) {
-      in[c] = cursor.in();
-    } else {
-      cursor.store(in + c * kChunk);
-    }
   }
 
   /// Gets up to `groups` <= kChunk groups from `group` on; returns how many.
@@ -257,7 +141,7 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
       }
       if constexpr (kCount != TableCount::kOne) transpose_blocks<kBlock>(bucket_shifts[v]);
     }
-    note_places(w);
+    w.rows.note();
     int step = 0;
     bool sentinel = false;
     TORCH_ANS_UNROLL
@@ -265,20 +149,13 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
       if (step >= groups || sentinel) break;
       prefetch_share(job, w, group, step);
       TORCH_ANS_UNROLL
-      for (int c = 0; c < kCursors; ++c) {
+      for (int c = 0; c < w.rows.kCursors; ++c) {
         sentinel |= decode_step<kPacked>(tables, job, w, c, step, group + step, bucket_shifts);
       }
     }
     escaped = sentinel;
     store_symbols<kCount>(tables, job, w, group, step);
     return step;
-  }
-
-  static TORCH_ANS_FN void note_places(Working& w) {
-    if constexpr (kBlock < kVecSize) {
-      TORCH_ANS_UNROLL
-      for (int c = 0; c < kCursors; ++c) w.cursor[c].note();
-    }
   }
 
   /// Asks for what one row of each vector needs later. Where rows fill vectors they are few: the
@@ -290,11 +167,8 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
       const int row = Shape::row(v, step);
       const int ahead = Shape::in_row(v, group) + Shape::kTileSymbols;
       if (job.indexes != nullptr) prefetch(job.indexes[row] + ahead + 2 * kVecSize);
-      if constexpr (kBlock < kVecSize) {
-        w.cursor[v].prefetch_row(step);
-        prefetch(job.symbols[row] + ahead);
-      } else if constexpr (kLoads) {
-        if (v % kRowVectors == 0) w.cursor[v / kRowVectors].prefetch_row();
+      if constexpr (kBlock < kVecSize || kLoads) {
+        w.rows.prefetch_row(v, step);
         prefetch(job.symbols[row] + ahead);
       }
     }
@@ -318,30 +192,25 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
   static TORCH_ANS_FN bool decode_step(const TablesView& tables, const Job& job, Working& w, int c,
                                        int step, int group, const Vec (*bucket_shifts)[kChunk]) {
     bool sentinel = false;
-    __mmask16 one[kRowVectors] = {};
-    __mmask16 two[kRowVectors] = {};
-    Vec words[kRowVectors];
+    Matches matches[kRowVectors];
     TORCH_ANS_UNROLL
     for (int i = 0; i < kRowVectors; ++i) {
       const int v = c * kRowVectors + i;
-      const Vec slots = w.x[v].slots(tables.freq_precision);
-      Matches matches = kPacked ? find_packed<kLoads>(tables, slots)
-                                : find_16<kLoads>(tables, slots, bucket_shifts[v][step]);
-      if (unlikely(matches.unresolved != 0)) {
+      const Vec slots = w.rows.slots(v, tables.freq_precision);
+      matches[i] = kPacked ? find_packed<kLoads>(tables, slots)
+                           : find_16<kLoads>(tables, slots, bucket_shifts[v][step]);
+      if (unlikely(matches[i].unresolved != 0)) {
         const std::int32_t* const* indexes = job.indexes;
         const auto index = [=](int e) {
           return indexes == nullptr
                      ? 0
                      : indexes[Shape::row(v, e / kBlock)][Shape::in_row(v, group) + e % kBlock];
         };
-        sentinel |= resolve(tables, index, slots, matches);
+        sentinel |= resolve(tables, index, slots, matches[i]);
       }
-      w.symbols[v][step] = matches.symbol;
-      w.x[v].advance(matches, tables.freq_precision, one[i], two[i]);
+      w.symbols[v][step] = matches[i].symbol;
     }
-    w.cursor[c].template read<kRowVectors>(step, one, two, words);
-    TORCH_ANS_UNROLL
-    for (int i = 0; i < kRowVectors; ++i) w.x[c * kRowVectors + i].refill(words[i], one[i], two[i]);
+    w.rows.advance(c, step, matches, tables.freq_precision);
     return sentinel;
   }
 

@@ -15,13 +15,13 @@ bool accepts(const CodingTask& task) {
 }
 
 template <typename Traits, int kLanes, typename Backend>
-KernelChoice encoder() {
-  return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, &accepts<Traits>};
+void add_backend(KernelChoice* put) {
+  prepend(put, encoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts<Traits>));
 }
 
 template <typename Traits, int kLanes, int kVectors>
 void add_vectors(KernelChoice* put) {
-  prepend(put, encoder<Traits, kLanes, Avx512Encoder<Traits, kLanes, kVectors>>());
+  add_backend<Traits, kLanes, Avx512Encoder<Traits, kLanes, kVectors>>(put);
 }
 
 /// The front end of vectors for states that are scalars.
@@ -36,7 +36,7 @@ struct VectorIds : ScalarEncoder<Traits, kLanes, kRows, PutByRecord>, AsksByLine
 template <typename Traits, int kLanes, int kRows>
 void add_scalars(KernelChoice* put) {
   using Encoder = RecordEncoder<Traits, kLanes, VectorIds<Traits, kLanes, kRows>>;
-  prepend(put, {kRows, &RowEncoder<RansRow<Traits, kLanes>, Encoder>::run, &accepts_all});
+  prepend(put, encoder_kernel<RansRow<Traits, kLanes>, Encoder>());
 }
 
 /// Four vectors of 32-bit states hide each other's latencies. Where lanes are few, their many rows
@@ -47,9 +47,7 @@ void add(CodecKernels& kernels) {
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
   if constexpr (kLanes <= 4) add_scalars<Traits, kLanes, 1>(put);
   if constexpr (kLanes < 4) add_scalars<Traits, kLanes, 4 / kLanes>(put);
-  if constexpr (kWide && kLanes <= 8) {
-    prepend(put, encoder<Traits, kLanes, HalfEncoder<kLanes>>());
-  }
+  if constexpr (kWide && kLanes <= 8) add_backend<Traits, kLanes, HalfEncoder<kLanes>>(put);
   if constexpr (kLanes <= kVecSize) add_vectors<Traits, kLanes, 1>(put);
   add_vectors<Traits, kLanes, 2>(put);
   if constexpr (!kWide && kLanes >= 8) add_vectors<Traits, kLanes, 4>(put);

@@ -4,7 +4,6 @@
 /// in the order in which they are appended, and compressing them is all that is left to do.
 #pragma once
 
-#include "backend_scalar.h"
 #include "put_avx512.h"
 #include "symbols_avx512.h"
 #include "word_writer_avx512.h"
@@ -13,7 +12,8 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
 template <typename Traits, int kLanes, int kVectors>
-struct Avx512Encoder : VectorShape<kLanes, kVectors>, TakesPairs {
+struct Avx512Encoder : VectorShape<kLanes, kVectors>,
+                       VectorPairs<Traits, VectorShape<kLanes, kVectors>::kRows> {
   using Shape = VectorShape<kLanes, kVectors>;
   using Shape::kBlock;
   using Shape::kChunk;
@@ -21,21 +21,6 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors>, TakesPairs {
   using State = typename Traits::State;
   using Writer = WordWriter<Traits, Shape>;
   static constexpr int kStoreSlack = 64;
-
-  static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
-                                         int count, SlotPair* pairs) {
-    return torch_ans::make_pairs<kRows>(tables, source, count, pairs);
-  }
-
-  static TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
-    _mm512_storeu_si512(ids + count, _mm512_setzero_si512());  // ids for all of the last vector
-    torch_ans::ids_to_pairs(tables, count, ids);
-  }
-
-  static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,
-                                   std::uint8_t*& out) {
-    return PutByPair::put_id<Traits>(tables, x, pair, out);
-  }
 
   static void encode_groups(const TablesView& tables, State* states, std::uint8_t** outs,
                             const SlotPair* pairs, int begin, int end) {

@@ -2,7 +2,6 @@
 /// encoder_avx512.h, where a vector holds sixteen words.
 #pragma once
 
-#include "backend_scalar.h"
 #include "put_avx512.h"
 #include "symbols_avx512.h"
 
@@ -31,28 +30,11 @@ TORCH_ANS_FN void transpose_eight(__m256i* v) {
 }
 
 template <int kLanes>
-struct HalfEncoder : TakesPairs {
-  static constexpr int kRows = 8 / kLanes;
+struct HalfEncoder : VectorRows<8 / kLanes>, VectorPairs<Rans64, 8 / kLanes> {
+  using HalfEncoder::VectorRows::kRows, HalfEncoder::VectorRows::kTileStride;
   static constexpr int kSteps = kRows;  ///< words leave after as many groups
-  static constexpr int kTileSymbols = 512;
-  static constexpr int kTileStride = kTileSymbols + 48;
   static constexpr int kStoreSlack = 32;
   using State = std::uint64_t;
-
-  static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
-                                         int count, SlotPair* pairs) {
-    return torch_ans::make_pairs<kRows>(tables, source, count, pairs);
-  }
-
-  static TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
-    _mm512_storeu_si512(ids + count, _mm512_setzero_si512());  // ids for all of the last vector
-    torch_ans::ids_to_pairs(tables, count, ids);
-  }
-
-  static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,
-                                   std::uint8_t*& out) {
-    return PutByPair::put_id<Rans64>(tables, x, pair, out);
-  }
 
   static void encode_groups(const TablesView& tables, State* states, std::uint8_t** outs,
                             const SlotPair* pairs, int begin, int end) {

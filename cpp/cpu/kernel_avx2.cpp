@@ -14,27 +14,17 @@
 namespace torch_ans {
 namespace {
 
-template <typename Traits, int kLanes, typename Backend>
-constexpr KernelChoice encoder(bool (*accepts)(const CodingTask&)) {
-  return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, accepts};
-}
-
-template <typename Traits, int kLanes, typename Backend>
-constexpr KernelChoice decoder(bool (*accepts)(const CodingTask&)) {
-  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, accepts};
-}
-
 template <typename Traits, int kLanes, int kRows>
 void add_vector_decoder(KernelChoice*& get) {
   using Decoder = VectorDecoder<Traits, kLanes, kRows>;
-  *get++ = decoder<Traits, kLanes, Decoder>(&Decoder::accepts);
+  *get++ = decoder_kernel<RansRow<Traits, kLanes>, Decoder>(&Decoder::accepts);
 }
 
 /// Appends the vector kernels for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_vectors(KernelChoice*& put, KernelChoice*& get) {
   using Encoder = VectorEncoder<Traits, kLanes, kRows>;
-  *put++ = encoder<Traits, kLanes, Encoder>(&Encoder::accepts);
+  *put++ = encoder_kernel<RansRow<Traits, kLanes>, Encoder>(&Encoder::accepts);
   add_vector_decoder<Traits, kLanes, kRows>(get);
 }
 
@@ -44,8 +34,8 @@ void add_lockstep(KernelChoice*& put, KernelChoice*& get) {
   using Encoder = RecordEncoder<Traits, kLanes, LockstepEncoder<Traits, kLanes, kRows>>;
   using Decoder = std::conditional_t<kRows == 1, OneRowDecoder<Traits, kLanes>,
                                      ScalarDecoder<Traits, kLanes, kRows, FindByBucket>>;
-  *put++ = encoder<Traits, kLanes, Encoder>(&accepts_all);
-  *get++ = decoder<Traits, kLanes, Decoder>(&accepts_all);
+  *put++ = encoder_kernel<RansRow<Traits, kLanes>, Encoder>();
+  *get++ = decoder_kernel<RansRow<Traits, kLanes>, Decoder>();
 }
 
 /// Replaces the portable entries. Four vectors, or four lanes, keep a core busy: one row's, or

@@ -13,30 +13,20 @@ namespace {
 /// Independent states that keep a core busy without spilling its registers: rows in lockstep.
 constexpr int lockstep_rows(int lanes) { return lanes >= 4 ? 1 : 4 / lanes; }
 
-template <typename Traits, int kLanes, typename Backend>
-constexpr KernelChoice encoder_of() {
-  return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, &accepts_all};
-}
-
 template <typename Traits, int kLanes, typename Put>
 constexpr KernelChoice encoder() {
-  return encoder_of<Traits, kLanes, ScalarEncoder<Traits, kLanes, 1, Put>>();
+  return encoder_kernel<RansRow<Traits, kLanes>, ScalarEncoder<Traits, kLanes, 1, Put>>();
 }
 
 template <typename Traits, int kLanes, int kRows>
 constexpr KernelChoice record_encoder() {
   using Scalar = ScalarEncoder<Traits, kLanes, kRows, PutByRecord>;
-  return encoder_of<Traits, kLanes, RecordEncoder<Traits, kLanes, Scalar>>();
-}
-
-template <typename Traits, int kLanes, typename Backend>
-constexpr KernelChoice decoder_of() {
-  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &accepts_all};
+  return encoder_kernel<RansRow<Traits, kLanes>, RecordEncoder<Traits, kLanes, Scalar>>();
 }
 
 template <typename Traits, int kLanes, int kRows, typename Find>
 constexpr KernelChoice decoder() {
-  return decoder_of<Traits, kLanes, ScalarDecoder<Traits, kLanes, kRows, Find>>();
+  return decoder_kernel<RansRow<Traits, kLanes>, ScalarDecoder<Traits, kLanes, kRows, Find>>();
 }
 
 template <typename Traits, int kLanes>
@@ -49,7 +39,7 @@ void fill(CodecKernels& kernels) {
     *get++ = decoder<Traits, kLanes, kRows, FindByBucket>();
   }
   *put = record_encoder<Traits, kLanes, 1>();
-  *get = decoder_of<Traits, kLanes, OneRowDecoder<Traits, kLanes>>();
+  *get = decoder_kernel<RansRow<Traits, kLanes>, OneRowDecoder<Traits, kLanes>>();
   kernels.encode[static_cast<int>(EncodeModel::kDivision)][0] =
       encoder<Traits, kLanes, PutByDivision>();
   kernels.encode[static_cast<int>(EncodeModel::kAlias)][0] = encoder<Traits, kLanes, PutByAlias>();

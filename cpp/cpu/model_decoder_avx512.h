@@ -3,7 +3,7 @@
 #pragma once
 
 #include "backend_model.h"
-#include "decoder_avx512.h"
+#include "row_states_avx512.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -25,10 +25,7 @@ class Avx512ModelDecoder
                             const std::uint8_t** in, std::int32_t* symbols, int begin, int end,
                             bool* broken) {
     Working w;
-    TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) w.x[v].load(states + v * kVecSize);
-    TORCH_ANS_UNROLL
-    for (int c = 0; c < kCursors; ++c) load_cursor(w.cursor[c], in, c);
+    w.rows.load(states, in);
     for (int group = begin; group < end; ++group) {
       std::int64_t first[kRows];
       for (int r = 0; r < kRows; ++r) first[r] = elements[r] + group * kLanes;
@@ -37,39 +34,14 @@ class Avx512ModelDecoder
       TORCH_ANS_UNROLL
       for (int v = 0; v < kVectors; ++v) store_symbols(w, v, low, symbols, group);
     }
-    TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) w.x[v].store(states + v * kVecSize);
-    TORCH_ANS_UNROLL
-    for (int c = 0; c < kCursors; ++c) store_cursor(w.cursor[c], in, c);
+    w.rows.store(states, in);
   }
 
  private:
-  static constexpr bool kWhole = Shape::kBlock == kVecSize;  ///< a row fills vectors
-  using Cursor =
-      std::conditional_t<kWhole, ExpandCursor<Traits>, GatherCursor<Traits, Shape::kBlock>>;
-  static constexpr int kCursors = kVectors / kRowVectors;
-
   struct Working {
-    DecoderStates<Traits> x[kVectors];
-    Cursor cursor[kCursors];
+    RowStates<Traits, Shape> rows;
     alignas(64) std::uint32_t slots[kStates], symbol[kStates], start[kStates], freq[kStates];
   };
-
-  static TORCH_ANS_FN void load_cursor(Cursor& cursor, const std::uint8_t** in, int c) {
-    if constexpr (kWhole) {
-      cursor.load(in[c]);
-    } else {
-      cursor.load(in[0], in + c * Shape::kChunk);
-    }
-  }
-
-  static TORCH_ANS_FN void store_cursor(const Cursor& cursor, const std::uint8_t** in, int c) {
-    if constexpr (kWhole) {
-      in[c] = cursor.in();
-    } else {
-      cursor.store(in + c * Shape::kChunk);
-    }
-  }
 
   /// One group of every row, whose elements begin with `first`.
   static TORCH_ANS_FN void decode_group(const CodingTask& task, const std::int64_t* first,
@@ -77,32 +49,27 @@ class Avx512ModelDecoder
     const int precision = task.tables.freq_precision;
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      _mm512_store_si512(w.slots + v * kVecSize, w.x[v].slots(precision));
+      _mm512_store_si512(w.slots + v * kVecSize, w.rows.slots(v, precision));
     }
     if (unlikely(!task.functions->find_symbols(*task.model, {first, kRows, kLanes}, w.slots,
                                                {w.symbol, w.start, w.freq}))) {
       Base::find_broken(task, first, w.slots, broken);
     }
     TORCH_ANS_UNROLL
-    for (int c = 0; c < kCursors; ++c) advance(w, c, precision);
+    for (int c = 0; c < w.rows.kCursors; ++c) advance(w, c, precision);
   }
 
   /// The states of cursor c, and the words that they take.
   static TORCH_ANS_FN void advance(Working& w, int c, int precision) {
-    __mmask16 one[kRowVectors] = {};
-    __mmask16 two[kRowVectors] = {};
-    Vec words[kRowVectors];
+    Matches matches[kRowVectors];
     TORCH_ANS_UNROLL
     for (int i = 0; i < kRowVectors; ++i) {
       const int v = c * kRowVectors + i;
-      const Vec rank = _mm512_sub_epi32(_mm512_load_si512(w.slots + v * kVecSize),
-                                        _mm512_load_si512(w.start + v * kVecSize));
-      const Matches matches{{}, _mm512_load_si512(w.freq + v * kVecSize), rank, 0};
-      w.x[v].advance(matches, precision, one[i], two[i]);
+      matches[i].freq = _mm512_load_si512(w.freq + v * kVecSize);
+      matches[i].rank = _mm512_sub_epi32(_mm512_load_si512(w.slots + v * kVecSize),
+                                         _mm512_load_si512(w.start + v * kVecSize));
     }
-    w.cursor[c].template read<kRowVectors>(0, one, two, words);
-    TORCH_ANS_UNROLL
-    for (int i = 0; i < kRowVectors; ++i) w.x[c * kRowVectors + i].refill(words[i], one[i], two[i]);
+    w.rows.advance(c, 0, matches, precision);
   }
 
   static TORCH_ANS_FN void store_symbols(const Working& w, int v, Vec low, std::int32_t* symbols,

@@ -20,18 +20,13 @@ bool accepts(const CodingTask& task) {
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice encoder() {
   using Backend = Avx512ModelEncoder<Traits, kLanes, kVectors>;
-  return {Backend::kRows, &RowEncoder<RansRow<Traits, kLanes>, Backend>::run, &accepts<Traits>};
+  return encoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts<Traits>);
 }
-
-/// Offsets between the rows of a vector are 32-bit numbers.
-constexpr std::int64_t kMaxRowBytes = (std::int64_t{1} << 31) / 64;
-
-bool rows_are_near(const CodingTask& task) { return task.row_bytes < kMaxRowBytes; }
 
 template <typename Traits, int kLanes, int kVectors>
 KernelChoice decoder() {
   using Backend = Avx512ModelDecoder<Traits, kLanes, kVectors>;
-  return {Backend::kRows, &RowDecoder<RansRow<Traits, kLanes>, Backend>::run, &rows_are_near};
+  return decoder_kernel<RansRow<Traits, kLanes>, Backend>(&rows_are_near);
 }
 
 template <typename Traits, int kLanes>

@@ -10,14 +10,12 @@ namespace {
 
 template <typename Traits, int kLanes, int kRows>
 void append_decoder(KernelChoice*& get) {
-  using Decoder = RowDecoder<RansRow<Traits, kLanes>, ModelDecoder<Traits, kLanes, kRows>>;
-  *get++ = {kRows, &Decoder::run, &accepts_all};
+  *get++ = decoder_kernel<RansRow<Traits, kLanes>, ModelDecoder<Traits, kLanes, kRows>>();
 }
 
 template <typename Traits, int kLanes, int kRows>
 void append(KernelChoice*& put, KernelChoice*& get) {
-  using Encoder = RowEncoder<RansRow<Traits, kLanes>, ModelEncoder<Traits, kLanes, kRows>>;
-  *put++ = {kRows, &Encoder::run, &accepts_all};
+  *put++ = encoder_kernel<RansRow<Traits, kLanes>, ModelEncoder<Traits, kLanes, kRows>>();
   append_decoder<Traits, kLanes, kRows>(get);
 }
 

@@ -346,5 +346,11 @@ class RowDecoder {
   Escape escapes_[kRows * kTileSymbols];
 };
 
+/// The kernel of a backend, for the tasks that it accepts.
+template <typename Row, typename Backend>
+constexpr KernelChoice decoder_kernel(bool (*accepts)(const CodingTask&) = &accepts_all) {
+  return {Backend::kRows, &RowDecoder<Row, Backend>::run, accepts};
+}
+
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

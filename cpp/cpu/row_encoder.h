@@ -368,5 +368,11 @@ class RowEncoder {
   alignas(64) std::int32_t indexes_tile_[kTileSymbols];
 };
 
+/// The kernel of a backend, for the tasks that it accepts.
+template <typename Row, typename Backend>
+constexpr KernelChoice encoder_kernel(bool (*accepts)(const CodingTask&) = &accepts_all) {
+  return {Backend::kRows, &RowEncoder<Row, Backend>::run, accepts};
+}
+
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

@@ -180,13 +180,11 @@ TORCH_ANS_FN void columns_to_rows(const __m256i* columns, Vec* rows) {
 }
 
 template <int kVectors>
-class Avx512RowsDecoder {
+class Avx512RowsDecoder : public VectorRows<kVectors * kWideSize> {
  public:
+  using Avx512RowsDecoder::VectorRows::kRows, Avx512RowsDecoder::VectorRows::kTileSymbols;
   using State = std::uint64_t;
-  static constexpr int kRows = kVectors * kWideSize;
   static constexpr bool kInPlace = true;
-  static constexpr int kTileSymbols = kRows >= 32 ? 256 : 512;
-  static constexpr int kTileStride = kTileSymbols + 48;
 
   static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
                                  std::uint32_t slot) {
@@ -200,13 +198,9 @@ class Avx512RowsDecoder {
     if (tables.packed_slots != nullptr) {
       return decode<TableCount::kOne, true>(tables, job, begin, end, escaped);
     }
-    if (tables.num_tables == 1) {
-      return decode<TableCount::kOne>(tables, job, begin, end, escaped);
-    }
-    if (tables.num_tables <= kFewTables) {
-      return decode<TableCount::kFew>(tables, job, begin, end, escaped);
-    }
-    return decode<TableCount::kMany>(tables, job, begin, end, escaped);
+    return with_table_count(tables.num_tables, [&](auto count) {
+      return decode<count>(tables, job, begin, end, escaped);
+    });
   }
 
  private:

@@ -1,6 +1,7 @@
 /// From symbols and indexes to slots, for AVX-512: what an encoder can do ahead of its states.
 #pragma once
 
+#include "backend_scalar.h"
 #include "tiles.h"
 #include "vectors_avx512.h"
 
@@ -313,16 +314,31 @@ TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_
   }
 }
 
-/// The slots of a tile's symbols, for an encoder of kRows rows. Writes whole vectors, as above.
-template <int kRows>
-TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source, int count,
-                                SlotPair* pairs) {
-  // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
-  constexpr bool kBackwards = kRows <= 4;
-  const IdFlags flags = make_ids<kBackwards>(tables, source, count, pairs);
-  ids_to_pairs(tables, count, pairs);
-  return flags;
-}
+/// How an encoder of kRows rows comes to the slots of a tile's symbols (row_encoder.h).
+template <typename Traits, int kRows>
+struct VectorPairs : TakesPairs {
+  using State = typename Traits::State;
+
+  /// Writes whole vectors, as above.
+  static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
+                                         int count, SlotPair* pairs) {
+    // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
+    constexpr bool kBackwards = kRows <= 4;
+    const IdFlags flags = make_ids<kBackwards>(tables, source, count, pairs);
+    torch_ans::ids_to_pairs(tables, count, pairs);
+    return flags;
+  }
+
+  static TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
+    _mm512_storeu_si512(ids + count, _mm512_setzero_si512());  // ids for all of the last vector
+    torch_ans::ids_to_pairs(tables, count, ids);
+  }
+
+  static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,
+                                   std::uint8_t*& out) {
+    return PutByPair::put_id<Traits>(tables, x, pair, out);
+  }
+};
 
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

@@ -10,11 +10,6 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// Bit offsets between the rows of a batch are 32-bit numbers.
-inline bool accepts_tans(const CodingTask& task) {
-  return task.row_bytes < (std::int64_t{1} << 31) / 64;
-}
-
 /// The bit buffers (`BitBuffer`) of sixteen rows, of up to 31 bits each.
 template <int kStates>
 class VectorBits {
@@ -88,11 +83,9 @@ struct TansJob {
 };
 
 template <int kLanes, int kVectors>
-class Avx512TansDecoder {
+class Avx512TansDecoder : public VectorRows<kVectors * kVecSize> {
  public:
-  static constexpr int kRows = kVectors * kVecSize;
-  static constexpr int kTileSymbols = kRows >= 32 ? 256 : 512;
-  static constexpr int kTileStride = kTileSymbols + 48;
+  using Avx512TansDecoder::VectorRows::kRows;
   static constexpr bool kInPlace = true;
   using Job = TansJob<kRows>;
 

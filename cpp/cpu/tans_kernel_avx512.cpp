@@ -10,9 +10,8 @@ namespace {
 /// More vectors would be more streams of bytes and symbols than a core's caches follow.
 template <int kLanes>
 void add(CodecKernels& kernels) {
-  using Backend = Avx512TansDecoder<kLanes, 1>;
   prepend(kernels.decode[0],
-          {Backend::kRows, &RowDecoder<TansRow<kLanes>, Backend>::run, &accepts_tans});
+          decoder_kernel<TansRow<kLanes>, Avx512TansDecoder<kLanes, 1>>(&rows_are_near));
 }
 
 }  // namespace

@@ -13,14 +13,11 @@ inline namespace TORCH_ANS_ISA {
 /// As many rows in lockstep as keep their states, buffers and cursors in registers.
 constexpr int tans_lockstep_rows(int lanes) { return lanes >= 4 ? 1 : 4 / lanes; }
 
+/// Appends the kernels for kRows rows.
 template <int kLanes, int kRows>
-constexpr KernelChoice tans_encoder() {
-  return {kRows, &RowEncoder<TansRow<kLanes>, TansEncoder<kLanes, kRows>>::run, &accepts_all};
-}
-
-template <int kLanes, int kRows>
-constexpr KernelChoice tans_decoder() {
-  return {kRows, &RowDecoder<TansRow<kLanes>, TansDecoder<kLanes, kRows>>::run, &accepts_all};
+void add_tans(KernelChoice*& put, KernelChoice*& get) {
+  *put++ = encoder_kernel<TansRow<kLanes>, TansEncoder<kLanes, kRows>>();
+  *get++ = decoder_kernel<TansRow<kLanes>, TansDecoder<kLanes, kRows>>();
 }
 
 template <int kLanes>
@@ -29,12 +26,8 @@ void fill_tans(CodecKernels& kernels) {
   // tANS has one way to put and to get: the first of the lists.
   KernelChoice* put = kernels.encode[0];
   KernelChoice* get = kernels.decode[0];
-  if constexpr (kRows > 1) {
-    *put++ = tans_encoder<kLanes, kRows>();
-    *get++ = tans_decoder<kLanes, kRows>();
-  }
-  *put = tans_encoder<kLanes, 1>();
-  *get = tans_decoder<kLanes, 1>();
+  if constexpr (kRows > 1) add_tans<kLanes, kRows>(put, get);
+  add_tans<kLanes, 1>(put, get);
 }
 
 inline void fill_tans(KernelTable& table) {

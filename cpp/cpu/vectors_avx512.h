@@ -13,10 +13,13 @@
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #endif
 #include <immintrin.h>
+
+#include <type_traits>
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic pop
 #endif
 
+#include "task.h"
 #include "torch_ans/config.h"
 #include "torch_ans/views.h"
 
@@ -120,6 +123,14 @@ TORCH_ANS_FN Vec reverse_blocks(Vec v) {
 enum class TableCount { kOne, kFew, kMany };
 constexpr std::uint32_t kFewTables = 64;
 
+/// Calls `run` with it as a constant.
+template <typename Run>
+TORCH_ANS_FN auto with_table_count(std::uint32_t num_tables, const Run& run) {
+  if (num_tables == 1) return run(std::integral_constant<TableCount, TableCount::kOne>());
+  if (num_tables <= kFewTables) return run(std::integral_constant<TableCount, TableCount::kFew>());
+  return run(std::integral_constant<TableCount, TableCount::kMany>());
+}
+
 /// column[index] for 16 indexes. Where kFew, an index of 64 or more reads another entry.
 template <TableCount kCount>
 TORCH_ANS_FN Vec pick(const void* column, Vec index) {
@@ -137,19 +148,24 @@ TORCH_ANS_FN Vec pick(const void* column, Vec index) {
   }
 }
 
+/// Rows that are advanced together, and their tiles (row_encoder.h, row_decoder.h).
+template <int kRows_>
+struct VectorRows {
+  static constexpr int kRows = kRows_;
+  static constexpr int kTileSymbols = kRows >= 32 ? 256 : 512;
+  /// Vectors are read and written whole at both ends of what is asked for.
+  static constexpr int kTileStride = kTileSymbols + 48;
+};
+
 /// Which rows, lanes and vectors a kernel of `kVectors_` vectors advances together.
 template <int kLanes, int kVectors_>
-struct VectorShape {
+struct VectorShape : VectorRows<kVectors_ * kVecSize / kLanes> {
   static constexpr int kVectors = kVectors_;
   static constexpr int kBlock = kLanes < kVecSize ? kLanes : kVecSize;
   /// Rows of a vector, and groups among 16 symbols of a row.
   static constexpr int kChunk = kVecSize / kBlock;
   static constexpr int kRowVectors = kLanes > kVecSize ? kLanes / kVecSize : 1;
-  static constexpr int kRows = kVectors * kChunk / kRowVectors;
   static_assert(kVectors % kRowVectors == 0, "rows are whole");
-  static constexpr int kTileSymbols = kRows >= 32 ? 256 : 512;
-  /// Vectors are read and written whole at both ends of what is asked for.
-  static constexpr int kTileStride = kTileSymbols + 48;
 
   /// Row of a block, where in a row the symbols of vector v begin in `group`, and where in a tile.
   static constexpr int row(int v, int block) { return v / kRowVectors * kChunk + block; }
@@ -157,9 +173,14 @@ struct VectorShape {
     return group * kLanes + v % kRowVectors * kVecSize;
   }
   static constexpr int element(int v, int block, int group) {
-    return row(v, block) * kTileStride + in_row(v, group);
+    return row(v, block) * VectorShape::kTileStride + in_row(v, group);
   }
 };
+
+/// Offsets between the rows of a kernel, in bits too, are 32-bit numbers.
+inline bool rows_are_near(const CodingTask& task) {
+  return task.row_bytes < (std::int64_t{1} << 31) / 64;
+}
 
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans
