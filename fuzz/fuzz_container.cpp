@@ -61,11 +61,11 @@ void check_byte_strings(fuzz::Input& input, const std::vector<std::uint8_t>& byt
     std::vector<std::uint8_t> stream(spans.size() * row_bytes);
     const auto width = static_cast<std::int64_t>(row_bytes);
     const auto count = static_cast<std::int64_t>(spans.size());
-    torch_ans::fill_rows(bytes.data(), spans, stream.data(), width);
+    torch_ans::fill_rows(bytes.data(), spans, stream.data(), width, 1);
     const auto plan = torch_ans::plan_rows(stream.data(), count, width, format);
     std::vector<std::uint8_t> packed(bytes.size());
     fuzz::require(plan.empty() || plan.back().start + plan.back().length == bytes.size());
-    torch_ans::pack_rows(stream.data(), width, plan, format, packed.data());
+    torch_ans::pack_rows(stream.data(), width, plan, format, packed.data(), 1);
     fuzz::require(packed == bytes);
   } catch (const std::invalid_argument&) {
   }
@@ -74,7 +74,7 @@ void check_byte_strings(fuzz::Input& input, const std::vector<std::uint8_t>& byt
   try {  // length words that anybody may have written
     const auto plan = torch_ans::plan_rows(bytes.data(), count, row_bytes, format);
     std::vector<std::uint8_t> packed(plan.empty() ? 0 : plan.back().start + plan.back().length);
-    torch_ans::pack_rows(bytes.data(), row_bytes, plan, format, packed.data());
+    torch_ans::pack_rows(bytes.data(), row_bytes, plan, format, packed.data(), 1);
   } catch (const std::invalid_argument&) {
   }
 }

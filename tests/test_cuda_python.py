@@ -174,7 +174,7 @@ class HostEngine:
     def pack(self, stream: int, rows: int, columns: int, *rest: Any) -> None:
         length_bytes, bare_last, _, packed = rest[:4]
         self._enter("pack", rest[4:])
-        data = _core.pack_stream(stream, rows, columns, length_bytes, bare_last)
+        data = _core.pack_stream(stream, rows, columns, length_bytes, bare_last, 1)
         ctypes.memmove(packed, data, len(data))
 
     def unpack(self, packed: int, spans: int, stream: int, rows: int, *rest: int) -> None:
@@ -184,7 +184,8 @@ class HostEngine:
         for row in range(rows):
             start, length = numbers[2 * row : 2 * row + 2]
             data = ctypes.string_at(packed + start, length)
-            _core.fill_stream(data, [(0, length)], stream + 4 * columns * row, 1, columns)
+            span = _core.RowSpans([(0, length)])
+            _core.fill_stream(data, span, stream + 4 * columns * row, 1, columns, 1)
 
     def quantize_pmf(self, pmf: int, dtype: str, rows: int, length: int, *rest: int) -> None:
         lengths, precision, out, statuses = rest[:4]
@@ -346,8 +347,112 @@ def test_bytes_take_one_copy(engine: HostEngine, rows: int, escapes: bool) -> No
     _cuda_stream.decode_bytes(coding, data, spans, split, work.indexes, out)
     assert torch.equal(out, symbols) and engine.calls.count("unpack") == 1
     with pytest.raises(CorruptStreamError):
-        cut = [(start, length - 4) for start, length in spans]
+        cut = _core.RowSpans([(start, length - 4) for start, length in spans])
         _cuda_stream.decode_bytes(coding, data, cut, split, work.indexes, out)
+
+
+class Pinned:
+    """Memory that is said to be pinned, and where host and device copy to and from."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses: List[int] = []
+        self.staged: List[int] = []
+        monkeypatch.setattr(_native_cuda, "is_pinned", lambda t: t.data_ptr() in self.addresses)
+        monkeypatch.setattr(_native_cuda, "pinned", self._stage)
+
+    def _stage(self, size: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
+        made = torch.empty(size, dtype=dtype)
+        if dtype == torch.uint8:
+            self.staged.append(size)
+        return made
+
+
+@pytest.mark.parametrize("rows", [None, 3])
+def test_bytes_in_memory_of_the_caller(
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch, rows: Optional[int]
+) -> None:
+    """Pinned memory is copied to and from directly, other memory through such memory."""
+    pinned = Pinned(monkeypatch)
+    monkeypatch.setattr(_native_cuda, "_WORTH_ASKING", 100)
+    work = Work("rans64", 2, (5, 1777))
+    interface = TorchANSInterface("rans64_i2", freq_precision=12, num_parallel_states=rows)
+    interface.set_cdfs(*work.tables.args[:3])
+    symbols, indexes = work.symbols, work.indexes
+    expected = interface.encode_with_indexes(symbols, indexes)
+    size = len(expected)
+    monkeypatch.setattr(_native, "any_cuda", lambda *tensors: True)
+    assert interface.encode_with_indexes(symbols, indexes) == expected
+    assert pinned.staged == [size]
+    memory = torch.zeros(size + 50, dtype=torch.uint8)
+    for out in (memory, memory.numpy(), memoryview(memory.numpy()), bytearray(size)):
+        del pinned.staged[:]
+        data = interface.encode_with_indexes(symbols, indexes, out=out)
+        assert data == expected and pinned.staged == [size]
+        decoded = interface.decode_with_indexes(data, indexes)
+        assert torch.equal(decoded, symbols) and pinned.staged == [size, size]
+    pinned.addresses.append(memory.data_ptr())
+    del pinned.staged[:]
+    for out in (memory, memory.numpy(), memoryview(memory.numpy())):
+        memory.zero_()
+        data = interface.encode_with_indexes(symbols, indexes, out=out)
+        assert data == expected and not memory[size:].any()
+        for source in (data, memory[:size]):
+            del engine.calls[:]
+            assert torch.equal(interface.decode_with_indexes(source, indexes), symbols)
+            assert engine.calls[-1] == "wait"  # the memory is the caller's again
+    assert not pinned.staged
+    for source in (expected, data.toreadonly()):  # bytes are never asked
+        assert torch.equal(interface.decode_with_indexes(source, indexes), symbols)
+    assert pinned.staged == [size, size]
+    monkeypatch.setattr(_native_cuda, "_WORTH_ASKING", size + 1)
+    assert torch.equal(interface.decode_with_indexes(data, indexes), symbols)
+    assert pinned.staged == [size, size, size]
+
+
+def test_memory_of_the_caller_and_errors(
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pinned = Pinned(monkeypatch)
+    monkeypatch.setattr(_native_cuda, "_WORTH_ASKING", 1)
+    work = Work("rans64", 2, (5, 1777))
+    interface = TorchANSInterface("rans64_i2", freq_precision=12, num_parallel_states=3)
+    interface.set_cdfs(*work.tables.args[:3])
+    symbols, indexes = work.symbols, work.indexes
+    size = len(interface.encode_with_indexes(symbols, indexes))
+    monkeypatch.setattr(_native, "any_cuda", lambda *tensors: True)
+    for is_pinned in (False, True):
+        out = torch.full((size - 1,), 7, dtype=torch.uint8)
+        if is_pinned:
+            pinned.addresses.append(out.data_ptr())
+        with pytest.raises(ValueError, match=f"out must have at least {size} bytes, got"):
+            interface.encode_with_indexes(symbols, indexes, out=out)
+        assert bool((out == 7).all())
+    out = torch.full((size,), 7, dtype=torch.uint8)
+    pinned.addresses.append(out.data_ptr())
+    with pytest.raises(CorruptStreamError):  # impossible lengths: found while the copy runs
+        interface.decode_with_indexes(out, indexes)
+    assert engine.calls[-1] == "wait"
+    interface.encode_with_indexes(symbols, indexes, out=out)
+    wrong = indexes.clone()
+    wrong[1, 5] = 3
+    with pytest.raises(IndexError, match=r"indexes\[1, 5\] is 3"):
+        interface.decode_with_indexes(out, wrong)
+    assert engine.calls[-1] == "wait"
+    none = interface.encode_with_indexes(symbols[:0], indexes[:0], out=out)
+    assert none == interface.encode_with_indexes(symbols[:0], indexes[:0])
+    stream = interface.encode_flush()
+    assert stream is None and interface.flush(out=out) == b""
+
+
+def test_streams_are_packed_into_memory_of_the_caller(engine: HostEngine) -> None:
+    work = Work("rans64", 1, (2, 40))
+    stream = work.stream()
+    work.push(stream)
+    view = _stream.check_stream(stream)
+    expected = _cuda_stream.pack(view, (4, False))
+    out = bytearray(5000)
+    assert _cuda_stream.pack(view, (4, False), out) == expected
+    assert _cuda_stream.pack(_stream.Stream(stream[:0], 0, 1), (4, False), out) == b""
 
 
 def test_bytes_of_bad_arguments(engine: HostEngine) -> None:

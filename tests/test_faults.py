@@ -119,7 +119,7 @@ def test_columns_never_pass_what_a_length_word_can_say():
     codec = _native.get_codec("rans64", 32)
     assert _core.max_row_bytes(codec, 16, 2**40) > 2**41
     with pytest.raises(CorruptStreamError, match="2 GiB"):
-        _stream.row_columns(codec, [(0, 2**31)])
+        _stream.row_columns(codec, 2**31)
 
 
 # --- bytes that claim more than they are --------------------------------------------

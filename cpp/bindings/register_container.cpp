@@ -5,15 +5,15 @@
 
 #include "bytes_view.h"
 #include "cpu/codec.h"
+#include "large_memory.h"
 #include "register.h"
+#include "row_spans.h"
 #include "torch_ans/container.h"
 
 namespace py = pybind11;
 
 namespace torch_ans {
 namespace {
-
-using RowSpan = std::pair<std::size_t, std::size_t>;  // start, length
 
 std::string type_name(std::uint8_t type) {
   static const char* const kNames[] = {"uint8", "int8", "uint16", "int16", "int32", "int64"};
@@ -35,10 +35,10 @@ const char* describe(PackedStatus status) {
   }
 }
 
-std::vector<PackedRow> check_spans(const std::vector<RowSpan>& spans, std::size_t size) {
+std::vector<PackedRow> check_spans(const RowSpans& spans, std::size_t size) {
   std::vector<PackedRow> rows;
-  rows.reserve(spans.size());
-  for (const auto& [start, length] : spans) {
+  rows.reserve(spans.rows.size());
+  for (const auto& [start, length] : spans.rows) {
     if (start > size || length > size - start || length > kMaxPackedRowBytes) {
       throw std::invalid_argument("a span must lie inside the data and be at most 2 GiB");
     }
@@ -73,8 +73,7 @@ PackedHeader make_header(const Fields& fields) {
   return header;
 }
 
-py::bytes pack_container(const Fields& fields, const py::buffer& data,
-                         const std::vector<RowSpan>& spans) {
+py::bytes pack_container(const Fields& fields, const py::buffer& data, const RowSpans& spans) {
   const BytesView bytes(data);
   const PackedHeader header = make_header(fields);
   const std::vector<PackedRow> rows = check_spans(spans, bytes.size());
@@ -85,8 +84,8 @@ py::bytes pack_container(const Fields& fields, const py::buffer& data,
   }
   std::size_t size = head.size();
   for (const PackedRow& row : rows) size += row.length;
-  py::bytes packed(nullptr, size);
-  auto* out = reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(packed.ptr()));
+  py::bytes packed = new_bytes(size);
+  std::uint8_t* out = bytes_of(packed);
   const py::gil_scoped_release release;
   std::memcpy(out, head.data(), head.size());
   out += head.size();
@@ -113,14 +112,14 @@ py::tuple unpack_container(const py::buffer& data) {
   const Fields fields{families()[header.family].name, header.lanes,      header.freq_precision,
                       header.bypass_precision,        header.flags != 0, type_name(header.dtype),
                       py::bytes(hash, sizeof(hash)),  header.shape};
-  std::vector<RowSpan> spans;
+  RowSpans spans;
   std::vector<std::size_t> damaged;
   for (std::size_t row = 0; row < reader.rows().size(); ++row) {
     const PackedRow& found = reader.rows()[row];
-    spans.emplace_back(found.start, found.length);
+    spans.rows.push_back({found.start, found.length});
     if (!found.intact) damaged.push_back(row);
   }
-  return py::make_tuple(fields, spans, damaged, reader.extra());
+  return py::make_tuple(fields, std::move(spans), damaged, reader.extra());
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "coding_call.h"
 #include "cpu/messages.h"
 #include "integers.h"
+#include "large_memory.h"
 #include "register.h"
 #include "torch_ans/stream_layout.h"
 
@@ -29,9 +30,8 @@ void check_equal_sizes(std::int64_t indexes, std::int64_t symbols) {
 }
 
 py::bytes message_of(const Codec& codec, const Rows& rows, std::int64_t r) {
-  py::bytes message(nullptr, rows.length(r));
-  reverse_words(codec, rows.row(r) + kLengthBytes, rows.length(r),
-                reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(message.ptr())));
+  py::bytes message = new_bytes(rows.length(r));
+  reverse_words(codec, rows.row(r) + kLengthBytes, rows.length(r), bytes_of(message));
   return message;
 }
 

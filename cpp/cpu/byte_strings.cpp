@@ -1,9 +1,11 @@
 #include "byte_strings.h"
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
+#include "parallel.h"
 #include "torch_ans/stream_layout.h"
 
 namespace torch_ans {
@@ -15,6 +17,14 @@ namespace {
 
 bool fits(std::size_t length, int length_bytes) {
   return length_bytes >= 8 || length >> (8 * length_bytes) == 0;
+}
+
+/// Calls `body(row, threads)` for each row: several rows at a time or, where they are fewer than
+/// threads, one by one with all threads.
+template <typename Body>
+void for_rows(std::int64_t rows, int threads, const Body& body) {
+  const bool few = rows < threads;
+  parallel_for(rows, few ? 1 : threads, [&](std::int64_t row) { body(row, few ? threads : 1); });
 }
 
 }  // namespace
@@ -45,19 +55,18 @@ std::vector<Span> plan_rows(const std::uint8_t* stream, std::int64_t rows, std::
 }
 
 void pack_rows(const std::uint8_t* stream, std::int64_t row_bytes, const std::vector<Span>& spans,
-               const ByteFormat& format, std::uint8_t* data) {
+               const ByteFormat& format, std::uint8_t* data, int threads) {
   const auto rows = static_cast<std::int64_t>(spans.size());
-  for (std::int64_t row = 0; row < rows; ++row) {
+  for_rows(rows, threads, [&](std::int64_t row, int row_threads) {
     const Span& span = spans[static_cast<std::size_t>(row)];
     if (format.has_length(row, rows)) {
       const auto bytes = static_cast<std::size_t>(format.length_bytes);
       const std::uint64_t length = span.length;
       std::memcpy(data + span.start - bytes, &length, bytes);
     }
-    if (span.length != 0) {  // nothing may be copied to nowhere
-      std::memcpy(data + span.start, stream + row * row_bytes + kLengthBytes, span.length);
-    }
-  }
+    const std::uint8_t* source = stream + row * row_bytes + kLengthBytes;
+    copy_bytes(source, span.length, data + span.start, row_threads);
+  });
 }
 
 std::vector<Span> find_rows(const std::uint8_t* data, std::size_t size, std::int64_t rows,
@@ -92,15 +101,25 @@ std::vector<Span> find_rows(const std::uint8_t* data, std::size_t size, std::int
 }
 
 void fill_rows(const std::uint8_t* data, const std::vector<Span>& spans, std::uint8_t* stream,
-               std::int64_t row_bytes) {
-  for (std::size_t row = 0; row < spans.size(); ++row) {
-    std::uint8_t* start = stream + static_cast<std::int64_t>(row) * row_bytes;
-    const std::size_t length = spans[row].length;
-    store(start, static_cast<std::int32_t>(length));
-    if (length != 0) std::memcpy(start + kLengthBytes, data + spans[row].start, length);
-    std::memset(start + kLengthBytes + length, 0,
-                static_cast<std::size_t>(row_bytes) - kLengthBytes - length);
-  }
+               std::int64_t row_bytes, int threads) {
+  for_rows(static_cast<std::int64_t>(spans.size()), threads,
+           [&](std::int64_t row, int row_threads) {
+             std::uint8_t* start = stream + row * row_bytes;
+             const Span& span = spans[static_cast<std::size_t>(row)];
+             store(start, static_cast<std::int32_t>(span.length));
+             copy_bytes(data + span.start, span.length, start + kLengthBytes, row_threads);
+             std::memset(start + kLengthBytes + span.length, 0,
+                         static_cast<std::size_t>(row_bytes) - kLengthBytes - span.length);
+           });
+}
+
+void copy_bytes(const std::uint8_t* source, std::size_t size, std::uint8_t* target, int threads) {
+  constexpr std::size_t kPiece = std::size_t{1} << 20;
+  const auto pieces = static_cast<std::int64_t>((size + kPiece - 1) / kPiece);
+  parallel_for(pieces, threads, [&](std::int64_t piece) {
+    const std::size_t start = static_cast<std::size_t>(piece) * kPiece;
+    std::memcpy(target + start, source + start, std::min(kPiece, size - start));
+  });
 }
 
 }  // namespace torch_ans

@@ -31,7 +31,7 @@ std::vector<Span> plan_rows(const std::uint8_t* stream, std::int64_t rows, std::
 
 /// Writes lengths and bytes at the planned places.
 void pack_rows(const std::uint8_t* stream, std::int64_t row_bytes, const std::vector<Span>& spans,
-               const ByteFormat& format, std::uint8_t* data);
+               const ByteFormat& format, std::uint8_t* data, int threads);
 
 /// The rows of a byte string: `rows` of them, or as many as there are (rows < 0, every row with
 /// its length). Throws std::invalid_argument where a row or a length is cut off or bytes are left.
@@ -40,6 +40,9 @@ std::vector<Span> find_rows(const std::uint8_t* data, std::size_t size, std::int
 
 /// Fills a stream whose rows are wide enough for the spans; the rest of each row is zero.
 void fill_rows(const std::uint8_t* data, const std::vector<Span>& spans, std::uint8_t* stream,
-               std::int64_t row_bytes);
+               std::int64_t row_bytes, int threads);
+
+/// Copies by several threads, where that is worth it.
+void copy_bytes(const std::uint8_t* source, std::size_t size, std::uint8_t* target, int threads);
 
 }  // namespace torch_ans

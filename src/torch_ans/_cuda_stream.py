@@ -11,11 +11,12 @@ push without escapes cannot exceed. Where escapes need more, the status says so.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, NoReturn, Optional, Tuple
+from typing import TYPE_CHECKING, NoReturn, Optional, Tuple, Union
 
 import torch
 
 from . import _core, _native, _native_cuda
+from ._memory import Target
 from ._native import Coding, Data, Stream
 from ._status import raise_broken_rows, raise_for_status
 from .errors import CorruptStreamError
@@ -141,7 +142,8 @@ def encode_bytes(
     symbols: torch.Tensor,
     indexes: Optional[torch.Tensor],
     framing: Tuple[int, bool],
-) -> bytes:
+    out: Optional[Target] = None,
+) -> Union[bytes, memoryview]:
     """Codes symbols into fresh rows and joins their bytes: one copy of exactly these bytes."""
     codec, tables = coding.codec, coding.tables
     device = symbols.device
@@ -164,10 +166,12 @@ def encode_bytes(
             _raise_unless_ok(outcome, state, split, (coding, symbols, indexes))
         room = outcome.needed
     _check_plan(bad_row, framing)
-    return _native_cuda.to_host(_native_cuda.pack(stream, framing, plan, size))
+    return _native_cuda.to_host(_native_cuda.pack(stream, framing, plan, size), out)
 
 
-def pack(stream: Stream, framing: Tuple[int, bool]) -> bytes:
+def pack(
+    stream: Stream, framing: Tuple[int, bool], out: Optional[Target] = None
+) -> Union[bytes, memoryview]:
     """The bytes of a stream's rows, joined; raises what earlier calls have failed with."""
     state = _state_of(stream.memory)
     plan = _native_cuda.plan_pack(stream, framing, state.status)
@@ -175,30 +179,35 @@ def pack(stream: Stream, framing: Tuple[int, bool]) -> bytes:
     if failed:
         _raise_unless_ok(_native_cuda.read_status(state.status), state, None, None)
     _check_plan(bad_row, framing)
-    return _native_cuda.to_host(_native_cuda.pack(stream, framing, plan, size))
+    return _native_cuda.to_host(_native_cuda.pack(stream, framing, plan, size), out)
 
 
-def unpack(data: Data, spans: List[Tuple[int, int]], stream: Stream) -> None:
-    """Fills the rows of a stream tensor, each from its slice of `data`."""
-    _native_cuda.unpack(data, spans, stream)
-    longest = max([length for _, length in spans], default=0)
-    _state_of(stream.memory).used = longest
+def unpack(data: Data, spans: _core.RowSpans, stream: Stream) -> None:
+    """Fills the rows of a stream tensor, each from its slice of `data`, which is copied at once."""
+    packed = _native_cuda.upload(data, stream.memory.device, borrow=False)
+    _native_cuda.unpack(packed, spans, stream)
+    _state_of(stream.memory).used = spans.longest
 
 
 def decode_bytes(
     coding: Coding,
     data: Data,
-    spans: List[Tuple[int, int]],
+    spans: _core.RowSpans,
     split: Split,
     indexes: Optional[torch.Tensor],
     out: torch.Tensor,
+    packed: Optional[torch.Tensor] = None,
 ) -> None:
-    """Decodes rows (`spans` of `data`) that hold exactly the symbols of `out`."""
-    longest = max([length for _, length in spans], default=0)
-    columns = columns_for(max(longest, coding.codec.header_bytes))
+    """Decodes rows that hold exactly the symbols of `out`.
+
+    They are `spans` of `data` or of `packed`, its copy on the device.
+    """
+    columns = columns_for(max(spans.longest, coding.codec.header_bytes))
     memory = torch.empty((split.rows, columns), dtype=torch.int32, device=out.device)
     stream = Stream(memory, split.rows, columns)
-    _native_cuda.unpack(data, spans, stream)
+    if packed is None:
+        packed = _native_cuda.upload(data, out.device, borrow=False)
+    _native_cuda.unpack(packed, spans, stream)
     state = _StreamState(_native_cuda.new_status(split.rows, out.device), None)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     target = _native.write_operand(out, "out", split)

@@ -255,7 +255,8 @@ def _decode_cuda(
     for row in rows:
         spans.append((sum(spans[-1]) if spans else 0, len(row)))
     coding = Coding(CODEC, tables, BYPASS_PRECISION)
-    _cuda_stream.decode_bytes(coding, b"".join(rows), spans, _split_of(out), indexes, out)
+    data, places = b"".join(rows), _core.RowSpans(spans)
+    _cuda_stream.decode_bytes(coding, data, places, _split_of(out), indexes, out)
     return out
 
 

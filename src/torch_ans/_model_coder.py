@@ -9,7 +9,8 @@ import torch
 from . import _core, _native, _native_models, _stream
 from ._arguments import check_dtype, check_freq_precision, new_output
 from ._layout import Split, split_rows
-from ._native import Data, Stream
+from ._memory import ByteSource, data_of
+from ._native import Stream
 from ._native_models import Model
 from ._options import check_rows
 from ._status import describe_element, raise_broken_rows
@@ -122,7 +123,7 @@ def _raise_bad_symbol(model: Model, name: str, symbols: torch.Tensor, position: 
 def decode_bytes(
     coder: Coder,
     distributions: Distributions,
-    data: Data,
+    data: ByteSource,
     out: Optional[torch.Tensor],
     dtype: torch.dtype,
 ) -> torch.Tensor:
@@ -137,9 +138,10 @@ def decode_bytes(
         raise ValueError(f"out must be on the device of the distributions, {device}")
     target = result if result.device.type == "cpu" else _native.allocate(shape, result.dtype)
     codec, rows = coder
+    data = data_of(data)
     spans = segment_spans(data, _LENGTH_BYTES, rows)
     split = split_rows(target.numel(), rows)
-    columns = _stream.row_columns(codec, spans)
+    columns = _stream.row_columns(codec, spans.longest)
     if rows * columns > max(_PADDED_WORDS, len(data)):
         raise CorruptStreamError("the lengths of the rows differ more than any encoder's would")
     stream = Stream(_native.allocate((rows, columns)), rows, columns)

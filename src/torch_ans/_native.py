@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 Data = Union[bytes, bytearray, memoryview]
+"""Bytes-like; a memoryview is of bytes in one dimension."""
 
 Operand = Tuple[_core.IntArray, torch.Tensor]
 """Integers as the native module reads them, and the tensor that owns their memory."""
@@ -49,6 +50,9 @@ INTEGER_NAMES: Dict[torch.dtype, str] = {
 
 _HAS_IS_CPU = hasattr(torch.Tensor, "is_cpu")
 """From torch 1.13 on; four times as fast as a look at the device."""
+
+_LARGE = 1 << 20
+"""Bytes or elements from which on what memory costs is worth a thought."""
 
 _forked = False
 
@@ -114,22 +118,38 @@ def allocate(
     shape: Sequence[int],
     dtype: torch.dtype = torch.int32,
     device: Optional[torch.device] = None,
+    filled: bool = True,
 ) -> torch.Tensor:
-    """A new tensor with any content; MemoryError, where torch raises RuntimeError, if it fails."""
+    """A new tensor with any content; MemoryError, where torch raises RuntimeError, if it fails.
+
+    Without `filled` much of it will never be written, and need not exist.
+    """
     try:
-        return torch.empty(shape, dtype=dtype, device=device)
+        tensor = torch.empty(shape, dtype=dtype, device=device)
     except RuntimeError as error:
         raise MemoryError(
             f"no memory for a tensor of shape {tuple(shape)} and {dtype}: {error}"
         ) from None
+    if filled and tensor.numel() >= _LARGE:
+        _prefer_huge_pages(tensor)
+    return tensor
 
 
 def allocate_like(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """`allocate` with the shape of a tensor, from which torch takes it twice as fast."""
     try:
-        return torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
+        made = torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
     except RuntimeError:
         return allocate(tensor.shape, dtype)
+    if made.numel() >= _LARGE:
+        _prefer_huge_pages(made)
+    return made
+
+
+def _prefer_huge_pages(tensor: torch.Tensor) -> None:
+    """Fresh memory is filled in much less time where the system gives it in large pages."""
+    if on_host(tensor):
+        _core.prefer_huge_pages(tensor.data_ptr(), tensor.numel() * tensor.element_size())
 
 
 def cuda_engine() -> Any:
@@ -312,25 +332,42 @@ def escape_bytes(coding: Coding, split: Split, symbols: Operand, indexes: Option
     )
 
 
+def copy_threads(size: int) -> int:
+    """Threads that copy `size` bytes."""
+    return 1 if size < _LARGE else thread_count()
+
+
 def pack(stream: Stream, length_bytes: int, bare_last: bool) -> bytes:
     """The rows' bytes joined, each behind its length."""
-    return _core.pack_stream(
-        stream.memory.data_ptr(), stream.rows, stream.columns, length_bytes, bare_last
+    memory, rows, columns = stream
+    threads = copy_threads(4 * rows * columns)
+    return _core.pack_stream(memory.data_ptr(), rows, columns, length_bytes, bare_last, threads)
+
+
+def pack_into(stream: Stream, length_bytes: int, bare_last: bool, out: object) -> int:
+    """`pack` to the beginning of writable memory: how many bytes; ValueError if it is too small."""
+    memory, rows, columns = stream
+    threads = copy_threads(4 * rows * columns)
+    return _core.pack_stream_into(
+        memory.data_ptr(), rows, columns, length_bytes, bare_last, threads, out
     )
 
 
 def pack_row(stream: Stream, row: int) -> bytes:
     """The bytes of one row."""
     address = stream.memory.data_ptr() + 4 * row * stream.columns
-    return _core.pack_stream(address, 1, stream.columns, 0, False)
+    return _core.pack_stream(address, 1, stream.columns, 0, False, 1)
 
 
-def fill(data: Data, spans: List[Tuple[int, int]], stream: Stream) -> None:
-    """Writes slices (start, length) of `data` as the rows of `stream`."""
-    _core.fill_stream(data, spans, stream.memory.data_ptr(), stream.rows, stream.columns)
+def fill(data: Data, spans: _core.RowSpans, stream: Stream) -> None:
+    """Writes slices of `data` as the rows of `stream`."""
+    memory, rows, columns = stream
+    threads = copy_threads(4 * rows * columns)
+    _core.fill_stream(data, spans, memory.data_ptr(), rows, columns, threads)
 
 
 def fill_row(data: Data, stream: Stream, row: int) -> None:
     """Writes `data` as one row of `stream`."""
     address = stream.memory.data_ptr() + 4 * row * stream.columns
-    _core.fill_stream(data, [(0, len(data))], address, 1, stream.columns)
+    spans = _core.RowSpans([(0, len(data))])
+    _core.fill_stream(data, spans, address, 1, stream.columns, 1)

@@ -1,8 +1,8 @@
 """What `_native.py` is for host memory: where CUDA tensors become pointers.
 
 Work is put on torch's current stream of the tensors' device, in memory from torch's allocator, and
-nothing here waits for it but `read_status`, `read_plan`, `to_list` and `to_host`. What became of a
-push or a pop is a tensor, too (`RowStatus`).
+nothing here waits for it but `wait`, `read_status`, `read_plan`, `to_list` and `to_host`. What
+became of a push or a pop is a tensor, too (`RowStatus`).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Optional, Tuple, Union
 
-import numpy as np
 import torch
 
 from . import _core
-from ._native import Coding, Data, Operand, Stream, cuda_engine
+from ._memory import Target, written
+from ._native import Coding, Data, Operand, Stream, copy_threads, cuda_engine
 
 if TYPE_CHECKING:
     from ._layout import Split
@@ -34,10 +34,15 @@ __all__ = [
     "reset",
     "to_host",
     "unpack",
+    "upload",
+    "wait",
 ]
 
 _RESULT_WORDS = 3
 """int64 words of a row's result: status, position, end."""
+
+_WORTH_ASKING = 1 << 20
+"""Bytes from which on it is asked whether a device can read memory itself."""
 
 
 class RowStatus(NamedTuple):
@@ -127,6 +132,11 @@ def pinned(size: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
     return torch.empty(size, dtype=dtype, pin_memory=True)
 
 
+def is_pinned(memory: torch.Tensor) -> bool:
+    """Whether host memory of any owner is such memory."""
+    return memory.is_pinned()
+
+
 # --- push and pop --------------------------------------------------------------------------------
 
 
@@ -214,10 +224,9 @@ def _arguments(
 
 def read_status(status: RowStatus) -> Outcome:
     """Waits and tells what became of the rows: bad arguments first, then broken rows."""
-    host = status.memory.cpu()
-    if int(host[0]) == 0:
+    if int(status.memory[0]) == 0:
         return Outcome(_core.OK, -1, -1, [], 0)
-    results = host[1:].reshape(-1, _RESULT_WORDS)
+    results = status.memory.cpu()[1:].reshape(-1, _RESULT_WORDS)
     codes = results[:, 0] & 0xFFFFFFFF
     for wanted in ((_core.BAD_INDEX, _core.BAD_SYMBOL), (_core.CORRUPT,), (_core.NO_SPACE,)):
         rows = torch.zeros_like(codes, dtype=torch.bool)
@@ -281,37 +290,62 @@ def pack(stream: Stream, framing: Tuple[int, bool], plan: Plan, size: int) -> to
     return packed
 
 
-def to_host(packed: torch.Tensor) -> bytes:
-    """The bytes of a uint8 tensor on a device, in one copy to pinned memory."""
-    host = pinned(packed.numel())
+def to_host(packed: torch.Tensor, out: Optional[Target] = None) -> Union[bytes, memoryview]:
+    """The bytes of a uint8 tensor on a device, in one copy to pinned memory.
+
+    That is `out`, where it is pinned; else the host copies them once more.
+    """
+    size = packed.numel()
+    if out is not None:
+        _core.check_room(out, size)
+    target = None if out is None or not size else _pinned_memory(out, size)
+    host = pinned(size) if target is None else target
     host.copy_(packed, non_blocking=True)
     wait(packed.device)
-    return host.numpy().tobytes()
+    if out is None:
+        return _core.make_bytes(host.data_ptr(), size, copy_threads(size))
+    if target is None:
+        _core.write_bytes(host.numpy(), out, copy_threads(size))
+    return written(out, size)
 
 
-def unpack(data: Data, spans: List[Tuple[int, int]], stream: Stream) -> None:
-    """Writes slices (start, length) of `data` as the rows of `stream`: one copy to the device."""
+def upload(data: Data, device: torch.device, borrow: bool = True) -> torch.Tensor:
+    """Starts to copy bytes to a device: uint8 there.
+
+    With `borrow` they are read where they lie, if that is pinned memory. Then they must not change
+    until the current stream is through; else they are copied to such memory first.
+    """
+    size = len(data)
+    host = None
+    if borrow and size >= _WORTH_ASKING and not memoryview(data).readonly:
+        host = _pinned_memory(data, size)
+    if host is None:
+        host = pinned(size)
+        _core.read_bytes(data, host.data_ptr(), copy_threads(size))
+    return host.to(device, non_blocking=True)
+
+
+def _pinned_memory(memory: Union[Data, Target], size: int) -> Optional[torch.Tensor]:
+    """The first bytes of writable memory, if a device can read and write it itself."""
+    tensor = torch.frombuffer(memory, dtype=torch.uint8, count=size)
+    return tensor if is_pinned(tensor) else None
+
+
+def unpack(packed: torch.Tensor, spans: _core.RowSpans, stream: Stream) -> None:
+    """Writes slices of bytes on the device as the rows of `stream`."""
     device = stream.memory.device
-    table = torch.tensor(spans, dtype=torch.int64).reshape(-1)
-    table_bytes = 8 * table.numel()
-    host = pinned(table_bytes + len(data))
-    host[:table_bytes] = table.view(torch.uint8)
-    _copy_bytes(host[table_bytes:], data)
-    both = host.to(device, non_blocking=True)
+    table = pinned(2 * len(spans), torch.int64)
+    spans.write(table.data_ptr())
+    table = table.to(device, non_blocking=True)
     with guard(device):
         engine().unpack(
-            both.data_ptr() + table_bytes,
-            both.data_ptr(),
+            packed.data_ptr(),
+            table.data_ptr(),
             stream.memory.data_ptr(),
             stream.rows,
             stream.columns,
             *queue(device),
         )
-
-
-def _copy_bytes(target: torch.Tensor, data: Union[bytes, bytearray, memoryview]) -> None:
-    """Copies bytes into a uint8 tensor, whose memory they cannot share: they may be read-only."""
-    target.numpy()[:] = np.frombuffer(data, dtype=np.uint8)
 
 
 # --- quantising ----------------------------------------------------------------------------------

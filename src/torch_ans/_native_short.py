@@ -5,12 +5,17 @@ What is unusual, or wrong, is left to the long way round (`_stream`), which also
 
 from __future__ import annotations
 
-from typing import Optional
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import torch
 
 from . import _core
-from ._native import INTEGER_NAMES, Coding
+from ._native import INTEGER_NAMES
+
+if TYPE_CHECKING:
+    from .tables import CodingTables
+
+    Coder = Tuple[_core.Codec, CodingTables, int, int]
 
 __all__ = ["MOST_SYMBOLS", "decode", "encode"]
 
@@ -18,23 +23,20 @@ MOST_SYMBOLS = 4096
 """Longer calls give the GIL away, and the way to the native module is nothing to them."""
 
 
-def encode(
-    coding: Coding, symbols: torch.Tensor, indexes: Optional[torch.Tensor], length_bytes: int
-) -> Optional[bytes]:
-    """A row behind its length, or bare (`length_bytes` 0); None: take the long way.
+def encode(coder: Coder, symbols: torch.Tensor, indexes: Optional[torch.Tensor]) -> Optional[bytes]:
+    """A row behind its length; None: take the long way.
 
     Args:
-        coding: how, without contexts.
+        coder: codec and tables, the bits of a bypass digit, the bytes of the length (0: none).
         symbols: integers.
         indexes: integers of the same shape, or None where there is one table.
-        length_bytes: bytes of the length.
     """
     count = symbols.numel()
     if count > MOST_SYMBOLS or not _is_plain(symbols):
         return None
     if indexes is not None and not _is_plain(indexes):
         return None
-    codec, tables, bypass_precision, _ = coding
+    codec, tables, bypass_precision, length_bytes = coder
     return _core.encode_short_row(
         codec,
         tables.native,
@@ -48,13 +50,7 @@ def encode(
     )
 
 
-def decode(
-    coding: Coding,
-    data: object,
-    indexes: Optional[torch.Tensor],
-    out: torch.Tensor,
-    length_bytes: int,
-) -> bool:
+def decode(coder: Coder, data: object, indexes: Optional[torch.Tensor], out: torch.Tensor) -> bool:
     """Decodes a row of `encode` into `out`; False: take the long way, `out` holds anything."""
     count = out.numel()
     if count > MOST_SYMBOLS or not _is_plain(out):
@@ -63,7 +59,7 @@ def decode(
         return False
     if not isinstance(data, (bytes, bytearray, memoryview)):
         return False
-    codec, tables, bypass_precision, _ = coding
+    codec, tables, bypass_precision, length_bytes = coder
     return _core.decode_short_row(
         codec,
         tables.native,

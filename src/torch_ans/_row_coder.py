@@ -6,11 +6,12 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 
-from . import _core, _native, _native_short, _stream
+from . import _core, _native, _native_cuda, _native_short, _stream
 from ._arguments import check_bypass_precision, check_size, index_tensor, new_output
 from ._contexts import ContextCall, bind_contexts
 from ._layout import Split, split_rows
-from ._native import Coding, Data, Stream
+from ._memory import ByteSource, Target, data_of, place
+from ._native import Coding, Stream
 from .byte_strings import segment_spans
 from .errors import CorruptStreamError
 from .tables import CodingTables
@@ -94,17 +95,19 @@ class RowCoder:
         """Pickles the settings: codec and workspace are made again."""
         return type(self), self._settings
 
-    def encode_bytes(self, job: Job) -> bytes:
-        """The bytes of one job in fresh rows."""
+    def encode_bytes(self, job: Job, out: Optional[Target] = None) -> Union[bytes, memoryview]:
+        """The bytes of one job in fresh rows, or the part of `out` where they are."""
         symbols, indexes, tables, contexts = job
         if contexts is None and self._short_length is not None:
-            coding = Coding(self._codec, tables, self._bypass_precision)
-            data = _native_short.encode(coding, symbols, indexes, self._short_length)
+            coder = (self._codec, tables, self._bypass_precision, self._short_length)
+            data = _native_short.encode(coder, symbols, indexes)
             if data is not None:
-                return data
+                return data if out is None else place(data, out)
         split = split_rows(symbols.numel(), self._num_rows or 1)
         coding = self._coding(tables, symbols.shape, split, contexts, symbols.device)
-        return _stream.encode_bytes(coding, self._workspace, split, symbols, indexes, self._framing)
+        return _stream.encode_bytes(
+            coding, self._workspace, split, symbols, indexes, self._framing, out
+        )
 
     def _coding(
         self,
@@ -120,7 +123,7 @@ class RowCoder:
     def decode_bytes(
         self,
         tables: CodingTables,
-        data: Data,
+        data: ByteSource,
         indexes: Optional[torch.Tensor],
         out: torch.Tensor,
         contexts: Optional[ContextCall] = None,
@@ -128,15 +131,21 @@ class RowCoder:
         """Decodes bytes that hold the symbols of `out` and nothing else."""
         indexes = index_tensor(indexes, tables, out.shape, contexts)
         if contexts is None and self._short_length is not None:
-            coding = Coding(self._codec, tables, self._bypass_precision)
-            if _native_short.decode(coding, data, indexes, out, self._short_length):
+            coder = (self._codec, tables, self._bypass_precision, self._short_length)
+            if _native_short.decode(coder, data, indexes, out):
                 return
-        spans = segment_spans(data, self._length_bytes, self._num_rows)
-        if not spans and out.numel():
-            raise CorruptStreamError(f"encoded data has no row for {out.numel()} symbols")
-        split = split_rows(out.numel(), len(spans))
-        coding = self._coding(tables, out.shape, split, contexts, out.device)
-        _stream.decode_bytes(coding, self._workspace, data, spans, indexes, out)
+        data = data_of(data)
+        on_device = _native_cuda.upload(data, out.device) if _native.any_cuda(out) else None
+        try:
+            spans = segment_spans(data, self._length_bytes, self._num_rows)
+            if not spans and out.numel():
+                raise CorruptStreamError(f"encoded data has no row for {out.numel()} symbols")
+            split = split_rows(out.numel(), len(spans))
+            coding = self._coding(tables, out.shape, split, contexts, out.device)
+            _stream.decode_bytes(coding, self._workspace, data, spans, indexes, out, on_device)
+        finally:
+            if on_device is not None:  # the caller's memory may still be read
+                _native_cuda.wait(out.device)
 
     def encode_stream(self, jobs: Sequence[Job], rows: int) -> torch.Tensor:
         """A new stream with the jobs, the first one to be decoded first."""
@@ -167,18 +176,20 @@ class RowCoder:
         coding = self._coding(tables, out.shape, split, contexts, out.device)
         _stream.pop(coding, view, split, indexes, out)
 
-    def pack(self, stream: torch.Tensor) -> bytes:
-        """The rows' bytes joined."""
-        return _stream.pack(_stream.check_stream(stream), self._framing)
+    def pack(self, stream: torch.Tensor, out: Optional[Target] = None) -> Union[bytes, memoryview]:
+        """The rows' bytes joined, or the part of `out` where they are."""
+        return _stream.pack(_stream.check_stream(stream), self._framing, out)
 
     @property
     def codec(self) -> _core.Codec:
         """The native coder."""
         return self._codec
 
-    def measure(self, data: Data) -> Tuple[int, List[int]]:
-        """Bytes of all lengths of `data`, and the bytes of each row."""
-        sizes = [size for _, size in segment_spans(data, self._length_bytes, self._num_rows)]
+    def measure(self, encoded: ByteSource) -> Tuple[int, List[int]]:
+        """Bytes of all lengths of encoded data, and the bytes of each row."""
+        data = data_of(encoded)
+        spans = segment_spans(data, self._length_bytes, self._num_rows)
+        sizes = [size for _, size in spans]
         for row, size in enumerate(sizes):
             if size < self._codec.header_bytes:
                 raise CorruptStreamError(
@@ -188,10 +199,11 @@ class RowCoder:
                 )
         return len(data) - sum(sizes), sizes
 
-    def unpack(self, data: Data, device: Optional[torch.device] = None) -> torch.Tensor:
-        """A stream of the rows that `data` holds."""
+    def unpack(self, encoded: ByteSource, device: Optional[torch.device] = None) -> torch.Tensor:
+        """A stream of the rows that encoded data holds."""
+        data = data_of(encoded)
         spans = segment_spans(data, self._length_bytes, self._num_rows)
-        columns = _stream.row_columns(self._codec, spans)
+        columns = _stream.row_columns(self._codec, spans.longest)
         memory = _native.allocate((len(spans), columns), device=device)
         _stream.fill(data, spans, Stream(memory, len(spans), columns))
         return memory

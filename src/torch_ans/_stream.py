@@ -6,12 +6,13 @@ the escapes need only where that was too little. Nothing of a stream changes unl
 
 from __future__ import annotations
 
-from typing import Iterator, List, NoReturn, Optional, Sequence, Tuple
+from typing import Iterator, List, NoReturn, Optional, Tuple, Union
 
 import torch
 
 from . import _core, _cuda_stream, _native
 from ._layout import Split, split_rows
+from ._memory import Target, written
 from ._native import Coding, Data, Stream
 from ._status import raise_broken_rows, raise_for_status
 from .errors import CorruptStreamError
@@ -21,6 +22,9 @@ MAX_COLUMNS = 1 + (2**31 - 4) // 4
 
 _PADDED_WORDS = 1 << 26
 """Memory that padded rows may take (256 MiB), or 4 times the data, where that is more."""
+
+_LONG_COLUMNS = 1 << 20
+"""Rows of more columns than these are worth whole pages of 2 MiB, although they are never full."""
 
 _BROKEN_LENGTH = "its length word is less than the lanes' states or more than its columns"
 _BROKEN_SYMBOLS = "its bytes are not what was encoded with these tables and arguments"
@@ -44,15 +48,16 @@ class Workspace:
     def __init__(self) -> None:
         self._free: List[torch.Tensor] = []
 
-    def take(self, words: int) -> torch.Tensor:
-        """An int32 tensor of at least this many elements, with any content."""
+    def take(self, rows: int, columns: int) -> torch.Tensor:
+        """An int32 tensor of at least `rows * columns` elements, with any content."""
+        words = rows * columns
         try:
             buffer = self._free.pop()
             if buffer.numel() >= words:
                 return buffer
         except IndexError:
             pass
-        return _native.allocate((max(words + words // 4, 1024),))
+        return _native.allocate((max(words + words // 4, 1024),), filled=columns > _LONG_COLUMNS)
 
     def give(self, buffer: torch.Tensor) -> None:
         """Hands a buffer back for a later call."""
@@ -141,11 +146,12 @@ def encode_bytes(
     symbols: torch.Tensor,
     indexes: Optional[torch.Tensor],
     framing: Tuple[int, bool],
-) -> bytes:
-    """Codes symbols into fresh rows and joins their bytes (`framing`: see `_native.pack`)."""
+    out: Optional[Target] = None,
+) -> Union[bytes, memoryview]:
+    """Codes symbols into fresh rows and joins their bytes (`framing`, `out`: see `pack`)."""
     if _native.any_cuda(symbols, indexes):
         _native.check_devices(symbols, "symbols", {"indexes": indexes})
-        return _cuda_stream.encode_bytes(coding, split, symbols, indexes, framing)
+        return _cuda_stream.encode_bytes(coding, split, symbols, indexes, framing, out)
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     codec, tables = coding.codec, coding.tables
@@ -158,7 +164,7 @@ def encode_bytes(
         status = _native.encode(coding, stream, split, source, index_source)
     if status[0] != _core.OK:
         _raise_push(coding, split, status, symbols, indexes)
-    data = _native.pack(stream, *framing)
+    data = _native.pack(stream, *framing) if out is None else pack(stream, framing, out)
     workspace.give(stream.memory)
     return data
 
@@ -199,23 +205,24 @@ def decode_bytes(
     coding: Coding,
     workspace: Workspace,
     data: Data,
-    spans: List[Tuple[int, int]],
+    spans: _core.RowSpans,
     indexes: Optional[torch.Tensor],
     out: torch.Tensor,
+    on_device: Optional[torch.Tensor] = None,
 ) -> None:
-    """Decodes rows (`spans` of `data`) that hold exactly the symbols of `out`.
+    """Decodes rows (`spans` of `data`, or of its copy) that hold exactly the symbols of `out`.
 
     In memory all rows are as long as the longest. A forged file could make that far more than its
     own size, so rows that differ that much are decoded a few at a time.
     """
     most_words = max(_PADDED_WORDS, len(data))  # 4 times the data
     split = split_rows(out.numel(), len(spans))
-    columns = row_columns(coding.codec, spans)
+    columns = row_columns(coding.codec, spans.longest)
     if _native.any_cuda(out, indexes):
         _native.check_devices(out, "out", {"indexes": indexes})
-        return _cuda_stream.decode_bytes(coding, data, spans, split, indexes, out)
+        return _cuda_stream.decode_bytes(coding, data, spans, split, indexes, out, on_device)
     if len(spans) * columns <= most_words:
-        stream = Stream(workspace.take(len(spans) * columns), len(spans), columns)
+        stream = Stream(workspace.take(len(spans), columns), len(spans), columns)
         _native.fill(data, spans, stream)
         pop(coding, stream, split, indexes, out, require_end=True)
         workspace.give(stream.memory)
@@ -226,10 +233,11 @@ def decode_bytes(
     for start, end in _row_groups(coding.codec, spans, most_words):
         first, past = (min(row * split.row_length, split.total) for row in (start, end))
         group = Split(end - start, split.row_length, past - first)
-        columns = row_columns(coding.codec, spans[start:end])
+        some = spans.part(start, end)
+        columns = row_columns(coding.codec, some.longest)
         memory = _native.allocate((group.rows, columns))
         stream = Stream(memory, group.rows, columns)
-        _native.fill(data, spans[start:end], stream)
+        _native.fill(data, some, stream)
         part = None if flat_indexes is None else flat_indexes[first:past]
         try:
             pop(coding, stream, group, part, symbols[first:past], require_end=True)
@@ -241,12 +249,12 @@ def decode_bytes(
 
 
 def _row_groups(
-    codec: _core.Codec, spans: List[Tuple[int, int]], most_words: int
+    codec: _core.Codec, spans: _core.RowSpans, most_words: int
 ) -> Iterator[Tuple[int, int]]:
     """Cuts rows into ranges [start, end) that take at most `most_words`, or one row."""
     start = widest = 0
-    for row, span in enumerate(spans):
-        columns = row_columns(codec, [span])
+    for row, (_, length) in enumerate(spans):
+        columns = row_columns(codec, length)
         if row > start and max(widest, columns) * (row + 1 - start) > most_words:
             yield start, row
             start, widest = row, 0
@@ -254,15 +262,19 @@ def _row_groups(
     yield start, len(spans)
 
 
-def pack(stream: Stream, framing: Tuple[int, bool]) -> bytes:
-    """The rows' bytes joined (`framing`: see `_native.pack`)."""
+def pack(
+    stream: Stream, framing: Tuple[int, bool], out: Optional[Target] = None
+) -> Union[bytes, memoryview]:
+    """The rows' bytes joined (`framing`: see `_native.pack`), or what was written of `out`."""
     if stream.memory.is_cuda:
-        return _cuda_stream.pack(stream, framing)
-    return _native.pack(stream, *framing)
+        return _cuda_stream.pack(stream, framing, out)
+    if out is None:
+        return _native.pack(stream, *framing)
+    return written(out, _native.pack_into(stream, *framing, out))
 
 
-def fill(data: Data, spans: List[Tuple[int, int]], stream: Stream) -> None:
-    """Writes slices (start, length) of `data` as the rows of `stream`."""
+def fill(data: Data, spans: _core.RowSpans, stream: Stream) -> None:
+    """Writes slices of `data` as the rows of `stream`."""
     if stream.memory.is_cuda:
         _cuda_stream.unpack(data, spans, stream)
     else:
@@ -303,14 +315,13 @@ def _grown(stream: Stream, room: int) -> Stream:
 def _fresh(codec: _core.Codec, workspace: Workspace, rows: int, row_bytes: int) -> Stream:
     """Empty rows in memory whose rest, which may be most of it, is not cleared."""
     columns = columns_for(row_bytes)
-    stream = Stream(workspace.take(rows * columns), rows, columns)
+    stream = Stream(workspace.take(rows, columns), rows, columns)
     _native.reset(codec, stream)
     return stream
 
 
-def row_columns(codec: _core.Codec, spans: Sequence[Tuple[int, int]]) -> int:
-    """Columns for rows of these spans (start, length); CorruptStreamError if one is too long."""
-    longest = spans[0][1] if len(spans) == 1 else max([n for _, n in spans], default=0)
+def row_columns(codec: _core.Codec, longest: int) -> int:
+    """Columns for rows of up to `longest` bytes; CorruptStreamError if that is too long."""
     if longest > 4 * (MAX_COLUMNS - 1):
         raise CorruptStreamError(f"a row of {longest} bytes is longer than 2 GiB")
     return columns_for(max(longest, codec.header_bytes))

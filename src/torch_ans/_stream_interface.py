@@ -8,7 +8,8 @@ import torch
 
 from ._arguments import check_dtype
 from ._contexts import ArOffsets, ContextCall, Contexts, make_contexts
-from ._native import Data, check_tensor
+from ._memory import ByteSource
+from ._native import check_tensor
 from ._options import check_device, check_mode, check_rows, clamp_freq_precision
 from ._row_coder import Job, RowCoder, make_job, make_output
 from .byte_strings import check_length_bytes
@@ -182,7 +183,7 @@ class StreamInterface:
         return estimate_bits(job.tables, job.symbols, job.indexes, self.bypass_precision)
 
     def report(
-        self, encoded: Data, indexes: MaybeTensor = None, *, symbols: MaybeTensor = None
+        self, encoded: ByteSource, indexes: MaybeTensor = None, *, symbols: MaybeTensor = None
     ) -> SizeReport:
         """What the size of encoded bytes is made of, and why it exceeds the estimate.
 
@@ -262,9 +263,7 @@ class StreamInterface:
         Returns:
             Int32 (rows, columns); None if nothing was queued.
         """
-        if not self._queue:
-            return None
-        stream = self._coder.encode_stream(self._queue, self._coder.rows_of(self._queue))
+        stream = self._encode_queue()
         self.reset_cache()
         return stream
 
@@ -319,6 +318,11 @@ class StreamInterface:
         return result
 
     # --- helpers ----------------------------------------------------------------------------
+
+    def _encode_queue(self) -> MaybeTensor:
+        if not self._queue:
+            return None
+        return self._coder.encode_stream(self._queue, self._coder.rows_of(self._queue))
 
     def _tables_of(
         self, cdfs: torch.Tensor, cdfs_sizes: MaybeTensor, offsets: MaybeTensor

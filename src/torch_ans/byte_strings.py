@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import List, Optional, Sequence, Union
 
 import torch
 
 from . import _core, _native, _stream
+from ._memory import ByteSource, data_of
 from ._native import Data, Stream
 from .errors import CorruptStreamError
 
@@ -122,28 +123,25 @@ def merge_bytes(
 
 
 def split_merged_bytes(
-    data: Data, num_bytes_length: int = 4, num_segments: Optional[int] = None
+    data: ByteSource, num_bytes_length: int = 4, num_segments: Optional[int] = None
 ) -> List[bytes]:
     r"""The inverse of `merge_bytes`.
 
     Raises:
         CorruptStreamError: `data` ends early, or where it should not.
-        TypeError: `data` is not bytes-like.
+        TypeError: `data` is neither bytes-like nor a uint8 tensor.
 
     Example:
         >>> split_merged_bytes(b"\x02abc", num_bytes_length=1, num_segments=2)
         [b'ab', b'c']
     """
+    data = data_of(data)
     spans = segment_spans(data, num_bytes_length, num_segments)
     return [bytes(data[start : start + length]) for start, length in spans]
 
 
-def segment_spans(
-    data: Data, num_bytes_length: int, num_segments: Optional[int]
-) -> List[Tuple[int, int]]:
+def segment_spans(data: Data, num_bytes_length: int, num_segments: Optional[int]) -> _core.RowSpans:
     """Where the strings of merged bytes are: (start, length) of each."""
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"encoded data must be bytes-like, got {type(data).__name__}")
     rows = -1 if num_segments is None else num_segments
     try:
         return _core.row_lengths(data, num_bytes_length, rows, num_segments is not None)

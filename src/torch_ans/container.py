@@ -20,6 +20,7 @@ import torch
 from . import _core, _native, _stream
 from ._arguments import check_bypass_precision, check_dtype, check_size, index_tensor, new_output
 from ._layout import split_rows
+from ._memory import ByteSource, data_of
 from ._native import Coding, Data
 from ._status import raise_broken_rows
 from .byte_strings import segment_spans
@@ -66,7 +67,7 @@ class Salvaged(NamedTuple):
 
 class _Opened(NamedTuple):
     header: PackedHeader
-    spans: List[Tuple[int, int]]
+    spans: _core.RowSpans
     extra: int
 
 
@@ -135,19 +136,19 @@ def pack(
     return _core.pack_container(fields, data, spans)
 
 
-def packed_header(data: Data) -> PackedHeader:
+def packed_header(data: ByteSource) -> PackedHeader:
     """Reads what a packed file says about itself, and verifies its checksums.
 
     Raises:
         CorruptStreamError: no packed file, or its head is damaged.
-        TypeError: `data` is not bytes-like.
+        TypeError: `data` is neither bytes-like nor a uint8 tensor.
     """
-    return _open(data).header
+    return _open(data_of(data, "packed data")).header
 
 
 @overload
 def unpack(
-    data: Data,
+    data: ByteSource,
     tables: CodingTables,
     indexes: Optional[torch.Tensor] = ...,
     *,
@@ -159,7 +160,7 @@ def unpack(
 
 @overload
 def unpack(
-    data: Data,
+    data: ByteSource,
     tables: CodingTables,
     indexes: Optional[torch.Tensor] = ...,
     *,
@@ -171,7 +172,7 @@ def unpack(
 
 @overload
 def unpack(
-    data: Data,
+    data: ByteSource,
     tables: CodingTables,
     indexes: Optional[torch.Tensor] = ...,
     *,
@@ -182,7 +183,7 @@ def unpack(
 
 
 def unpack(
-    data: Data,
+    data: ByteSource,
     tables: CodingTables,
     indexes: Optional[torch.Tensor] = None,
     *,
@@ -197,7 +198,7 @@ def unpack(
     and `indexes` or `out` fix it.
 
     Args:
-        data: what `pack` returned.
+        data: what `pack` returned, or a uint8 tensor of it in host memory.
         tables: the same tables.
         indexes: the table of each symbol, integers that broadcast to the symbols; None where there
             is one table.
@@ -220,6 +221,7 @@ def unpack(
         raise ValueError(f"errors must be 'strict' or 'salvage', got {errors!r}")
     if not isinstance(tables, CodingTables):
         raise TypeError(f"tables must be CodingTables, got {type(tables).__name__}")
+    data = data_of(data, "packed data")
     header, spans, extra = _open(data)
     _check_tables(header, tables)
     if errors == "strict":
@@ -238,7 +240,7 @@ def unpack(
 
 def _decode(
     header: PackedHeader,
-    source: Tuple[Data, List[Tuple[int, int]]],
+    source: Tuple[Data, _core.RowSpans],
     tables: CodingTables,
     indexes: Optional[torch.Tensor],
     result: torch.Tensor,
@@ -248,7 +250,7 @@ def _decode(
     data, spans = source
     codec = _native.get_codec(header.family, header.lanes)
     for row in header.damaged_rows:
-        spans[row] = (0, 0)  # a row without states, which the coder passes over
+        spans.clear(row)  # a row without states, which the coder passes over
     coding = Coding(codec, tables, header.bypass_precision or 4)
     try:
         _stream.decode_bytes(coding, _stream.Workspace(), data, spans, indexes, result)
@@ -271,8 +273,6 @@ def _blank(symbols: torch.Tensor, rows: int, broken: List[int]) -> Salvaged:
 
 
 def _open(data: Data) -> _Opened:
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"packed data must be bytes-like, got {type(data).__name__}")
     try:
         fields, spans, damaged, extra = _core.unpack_container(data)
     except ValueError as error:
@@ -327,7 +327,7 @@ def _tables_hash(tables: CodingTables) -> bytes:
 
 def _row_spans(
     encoded: Encoded, length_bytes: int, num_rows: Optional[int]
-) -> Tuple[Data, List[Tuple[int, int]]]:
+) -> Tuple[Data, _core.RowSpans]:
     """Bytes, and where the rows are in them."""
     if isinstance(encoded, torch.Tensor):
         view = _stream.check_stream(encoded)
@@ -337,13 +337,14 @@ def _row_spans(
             raise CorruptStreamError(f"encoded: {error}") from None
         return encoded, segment_spans(encoded, 4, None)
     if isinstance(encoded, (bytes, bytearray, memoryview)):
+        encoded = data_of(encoded)
         return encoded, segment_spans(encoded, length_bytes, num_rows)
     spans: List[Tuple[int, int]] = []
     end = 0
     for row in encoded:
         spans.append((end, len(row)))
         end += len(row)
-    return b"".join(encoded), spans
+    return b"".join(encoded), _core.RowSpans(spans)
 
 
 def _packed_dtype(header: PackedHeader) -> torch.dtype:

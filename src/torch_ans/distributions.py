@@ -32,6 +32,7 @@ import torch
 
 from . import _native
 from ._arguments import check_size
+from ._memory import ByteSource
 from ._model_coder import (
     Coder,
     Distributions,
@@ -40,7 +41,6 @@ from ._model_coder import (
     describe_values,
     encode_bytes,
 )
-from ._native import Data
 from ._native_models import REAL_NAMES, make_model, tabulate_logits
 
 __all__ = [
@@ -98,7 +98,7 @@ def encode_cdf(
 
 
 def decode_cdf(
-    data: Data,
+    data: ByteSource,
     cdf: torch.Tensor,
     *,
     low: int = 0,
@@ -171,7 +171,7 @@ def encode_pmf(
 
 
 def decode_pmf(
-    data: Data,
+    data: ByteSource,
     pmf: torch.Tensor,
     *,
     low: int = 0,
@@ -225,7 +225,7 @@ def encode_logits(
 
 
 def decode_logits(
-    data: Data,
+    data: ByteSource,
     logits: torch.Tensor,
     *,
     low: int = 0,
@@ -251,7 +251,7 @@ def encode(symbols: torch.Tensor, distributions: Distributions, options: _Option
 
 
 def decode(
-    data: Data,
+    data: ByteSource,
     distributions: Distributions,
     options: _Options,
     out: _MaybeTensor,
@@ -272,7 +272,7 @@ def _encode_explicit(
 
 def _decode_explicit(
     kind: str,
-    data: Data,
+    data: ByteSource,
     values: torch.Tensor,
     low: int,
     options: _Options,

@@ -7,15 +7,16 @@ from typing import Literal, Optional, Sequence, Union, overload
 import torch
 
 from ._contexts import ArOffsets
-from ._native import Data
-from ._row_coder import Job, make_job, make_output
-from ._stream_interface import MaybeDtype, MaybeTensor, StreamInterface
+from ._encode_interface import EncodeInterface
+from ._memory import ByteSource
+from ._row_coder import make_job, make_output
+from ._stream_interface import MaybeDtype, MaybeTensor
 from .container import Salvaged, pack, unpack
 
 __all__ = ["TorchANSInterface"]
 
 
-class TorchANSInterface(StreamInterface):
+class TorchANSInterface(EncodeInterface):
     """A coder with its tables.
 
     A tensor of any shape is coded in row-major order, cut into `num_parallel_states` rows (1 if
@@ -23,7 +24,9 @@ class TorchANSInterface(StreamInterface):
     behind its length, except that the last row is bare where `num_parallel_states` is given.
 
     Wherever `indexes` are asked for, they are integers that broadcast to the symbols, or None where
-    there is one table; `out=` is a tensor to decode into, and `dtype=` the dtype of a new one.
+    there is one table; `out=` of a decoder is a tensor to decode into, and `dtype=` the dtype of a
+    new one. `out=` of an encoder is memory to write the bytes to. Encoded data is bytes-like or a
+    tensor: uint8 of one dimension, contiguous, in host memory.
     One interface may be used by several threads at once, unless they change its tables, its queue
     (`cache=True`) or its stream (`set_stream`).
 
@@ -61,70 +64,6 @@ class TorchANSInterface(StreamInterface):
                 [ 0,  0,  9]], dtype=torch.int32)
     """
 
-    # --- symbols to bytes -------------------------------------------------------------------
-
-    def encode_with_indexes(
-        self,
-        symbols: torch.Tensor,
-        indexes: MaybeTensor,
-        cache: bool = False,
-        *,
-        ar_indexes: MaybeTensor = None,
-        ar_offsets: Optional[ArOffsets] = None,
-    ) -> Optional[bytes]:
-        """Codes symbols, each with the table that its index names.
-
-        Args:
-            symbols: integers of any shape and strides.
-            indexes: the table of each symbol.
-            cache: put them into the queue for `flush` instead; the tensors are not copied.
-            ar_indexes: after `init_ar_params`, the set of `ar_tables` for each symbol, integers
-                that broadcast to the symbols; None: the first.
-            ar_offsets: other offsets than those of `init_ar_params`.
-
-        Returns:
-            The bytes; None if `cache`.
-
-        Raises:
-            IndexError: an index names no table.
-            RuntimeError: there are no tables yet.
-            TypeError: an argument is no integer tensor.
-            ValueError: a shape does not fit, or a symbol is outside its table, without bypass.
-        """
-        contexts = self._context_call(ar_indexes, ar_offsets)
-        return self._finish(make_job(symbols, indexes, self.tables, contexts), cache)
-
-    def encode_symbols(self, symbols: torch.Tensor, cache: bool = False) -> Optional[bytes]:
-        """`encode_with_indexes` with the only table."""
-        return self._finish(make_job(symbols, None, self.tables, self._context_call()), cache)
-
-    def encode_with_freqs(
-        self,
-        symbols: torch.Tensor,
-        freqs: torch.Tensor,
-        num_freqs: MaybeTensor = None,
-        offsets: MaybeTensor = None,
-        cache: bool = False,
-    ) -> Optional[bytes]:
-        """Codes each symbol with frequencies of its own.
-
-        Args:
-            symbols: integers of any shape.
-            freqs: frequencies, the symbols' shape and (width,); see `init_params`.
-            num_freqs: entries that count, the symbols' shape; None: all.
-            offsets: the smallest symbol, the symbols' shape; None: 0.
-            cache: put them into the queue for `flush` instead.
-
-        Returns:
-            The bytes; None if `cache`. The interface's own tables stay as they are.
-        """
-        return self._finish(self._freqs_job(symbols, freqs, num_freqs, offsets), cache)
-
-    def flush(self) -> bytes:
-        """Codes the queue: the bytes decode in the order in which the jobs were queued."""
-        stream = self.encode_flush()
-        return b"" if stream is None else self._coder.pack(stream)
-
     def pack(self, symbols: torch.Tensor, indexes: MaybeTensor = None) -> bytes:
         """Codes symbols into a file that `unpack` reads: `torch_ans.pack` has the details.
 
@@ -157,7 +96,7 @@ class TorchANSInterface(StreamInterface):
 
     def decode_with_indexes(
         self,
-        encoded: Data,
+        encoded: ByteSource,
         indexes: MaybeTensor,
         *,
         ar_indexes: MaybeTensor = None,
@@ -168,7 +107,8 @@ class TorchANSInterface(StreamInterface):
         """Decodes bytes that hold as many symbols as there are indexes, and nothing else.
 
         Args:
-            encoded: what `encode_with_indexes` returned.
+            encoded: what `encode_with_indexes` returned. Large data for a CUDA device is read
+                where it lies, if that is pinned memory.
             indexes: the table of each symbol. None (one table) needs `out`.
             ar_indexes: as in `encode_with_indexes`.
             ar_offsets: as in `encode_with_indexes`.
@@ -192,7 +132,7 @@ class TorchANSInterface(StreamInterface):
 
     def decode_symbols(
         self,
-        encoded: Data,
+        encoded: ByteSource,
         size: Union[int, Sequence[int], None] = None,
         *,
         out: MaybeTensor = None,
@@ -205,7 +145,7 @@ class TorchANSInterface(StreamInterface):
 
     def decode_with_freqs(
         self,
-        encoded: Data,
+        encoded: ByteSource,
         freqs: torch.Tensor,
         num_freqs: MaybeTensor = None,
         offsets: MaybeTensor = None,
@@ -222,7 +162,7 @@ class TorchANSInterface(StreamInterface):
     @overload
     def unpack(
         self,
-        data: Data,
+        data: ByteSource,
         indexes: MaybeTensor = ...,
         *,
         out: MaybeTensor = ...,
@@ -233,7 +173,7 @@ class TorchANSInterface(StreamInterface):
     @overload
     def unpack(
         self,
-        data: Data,
+        data: ByteSource,
         indexes: MaybeTensor = ...,
         *,
         out: MaybeTensor = ...,
@@ -243,7 +183,7 @@ class TorchANSInterface(StreamInterface):
 
     def unpack(
         self,
-        data: Data,
+        data: ByteSource,
         indexes: MaybeTensor = None,
         *,
         out: MaybeTensor = None,
@@ -267,12 +207,12 @@ class TorchANSInterface(StreamInterface):
         """
         return unpack(data, self.tables, indexes, out=out, dtype=dtype, errors=errors)
 
-    def set_stream(self, encoded: Data) -> None:
+    def set_stream(self, encoded: ByteSource) -> None:
         """Keeps bytes as the stream that `decode_stream` takes symbols off.
 
         Raises:
             CorruptStreamError: the lengths of the rows do not fit the bytes.
-            TypeError: `encoded` is not bytes-like.
+            TypeError: `encoded` is neither bytes-like nor a uint8 tensor.
         """
         self._stream = self._coder.unpack(encoded, self.device)
 
@@ -297,9 +237,3 @@ class TorchANSInterface(StreamInterface):
     ) -> torch.Tensor:
         """`decode_stream` with frequencies of each symbol."""
         return self.decode(None, None, freqs, num_freqs, offsets, out=out, dtype=dtype)
-
-    def _finish(self, job: Job, cache: bool) -> Optional[bytes]:
-        if cache:
-            self._queue.append(job)
-            return None
-        return self._coder.encode_bytes(job)

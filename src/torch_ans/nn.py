@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence, Union, overload
 
 import torch
 
-from ._native import Data
+from ._memory import ByteSource, ByteTarget, check_target
 from ._options import check_rows, clamp_freq_precision
 from ._row_coder import RowCoder, make_job, make_output
 from ._table_cache import cached_tables
@@ -126,13 +126,26 @@ class EntropyCoder(torch.nn.Module):
         for name in _BUFFERS:
             setattr(self, name, getattr(tables, name).to(place, copy=True))
 
-    def encode(self, symbols: torch.Tensor, indexes: _Tensor = None) -> bytes:
+    @overload
+    def encode(
+        self, symbols: torch.Tensor, indexes: _Tensor = ..., *, out: None = ...
+    ) -> bytes: ...
+
+    @overload
+    def encode(
+        self, symbols: torch.Tensor, indexes: _Tensor = ..., *, out: ByteTarget
+    ) -> memoryview: ...
+
+    def encode(
+        self, symbols: torch.Tensor, indexes: _Tensor = None, *, out: Optional[ByteTarget] = None
+    ) -> Union[bytes, memoryview]:
         """The bytes of `TorchANSInterface.encode_with_indexes`."""
-        return self._coder.encode_bytes(make_job(symbols, indexes, self.tables))
+        job = make_job(symbols, indexes, self.tables)
+        return self._coder.encode_bytes(job, None if out is None else check_target(out))
 
     def decode(
         self,
-        encoded: Data,
+        encoded: ByteSource,
         indexes: _Tensor = None,
         *,
         size: Union[int, Sequence[int], None] = None,

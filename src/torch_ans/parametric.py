@@ -23,8 +23,8 @@ from typing import Any, Callable, Dict, Optional, Tuple
 
 import torch
 
+from ._memory import ByteSource
 from ._model_coder import Distributions, check_low, describe_values
-from ._native import Data
 from ._native_models import make_model
 from .distributions import check_alphabet, check_symbols, check_values, decode, encode, shape_of
 
@@ -97,7 +97,7 @@ def _make_pair(
         return encode(symbols, found, (impl, num_parallel_states, freq_precision))
 
     def decode_symbols(
-        data: Data,
+        data: ByteSource,
         means: torch.Tensor,
         scales: torch.Tensor,
         low: int,
@@ -220,7 +220,7 @@ def encode_logistic_mixture(
 
 
 def decode_logistic_mixture(
-    data: Data,
+    data: ByteSource,
     means: torch.Tensor,
     scales: torch.Tensor,
     weights: torch.Tensor,
