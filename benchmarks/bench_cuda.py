@@ -6,7 +6,11 @@
 Workloads are those of workloads.py, repeated until they fill the device. Every contender lives in a
 process of its own and they take turns; each first codes the workload there and back, verified.
 `push` and `pop` are kernel time by CUDA events, with streams that have their room; `to bytes` and
-`from bytes` are the interface's calls by the wall clock, from tensors on the device to bytes.
+`from bytes` are the interface's calls by the wall clock, from tensors on the device to new `bytes`,
+and back to new tensors; `to memory` and `from memory` use memory again: pinned `out=`, and `out=`
+for the symbols. "Times its parts" is such a call beside the sum of its kernels and of the copy of
+the packed bytes, by CUDA events in the same turns: `pack, copy` is what comes behind push, `copy,
+unpack` what comes before pop.
 GB/s of symbols count what is read or written per symbol as uint8 or int32; the fraction is of the
 bandwidth of a copy on the same device. Making the tables is the wall clock from CDFs on the device
 to what its kernels read. nvCOMP, which has no tables given to it, takes part where
@@ -38,7 +42,14 @@ INSTALLS = {
     TORCH_ANS: ["--no-build-isolation", "--no-binary", "torch-ans", "torch-ans==0.4.0"],
     NVCOMP: ["nvidia-libnvcomp-cu13==6.0.0.12"],
 }
-DIRECTIONS = ("push", "pop", "to bytes", "from bytes")
+PACK, UNPACK = "pack, copy", "copy, unpack"
+CALLS = {
+    "to bytes": ("push", PACK),
+    "from bytes": ("pop", UNPACK),
+    "to memory": ("push", PACK),
+    "from memory": ("pop", UNPACK),
+}
+DIRECTIONS = ("push", "pop", PACK, UNPACK, *CALLS)
 
 # Workload, dtype of the symbols, variant, rows. The peer codes on CUDA what it has. With "+ar" the
 # tables, eight of the same kind, follow the symbols; peers have no such thing.
@@ -144,6 +155,7 @@ class Case:
                 self.coder.init_ar_params(self.more["ar_tables"], self.lanes)
             self.to_bytes()
             self.from_bytes()
+            self._prepare_memory(torch_ans)
         self.tables_seconds = self._time_tables(torch_ans) if self.is_ours else -1.0
 
     def _time_tables(self, torch_ans: Any) -> float:
@@ -159,11 +171,53 @@ class Case:
             times.append(time.perf_counter() - start)
         return statistics.median(times[2:])
 
+    def _prepare_memory(self, torch_ans: Any) -> None:
+        self.native = torch_ans._native_cuda
+        self.memory = torch.empty(len(self.data or b""), dtype=torch.uint8, pin_memory=True)
+        self.view = torch_ans._stream.check_stream(self.full)
+        self.spans = torch_ans.byte_strings.segment_spans(self.data, 4, self.rows)
+        self.out.zero_()
+        self.to_memory()
+        self.from_memory()
+        self.pack_and_copy()
+        torch.cuda.synchronize()
+        if self.memory.numpy().tobytes() != self.data or not torch.equal(self.out, self.symbols):
+            raise AssertionError(f"{self.variant} does not give the same in memory used again")
+
+    def _decode(self, data: Any, out: Optional[torch.Tensor]) -> None:
+        options = {"out": out, "dtype": self.symbols.dtype}
+        if self.one_table:
+            self.coder.decode_symbols(data, self.symbols.shape, **options)
+        else:
+            self.coder.decode_with_indexes(data, self.indexes, **options)
+
+    def _encode(self, out: Optional[torch.Tensor] = None) -> Any:
+        indexes = None if self.one_table else self.indexes
+        return self.coder.encode_with_indexes(self.symbols, indexes, out=out)
+
     def to_bytes(self) -> None:
-        self.data = self.coder.encode_with_indexes(self.symbols, self.indexes)
+        self.data = self._encode()
 
     def from_bytes(self) -> None:
-        self.coder.decode_with_indexes(self.data, self.indexes)
+        self._decode(self.data, None)
+
+    def to_memory(self) -> None:
+        self._encode(self.memory)
+
+    def from_memory(self) -> None:
+        self._decode(self.memory, self.out)
+
+    def pack_and_copy(self) -> None:
+        """What the device has to do behind push."""
+        framing, size = (4, True), self.memory.numel()
+        plan = self.native.plan_pack(self.view, framing, None)
+        packed = self.native.pack(self.view, framing, plan, size)
+        self.memory.copy_(packed, non_blocking=True)
+
+    def copy_and_unpack(self) -> None:
+        """What it has to do before pop."""
+        packed = self.memory.to(self.device, non_blocking=True)
+        self.native.unpack(packed, self.spans, self.view)
 
     def seconds(self, direction: str) -> float:
         """One turn; negative where this contender has no such direction."""
@@ -173,9 +227,12 @@ class Case:
             return event_seconds(self.push if direction == "push" else self.pop)
         if self.data is None:
             return -1.0
+        if direction in (PACK, UNPACK):
+            return event_seconds(self.pack_and_copy if direction == PACK else self.copy_and_unpack)
+        call = getattr(self, direction.replace(" ", "_"))
         torch.cuda.synchronize()
         start = time.perf_counter()
-        (self.to_bytes if direction == "to bytes" else self.from_bytes)()
+        call()
         torch.cuda.synchronize()
         return time.perf_counter() - start
 
@@ -300,8 +357,8 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
         f"Copy bandwidth {bandwidth / 1e9:.0f} GB/s (read and written). Medians of the turns.",
         "",
         "| workload | variant | rows | direction | Gsym/s | GB/s symbols | GB/s payload | of copy "
-        "| times torch-ans | times nvCOMP |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| times its parts | times torch-ans | times nvCOMP |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
         ours = result["ours"]
@@ -312,6 +369,8 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
         index = 0 if result["workload"] != "W2" else 4
         for direction in DIRECTIONS:
             seconds = statistics.median(ours[direction])
+            parts = sum(statistics.median(ours[part]) for part in CALLS.get(direction, ()))
+            of_parts = f"{seconds / parts:.2f}" if parts else "-"
             speed = ours["symbols"] / seconds
             moved = speed * (width + index + ours["bits"] / 8)
             times = " | ".join(
@@ -322,7 +381,8 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
                 f"| {result['workload']} {result['dtype']} | {result['variant']} "
                 f"| {result['rows']} "
                 f"| {direction} | {speed / 1e9:.2f} | {speed * width / 1e9:.0f} "
-                f"| {speed * ours['bits'] / 8e9:.1f} | {moved / bandwidth:.2f} | {times} |"
+                f"| {speed * ours['bits'] / 8e9:.1f} | {moved / bandwidth:.2f} | {of_parts} "
+                f"| {times} |"
             )
     made = {
         f"{result['workload']} {result['variant'].partition('_i')[0]}": result["ours"]["tables"]
