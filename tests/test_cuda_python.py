@@ -404,6 +404,7 @@ def test_bytes_in_memory_of_the_caller(
     for source in (expected, data.toreadonly()):  # bytes are never asked
         assert torch.equal(interface.decode_with_indexes(source, indexes), symbols)
     assert pinned.staged == [size, size]
+    monkeypatch.setattr(_native_cuda, "_PIECE", 1000)
     monkeypatch.setattr(_native_cuda, "_WORTH_ASKING", size + 1)
     assert torch.equal(interface.decode_with_indexes(data, indexes), symbols)
     assert pinned.staged == [size, size, size]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-import torch_ans
+import torch_ans.utils
 from helpers import make_symbols, make_tables
 from torch_ans import CorruptStreamError, TorchANSInterface
 from torch_ans.nn import EntropyCoder
@@ -277,7 +277,6 @@ def test_other_decoders_read_tensors() -> None:
         (TypeError, "bytes-like", [1, 2, 3]),
         (TypeError, "bytes-like", None),
     ],
-    ids=str,
 )
 def test_what_is_no_encoded_data(error: type, words: str, data: Any) -> None:
     coder, tables = coder_of()
@@ -301,7 +300,7 @@ def test_what_is_no_encoded_data(error: type, words: str, data: Any) -> None:
 
 @pytest.mark.parametrize("rows", [None, 2, 50, 4000])
 def test_large_data_is_the_same_with_threads(rows: Optional[int]) -> None:
-    """Copies are cut into pieces, and fresh memory may come in large pages."""
+    """Copies are cut into pieces."""
     coder = TorchANSInterface("rans64_i4", num_parallel_states=rows, dtype=torch.uint8)
     coder.init_params(torch.ones(1, 250))
     symbols = torch.randint(0, 250, (5_500_000,), dtype=torch.uint8)
@@ -320,3 +319,15 @@ def test_large_data_is_the_same_with_threads(rows: Optional[int]) -> None:
         assert torch.equal(coder.unpack(packed, dtype=torch.uint8), symbols)
     finally:
         torch.set_num_threads(before)
+
+
+def test_large_memory() -> None:
+    """Large enough for huge pages."""
+    coder = TorchANSInterface("rans32_16_i32", num_parallel_states=2, bypass_coding=False)
+    coder.init_params(torch.ones(1, 256))
+    symbols = torch.randint(0, 256, (1 << 16,), dtype=torch.uint8).repeat(530)
+    data = coder.encode_symbols(symbols)
+    assert len(data) > 1 << 25
+    assert coder.encode_symbols(symbols, out=bytearray(len(data))) == data
+    decoded = coder.decode_symbols(data, symbols.shape)
+    assert torch.equal(decoded, symbols.int())

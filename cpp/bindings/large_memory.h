@@ -15,10 +15,10 @@ namespace torch_ans {
 
 /// Asks for huge pages, where memory is large. Linux gives a program its memory when it is first
 /// written, a page at a time: with pages of 4 KiB that takes longer than to fill them. What cannot
-/// be had changes nothing.
+/// be had changes nothing. Smaller memory glibc keeps, to give it away again.
 inline void prefer_huge_pages(void* memory, std::size_t size) {
 #if defined(MADV_HUGEPAGE)
-  constexpr std::size_t kLarge = std::size_t{4} << 20;
+  constexpr std::size_t kLarge = std::size_t{32} << 20;
   if (size < kLarge) return;
   static const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
   const auto address = reinterpret_cast<std::uintptr_t>(memory);

@@ -78,6 +78,17 @@ void fill_stream(const py::buffer& data, const RowSpans& spans, std::uintptr_t s
             threads);
 }
 
+/// All of `data` as one row.
+void fill_row(const py::buffer& data, std::uintptr_t row, std::int64_t columns) {
+  const BytesView bytes(data);
+  if (bytes.size() > static_cast<std::size_t>((columns - 1) * kColumnBytes)) {
+    throw std::invalid_argument("the data must fit its row");
+  }
+  const py::gil_scoped_release release;
+  fill_rows(bytes.data(), {{0, bytes.size()}}, pointer<std::uint8_t>(row), columns * kColumnBytes,
+            1);
+}
+
 void bind_spans(py::module_& module) {
   py::class_<RowSpans>(module, "RowSpans")
       .def(py::init<const std::vector<RowSpans::Pair>&>(), py::arg("pairs"))
@@ -179,6 +190,7 @@ void register_byte_strings(py::module_& module) {
              py::arg("bare_last"));
   module.def("fill_stream", &fill_stream, py::arg("data"), py::arg("spans"), py::arg("stream"),
              py::arg("rows"), py::arg("columns"), py::arg("threads"));
+  module.def("fill_row", &fill_row, py::arg("data"), py::arg("row"), py::arg("columns"));
   bind_memory(module);
 }
 

@@ -52,7 +52,7 @@ _HAS_IS_CPU = hasattr(torch.Tensor, "is_cpu")
 """From torch 1.13 on; four times as fast as a look at the device."""
 
 _LARGE = 1 << 20
-"""Bytes or elements from which on what memory costs is worth a thought."""
+"""Elements, words or bytes from which on what memory costs is worth a thought."""
 
 _forked = False
 
@@ -332,22 +332,17 @@ def escape_bytes(coding: Coding, split: Split, symbols: Operand, indexes: Option
     )
 
 
-def copy_threads(size: int) -> int:
-    """Threads that copy `size` bytes."""
-    return 1 if size < _LARGE else thread_count()
-
-
 def pack(stream: Stream, length_bytes: int, bare_last: bool) -> bytes:
     """The rows' bytes joined, each behind its length."""
     memory, rows, columns = stream
-    threads = copy_threads(4 * rows * columns)
+    threads = 1 if rows * columns < _LARGE else thread_count()
     return _core.pack_stream(memory.data_ptr(), rows, columns, length_bytes, bare_last, threads)
 
 
 def pack_into(stream: Stream, length_bytes: int, bare_last: bool, out: object) -> int:
     """`pack` to the beginning of writable memory: how many bytes; ValueError if it is too small."""
     memory, rows, columns = stream
-    threads = copy_threads(4 * rows * columns)
+    threads = 1 if rows * columns < _LARGE else thread_count()
     return _core.pack_stream_into(
         memory.data_ptr(), rows, columns, length_bytes, bare_last, threads, out
     )
@@ -362,12 +357,11 @@ def pack_row(stream: Stream, row: int) -> bytes:
 def fill(data: Data, spans: _core.RowSpans, stream: Stream) -> None:
     """Writes slices of `data` as the rows of `stream`."""
     memory, rows, columns = stream
-    threads = copy_threads(4 * rows * columns)
+    threads = 1 if rows * columns < _LARGE else thread_count()
     _core.fill_stream(data, spans, memory.data_ptr(), rows, columns, threads)
 
 
 def fill_row(data: Data, stream: Stream, row: int) -> None:
     """Writes `data` as one row of `stream`."""
     address = stream.memory.data_ptr() + 4 * row * stream.columns
-    spans = _core.RowSpans([(0, len(data))])
-    _core.fill_stream(data, spans, address, 1, stream.columns, 1)
+    _core.fill_row(data, address, stream.columns)

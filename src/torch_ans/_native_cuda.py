@@ -14,7 +14,7 @@ import torch
 
 from . import _core
 from ._memory import Target, written
-from ._native import Coding, Data, Operand, Stream, copy_threads, cuda_engine
+from ._native import Coding, Data, Operand, Stream, cuda_engine, thread_count
 
 if TYPE_CHECKING:
     from ._layout import Split
@@ -40,6 +40,9 @@ __all__ = [
 
 _RESULT_WORDS = 3
 """int64 words of a row's result: status, position, end."""
+
+_PIECE = 1 << 24
+"""Bytes that are copied at a time where that is done twice."""
 
 _WORTH_ASKING = 1 << 20
 """Bytes from which on it is asked whether a device can read memory itself."""
@@ -303,9 +306,9 @@ def to_host(packed: torch.Tensor, out: Optional[Target] = None) -> Union[bytes, 
     host.copy_(packed, non_blocking=True)
     wait(packed.device)
     if out is None:
-        return _core.make_bytes(host.data_ptr(), size, copy_threads(size))
+        return _core.make_bytes(host.data_ptr(), size, thread_count())
     if target is None:
-        _core.write_bytes(host.numpy(), out, copy_threads(size))
+        _core.write_bytes(host.numpy(), out, thread_count())
     return written(out, size)
 
 
@@ -315,14 +318,17 @@ def upload(data: Data, device: torch.device, borrow: bool = True) -> torch.Tenso
     With `borrow` they are read where they lie, if that is pinned memory. Then they must not change
     until the current stream is through; else they are copied to such memory first.
     """
-    size = len(data)
-    host = None
-    if borrow and size >= _WORTH_ASKING and not memoryview(data).readonly:
-        host = _pinned_memory(data, size)
-    if host is None:
-        host = pinned(size)
-        _core.read_bytes(data, host.data_ptr(), copy_threads(size))
-    return host.to(device, non_blocking=True)
+    size, view = len(data), memoryview(data)
+    if borrow and size >= _WORTH_ASKING and not view.readonly:
+        source = _pinned_memory(data, size)
+        if source is not None:
+            return source.to(device, non_blocking=True)
+    host, packed = pinned(size), torch.empty(size, dtype=torch.uint8, device=device)
+    for start in range(0, size, _PIECE):  # the device copies a piece, the host the next one
+        piece = slice(start, start + _PIECE)
+        _core.read_bytes(view[piece], host[piece].data_ptr(), thread_count())
+        packed[piece].copy_(host[piece], non_blocking=True)
+    return packed
 
 
 def _pinned_memory(memory: Union[Data, Target], size: int) -> Optional[torch.Tensor]:

@@ -57,7 +57,9 @@ def decode(coder: Coder, data: object, indexes: Optional[torch.Tensor], out: tor
         return False
     if indexes is not None and not _is_plain(indexes):
         return False
-    if not isinstance(data, (bytes, bytearray, memoryview)):
+    if not isinstance(data, (bytes, bytearray)) and not (
+        isinstance(data, memoryview) and data.c_contiguous
+    ):
         return False
     codec, tables, bypass_precision, length_bytes = coder
     return _core.decode_short_row(

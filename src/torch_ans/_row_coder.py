@@ -138,9 +138,9 @@ class RowCoder:
         on_device = _native_cuda.upload(data, out.device) if _native.any_cuda(out) else None
         try:
             spans = segment_spans(data, self._length_bytes, self._num_rows)
-            if not spans and out.numel():
-                raise CorruptStreamError(f"encoded data has no row for {out.numel()} symbols")
             split = split_rows(out.numel(), len(spans))
+            if split.total and not split.rows:
+                raise CorruptStreamError(f"encoded data has no row for {split.total} symbols")
             coding = self._coding(tables, out.shape, split, contexts, out.device)
             _stream.decode_bytes(coding, self._workspace, data, spans, indexes, out, on_device)
         finally:
@@ -203,9 +203,9 @@ class RowCoder:
         """A stream of the rows that encoded data holds."""
         data = data_of(encoded)
         spans = segment_spans(data, self._length_bytes, self._num_rows)
-        columns = _stream.row_columns(self._codec, spans.longest)
-        memory = _native.allocate((len(spans), columns), device=device)
-        _stream.fill(data, spans, Stream(memory, len(spans), columns))
+        rows, columns = len(spans), _stream.row_columns(self._codec, spans.longest)
+        memory = _native.allocate((rows, columns), device=device)
+        _stream.fill(data, spans, Stream(memory, rows, columns))
         return memory
 
     def rows_of(self, jobs: List[Job]) -> int:

@@ -221,8 +221,8 @@ def decode_bytes(
     if _native.any_cuda(out, indexes):
         _native.check_devices(out, "out", {"indexes": indexes})
         return _cuda_stream.decode_bytes(coding, data, spans, split, indexes, out, on_device)
-    if len(spans) * columns <= most_words:
-        stream = Stream(workspace.take(len(spans), columns), len(spans), columns)
+    if split.rows * columns <= most_words:
+        stream = Stream(workspace.take(split.rows, columns), split.rows, columns)
         _native.fill(data, spans, stream)
         pop(coding, stream, split, indexes, out, require_end=True)
         workspace.give(stream.memory)

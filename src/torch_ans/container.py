@@ -290,7 +290,7 @@ def _open(data: Data) -> _Opened:
         len(spans),
         damaged,
     )
-    if not spans and _numel(shape):
+    if not header.rows and _numel(shape):
         raise CorruptStreamError(f"packed data: no row for symbols of shape {tuple(shape)}")
     return _Opened(header, spans, extra)
 
