@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from typing import Any, List, Optional, Sequence, Tuple
+from bisect import bisect_left
+from typing import Any, Sequence, Tuple
 
 import numpy as np
 import pytest
@@ -32,24 +33,25 @@ FAMILIES = [*reference.FAMILIES, *tans_reference.FAMILIES]
 
 def choose_tables(
     tables: Tables,
-    symbols: Sequence[int],
-    indexes: Optional[Sequence[int]],
+    symbols: torch.Tensor,
+    indexes: torch.Tensor,
     ar_tables: torch.Tensor,
     offsets: Sequence[int],
-    sets: Optional[Sequence[int]],
-) -> List[int]:
-    """The table of each symbol of a row, word for word as it is defined."""
-    chosen: List[int] = []
-    for i in range(len(symbols)):
-        at = [0 if sets is None else sets[i], 0 if indexes is None else indexes[i]]
+    sets: torch.Tensor,
+) -> torch.Tensor:
+    """The table of each symbol, of all rows at once, word for word as it is defined."""
+    values, own, flat = symbols.long().numpy(), tables.offsets.numpy(), ar_tables.numpy()
+    chosen = np.zeros(values.shape, np.int64)
+    for i in range(values.shape[1]):
+        at = [sets[:, i].numpy(), indexes[:, i].numpy()]
         for k, offset in enumerate(offsets):
-            context = 0
+            context = np.zeros(len(values), np.int64)
             if i - offset >= 0:
-                own = int(tables.offsets[chosen[i - offset]])
-                context = min(max(symbols[i - offset] - own + 1, 0), ar_tables.shape[2 + k] - 1)
+                above = values[:, i - offset] - own[chosen[:, i - offset]]
+                context = np.clip(above + 1, 0, flat.shape[2 + k] - 1)
             at.append(context)
-        chosen.append(int(ar_tables[tuple(at)]))
-    return chosen
+        chosen[:, i] = flat[tuple(at)]
+    return torch.from_numpy(chosen)
 
 
 def make_case(
@@ -86,10 +88,7 @@ def test_definition(family: str, order: int) -> None:
         case = make_case(10 * order + n, order, (rows, length), precision, bypass)
         tables, symbols, indexes, ar_tables, sets = case
         offsets = [lanes + 5 * k for k in range(order)]
-        chosen = [
-            choose_tables(tables, s, i, ar_tables, offsets, a)
-            for s, i, a in zip(symbols.tolist(), indexes.tolist(), sets.tolist())
-        ]
+        chosen = choose_tables(tables, symbols, indexes, ar_tables, offsets, sets).tolist()
         oracle = tans_reference if family in tans_reference.FAMILIES else reference
         expected = oracle.encode_rows(family, lanes, tables.oracle(), [(symbols.tolist(), chosen)])
         ar = {"ar_tables": ar_tables, "ar_offsets": offsets, "ar_indexes": sets}
@@ -121,14 +120,11 @@ def test_many_rows(family: str, lanes: int) -> None:
             symbols = torch.where(torch.from_numpy(rng.random(symbols.shape) < 0.001), far, symbols)
         indexes, sets = torch.from_numpy(rng.integers(0, 2, (2, ROWS, length)))
         offsets = [lanes + k * (lanes + 3) for k in range(order)]
-        chosen = [
-            choose_tables(tables, s, i, ar_tables, offsets, a)
-            for s, i, a in zip(symbols.tolist(), indexes.tolist(), sets.tolist())
-        ]
+        chosen = choose_tables(tables, symbols, indexes, ar_tables, offsets, sets)
         ar = {"ar_tables": ar_tables, "ar_offsets": offsets, "ar_indexes": sets}
         fresh = init_op(family)(ROWS, lanes)
         expected, stream = fresh.clone(), fresh.clone()
-        push(expected, symbols, torch.tensor(chosen), *tables.args)
+        push(expected, symbols, chosen, *tables.args)
         push(stream, symbols, indexes, *tables.args, **ar)
         assert stream_rows(stream) == stream_rows(expected)
         popped = pop(stream, indexes, *tables.args, **ar)
@@ -329,9 +325,9 @@ def markov_chain(length: int, states: int) -> Tuple[torch.Tensor, float]:
     rng = np.random.default_rng(5)
     rows = rng.dirichlet(np.full(states, 0.2), states)
     chain, uniform = [0], rng.random(length)
-    edges = rows.cumsum(1)
-    for u in uniform[1:]:
-        chain.append(min(int(np.searchsorted(edges[chain[-1]], u)), states - 1))
+    edges = rows.cumsum(1).tolist()
+    for u in uniform[1:].tolist():
+        chain.append(min(bisect_left(edges[chain[-1]], u), states - 1))
     pairs = np.zeros((states, states))
     np.add.at(pairs, (chain[:-1], chain[1:]), 1)
     p = pairs / np.maximum(pairs.sum(1, keepdims=True), 1)
