@@ -2,6 +2,7 @@
 /// CPU finds independent work while a lane waits for its own last step.
 #pragma once
 
+#include "prefetch_rows.h"
 #include "tiles.h"
 #include "torch_ans/coder.h"
 #include "torch_ans/lookup.h"
@@ -171,6 +172,7 @@ struct FindByBucket {
 /// Which table decodes a symbol of row r, at t of the tile: the only one; what an index names.
 struct OnlyTable {
   TORCH_ANS_FN std::uint32_t index(int /*r*/, int /*t*/) const { return 0; }
+  TORCH_ANS_FN void ask_ahead(int /*t*/) const {}
   TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
 };
 
@@ -180,6 +182,12 @@ struct IndexedTables {
 
   TORCH_ANS_FN std::uint32_t index(int r, int t) const {
     return static_cast<std::uint32_t>(indexes[r * kStride + t]);
+  }
+
+  /// For one row, in place: the next tile is looked at as a whole before it is decoded, and what
+  /// is not in the caches by then, the states would wait for.
+  TORCH_ANS_FN void ask_ahead(int t) const {
+    prefetch(indexes + t + ScalarTile::kTileSymbols + kCacheLine / sizeof(*indexes));
   }
   TORCH_ANS_FN void found(int /*r*/, int /*t*/, std::uint32_t /*symbol*/) const {}
 };
@@ -229,6 +237,7 @@ struct ScalarDecoder : ScalarTile {
     std::uint32_t sentinels = 0;
     int group = begin;
     for (; group < end && sentinels == 0; ++group) {
+      if constexpr (kRows == 1) source.ask_ahead(group * kLanes);
       for (int first = 0; first < kLanes; first += kUnrolled) {
         TORCH_ANS_UNROLL
         for (int lane = first; lane < first + kUnrolled; ++lane) {

@@ -44,6 +44,7 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
     Chain chain{states[0], states[0], ins[0], 0};
     int t = begin;
     for (; t < end && chain.sentinels == 0; ++t) {
+      source.ask_ahead(t);
       const TableInfo& info = tables.info[source.index(0, t)];
       symbols[t] = static_cast<std::int32_t>(get_symbol(tables, info, chain)) + info.offset;
       chain.sentinels &= static_cast<std::uint32_t>(tables.bypass_coding);

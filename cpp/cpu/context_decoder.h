@@ -27,6 +27,8 @@ class GroupTables {
         index_.find(base, [&](std::int64_t offset) { return *(place - offset * kRows); }));
   }
 
+  TORCH_ANS_FN void ask_ahead(int /*t*/) const {}
+
   /// `symbol` counts from its table's first.
   TORCH_ANS_FN void found(int r, int t, std::uint32_t symbol) const {
     start_[t * kRows + r] = static_cast<std::uint16_t>(smaller(symbol + 1, 0xffffu));
