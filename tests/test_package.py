@@ -101,6 +101,17 @@ def test_importing_prints_nothing_and_changes_nothing() -> None:
     assert run_child(code) == ""
 
 
+def test_a_first_call_imports_nothing_large() -> None:
+    """Some functions of torch import sympy, for half a second."""
+    code = (
+        "import sys, torch, torch_ans; before = 'sympy' in sys.modules;"
+        "pmf = torch.ones(3, 2); data = torch_ans.encode_pmf(torch.zeros(3).long(), pmf);"
+        "assert torch_ans.decode_pmf(data, pmf).tolist() == [0, 0, 0];"
+        "assert before or 'sympy' not in sys.modules"
+    )
+    assert run_child(code) == ""
+
+
 def test_the_extension_needs_no_torch() -> None:
     code = (
         "import importlib.util, sys\n"

@@ -342,7 +342,10 @@ def shape_of(out: _MaybeTensor, values: Dict[str, torch.Tensor], trailing: int) 
         tensor = _native.check_tensor(value, name, cuda=True)
         shapes.append(tensor.shape[: max(tensor.dim() - trailing, 0)])
     try:
-        shape: torch.Size = torch.broadcast_shapes(*shapes)  # type: ignore[no-untyped-call]
+        # (torch.broadcast_shapes imports sympy, which takes half a second.)
+        one = torch.empty(())
+        all_of_one = torch.broadcast_tensors(*map(one.expand, shapes))  # type: ignore[no-untyped-call]
+        shape: torch.Size = all_of_one[0].shape
     except RuntimeError as error:
         raise ValueError(f"{', '.join(values)} do not broadcast: {error}") from None
     return shape
