@@ -68,6 +68,22 @@ TORCH_ANS_DEVICE T held(T value) {
   return value;
 }
 
+/// The value, to be kept in a register of each thread: otherwise the compiler keeps what all
+/// threads of a warp share in registers of the warp, of which an instruction can read only one.
+template <typename T>
+TORCH_ANS_DEVICE T held_by_each(T value) {
+  return held(value + (lanes_below() >> 31));
+}
+
+/// a * b + c of 64 bits, by one instruction. (Said to be 64 bits, they would be taken apart.)
+TORCH_ANS_DEVICE std::uint64_t multiply_add(std::int32_t a, std::int32_t b, std::uint64_t c) {
+  unsigned low, high;
+  asm("mad.lo.cc.u32 %0, %2, %3, %4;\n\tmadc.hi.s32 %1, %2, %3, %5;"
+      : "=&r"(low), "=r"(high)
+      : "r"(a), "r"(b), "r"(static_cast<unsigned>(c)), "r"(static_cast<unsigned>(c >> 32)));
+  return static_cast<std::uint64_t>(high) << 32 | low;
+}
+
 /// A T of 1, 2, 4, 8 or 16 bytes, aligned to its size, by one access; `access` reads what it is
 /// given the address of.
 template <typename T, typename Access>

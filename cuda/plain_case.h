@@ -3,6 +3,7 @@
 #pragma once
 
 #include "record_tables.h"
+#include "slot_tables.h"
 #include "span_tables.h"
 #include "wide_elements.h"
 
@@ -58,7 +59,8 @@ struct Plain {
   using Elements = WideElements<PlainElements<Symbol>,
                                 std::conditional_t<kOne, NoElements, PlainElements<std::int32_t>>>;
   using EncoderTables = RecordTables<kOne>;
-  using DecoderTables = SpanTables<kOne>;
+  using DecoderTables =
+      std::conditional_t<kOne, SlotTables<kKind == PlainKind::kBytes>, SpanTables>;
 };
 
 }  // namespace gpu

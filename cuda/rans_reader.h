@@ -6,6 +6,7 @@
 /// trusted: a cursor never leaves the row, slots are below 2^precision.
 #pragma once
 
+#include "slot_tables.h"
 #include "span_tables.h"
 #include "torch_ans/bypass.h"
 #include "torch_ans/coder.h"
@@ -17,14 +18,18 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// Invariant: `in_` is one past the row's last word, in bytes from its length word on; the same in
-/// all threads of a row. It may pass into the row's header, until `settle` finds that out.
+/// Invariant: `last_` is where the row's last word stands, in bytes from its length word on; the
+/// same in all threads of a row. It may pass into the row's header, until `settle` finds that out.
 template <typename Traits, int kFixedLanes>
 class RansReader {
  public:
   using State = typename Traits::State;
   using Word = typename Traits::Word;
-  using Found = Match;
+  /// A symbol, and the state behind it that is still to be filled with words.
+  struct Found {
+    std::uint32_t symbol;
+    State x;
+  };
 
   /// `shared`: where the bytes of shared memory begin that the reader's ring takes.
   TORCH_ANS_DEVICE RansReader(const CoderTask& task, const Seat<kFixedLanes>& seat,
@@ -40,30 +45,170 @@ class RansReader {
     const int lanes = static_cast<int>(seat_.lanes());
     const auto length = load<std::int32_t>(row());
     x_ = load<State>(row() + kLengthBytes + seat_.lane() * sizeof(State));
-    in_ = static_cast<std::uint32_t>(kLengthBytes + length);
+    last_ = static_cast<std::uint32_t>(kLengthBytes + length) - kWordBytes;
     return is_length<Traits>(length, task_.row_bytes, lanes) && is_state<Traits>(x_);
   }
 
   /// An empty row in place of one that cannot be read.
   TORCH_ANS_DEVICE void clear_row() {
-    in_ = base();
+    last_ = base() - kWordBytes;
     x_ = Traits::kLowerBound;
   }
 
-  TORCH_ANS_DEVICE void open_ring() { ring_.open(in_); }
+  TORCH_ANS_DEVICE void open_ring() { ring_.open(end()); }
 
   /// Gets what `take` may need for so many steps into reach. True: some row may have less.
   /// `wanted`: there is something to take. The whole warp's affair.
   TORCH_ANS_DEVICE bool may_run_out(unsigned steps, bool wanted) {
     // What is read below a row's words is some other part of the ring: the row is broken then.
-    if (!ring_.reach(base(), in_, (steps * kStepBytes) << seat_.lanes_log2(), wanted)) settle();
+    if constexpr (seat_.kWide) {
+      while (any(lacks(steps))) refill();
+    } else if (!ring_.reach(base(), end(), bytes_of(steps), wanted)) {
+      settle();
+    }
     return false;
+  }
+
+  /// The same in two parts, for wide rows, where it does not matter that a word more is asked for.
+  TORCH_ANS_DEVICE bool lacks(unsigned steps) const { return ring_.lacks(last_, bytes_of(steps)); }
+  TORCH_ANS_DEVICE void refill() {
+    settle();
+    ring_.refill();
   }
 
   /// The symbol that the state names. True: some thread's needs care.
   template <typename Tables>
   TORCH_ANS_DEVICE bool find(const Tables& tables, const NamedTable& table, bool active,
-                             Found& match) {
+                             Found& found) {
+    Match match;
+    const bool needs_care = find_match(tables, table, active, match);
+    found = pass(match);
+    return needs_care;
+  }
+
+  /// The same without a vote: not 0, this thread's needs care.
+  TORCH_ANS_DEVICE std::uint32_t find(const SpanTables& tables, const SpanTables::Name& table,
+                                      Found& found) {
+    Match match;
+    const bool needs_care = tables.find(table, static_cast<std::uint32_t>(x_) & last_slot_, match);
+    found = pass(match);
+    return needs_care ? 1 : 0;
+  }
+
+  template <bool kBytes>
+  TORCH_ANS_DEVICE std::uint32_t find(const SlotTables<kBytes>& tables,
+                                      const typename SlotTables<kBytes>::Name& /*table*/,
+                                      Found& found) {
+    return tables.find(x_, found.symbol, found.x);
+  }
+
+  /// Where `take` has come to, and the way back there.
+  struct Mark {
+    State x;
+    std::uint32_t last;
+  };
+  TORCH_ANS_DEVICE Mark mark() const { return {x_, last_}; }
+  TORCH_ANS_DEVICE void back_to(const Mark& mark) {
+    x_ = mark.x;
+    last_ = mark.last;
+  }
+
+  /// Fills the state, with words only as far as `may_run_out` has made sure of.
+  TORCH_ANS_DEVICE void take(const Found& found, bool active) {
+    State x = found.x;
+    const bool take = active && x < limit_;
+    const unsigned takers = ballot(take) & seat_.row_mask();
+    if constexpr (Traits::kMaxWords == 1) {
+      const unsigned at = last_ - kWordBytes * ones(takers & seat_.below());
+      const State filled =
+          static_cast<State>(x << Traits::kWordBits) | ring_.template get<Word>(at);
+      x = take ? filled : x;
+      last_ -= kWordBytes * ones(takers);
+    } else {
+      const bool take_two = active && x < (Traits::kLowerBound >> Traits::kWordBits);
+      const unsigned two_takers = ballot(take_two) & seat_.row_mask();
+      const unsigned at = last_ - ones(takers & seat_.below()) - ones(two_takers & seat_.below());
+      if (take) x = x << Traits::kWordBits | ring_.template get<Word>(at);
+      if (take_two) x = x << Traits::kWordBits | ring_.template get<Word>(at - 1);
+      last_ -= ones(takers) + ones(two_takers);
+    }
+    x_ = active ? x : x_;
+  }
+
+  TORCH_ANS_DEVICE static std::uint32_t symbol_of(const Found& found) { return found.symbol; }
+
+  /// A step with everything that can be the matter with it, for threads whose table is named.
+  /// Returns the symbol above its table's offset. All escapes' digits come last.
+  TORCH_ANS_DEVICE std::int64_t get_carefully(const NamedTable& table, bool active) {
+    settle();
+    const TablesView& view = task_.tables;
+    const TableInfo& info = table.info;
+    Match match{0, 0, 0};
+    if (active) {
+      const std::uint32_t slot = slot_of(x_, view.freq_precision);
+      match = view.aliases != nullptr   ? AliasTable::find(view, info, slot)
+              : view.buckets != nullptr ? InverseCdf::find(view, info, slot)
+                                        : BinarySearch::find(view, info, slot);
+    }
+    get_bounded(match, active);
+    const bool escaped = active && is_escape(info, match);
+    if (!any(escaped)) return match.symbol;
+    const std::uint64_t raw = get_escapes(escaped);
+    return escaped ? unzigzag(raw, info.last) : match.symbol;
+  }
+
+  TORCH_ANS_DEVICE bool is_empty() const { return end() == base() && x_ == Traits::kLowerBound; }
+  TORCH_ANS_DEVICE bool is_broken() const { return broken_ || has_passed_base(); }
+
+  /// Notes the row's header; returns the bytes of the row, its length word included.
+  TORCH_ANS_DEVICE std::int64_t finish() const {
+    const std::int64_t state = seat_.row() * seat_.lanes() + seat_.lane();
+    reinterpret_cast<State*>(task_.headers)[state] = x_;
+    return end();
+  }
+
+ private:
+  static constexpr unsigned kWordBytes = sizeof(Word);
+  static constexpr unsigned kStepBytes = Traits::kMaxWords * kWordBytes;
+
+  TORCH_ANS_DEVICE std::uint32_t bytes_of(unsigned steps) const {
+    return (steps * kStepBytes) << seat_.lanes_log2();
+  }
+
+  static TORCH_ANS_DEVICE unsigned ones(unsigned mask) {
+    return static_cast<unsigned>(count_bits(mask));
+  }
+
+  TORCH_ANS_DEVICE const std::uint8_t* row() const {
+    return task_.stream + seat_.row() * task_.row_bytes;
+  }
+  /// Where the row's words begin.
+  TORCH_ANS_DEVICE std::uint32_t base() const {
+    return kLengthBytes + seat_.lanes() * static_cast<std::uint32_t>(sizeof(State));
+  }
+
+  /// One past the row's last word.
+  TORCH_ANS_DEVICE std::uint32_t end() const { return last_ + kWordBytes; }
+
+  TORCH_ANS_DEVICE bool has_passed_base() const {
+    return static_cast<std::int32_t>(end() - base()) < 0;
+  }
+
+  /// Ends a row that has taken words below its own where they begin.
+  TORCH_ANS_DEVICE void settle() {
+    if (!has_passed_base()) return;
+    broken_ = true;
+    last_ = base() - kWordBytes;
+  }
+
+  /// D(x), still to be filled.
+  TORCH_ANS_DEVICE Found pass(const Match& match) const {
+    return {match.symbol, (x_ >> task_.tables.freq_precision) * match.freq + match.rank};
+  }
+
+  template <typename Tables>
+  TORCH_ANS_DEVICE bool find_match(const Tables& tables, const NamedTable& table, bool active,
+                                   Match& match) {
     const TablesView& view = task_.tables;
     const TableInfo& info = table.info;
     const std::uint32_t slot = slot_of(x_, view.freq_precision);
@@ -86,118 +231,18 @@ class RansReader {
     return any(active && (!table.named || is_escape(info, match)));
   }
 
-  /// The same, except that true is said to the thread alone, whose match is none.
-  template <bool kExact>
-  TORCH_ANS_DEVICE bool find(const SpanTables<kExact>& tables,
-                             const typename SpanTables<kExact>::Name& table, bool /*active*/,
-                             Found& match) {
-    return tables.find(table, static_cast<std::uint32_t>(x_) & last_slot_, match);
-  }
-
-  /// Where `take` has come to, and the way back there.
-  struct Mark {
-    State x;
-    std::uint32_t in;
-  };
-  TORCH_ANS_DEVICE Mark mark() const { return {x_, in_}; }
-  TORCH_ANS_DEVICE void back_to(const Mark& mark) {
-    x_ = mark.x;
-    in_ = mark.in;
-  }
-
-  /// D(x), with words only as far as `may_run_out` has made sure of.
-  TORCH_ANS_DEVICE void take(const Found& match, bool active) {
-    State x = (x_ >> task_.tables.freq_precision) * match.freq + match.rank;
-    const bool take = active && x < Traits::kLowerBound;
-    const unsigned takers = ballot(take) & seat_.row_mask();
-    if constexpr (Traits::kMaxWords == 1) {
-      if (take) {
-        const unsigned at = in_ - kWordBytes * (1 + ones(takers & seat_.below()));
-        x = static_cast<State>(x << Traits::kWordBits) | ring_.template get<Word>(at);
-      }
-      in_ -= kWordBytes * ones(takers);
-    } else {
-      const bool take_two = active && x < (Traits::kLowerBound >> Traits::kWordBits);
-      const unsigned two_takers = ballot(take_two) & seat_.row_mask();
-      const unsigned at = in_ - 1 - ones(takers & seat_.below()) - ones(two_takers & seat_.below());
-      if (take) x = x << Traits::kWordBits | ring_.template get<Word>(at);
-      if (take_two) x = x << Traits::kWordBits | ring_.template get<Word>(at - 1);
-      in_ -= ones(takers) + ones(two_takers);
-    }
-    x_ = active ? x : x_;
-  }
-
-  TORCH_ANS_DEVICE static std::uint32_t symbol_of(const Found& match) { return match.symbol; }
-
-  /// A step with everything that can be the matter with it, for threads whose table is named.
-  /// Returns the symbol above its table's offset. All escapes' digits come last.
-  TORCH_ANS_DEVICE std::int64_t get_carefully(const NamedTable& table, bool active) {
-    settle();
-    const TablesView& view = task_.tables;
-    const TableInfo& info = table.info;
-    Match match{0, 0, 0};
-    if (active) {
-      const std::uint32_t slot = slot_of(x_, view.freq_precision);
-      match = view.aliases != nullptr   ? AliasTable::find(view, info, slot)
-              : view.buckets != nullptr ? InverseCdf::find(view, info, slot)
-                                        : BinarySearch::find(view, info, slot);
-    }
-    get_bounded(match, active);
-    const bool escaped = active && is_escape(info, match);
-    if (!any(escaped)) return match.symbol;
-    const std::uint64_t raw = get_escapes(escaped);
-    return escaped ? unzigzag(raw, info.last) : match.symbol;
-  }
-
-  TORCH_ANS_DEVICE bool is_empty() const { return in_ == base() && x_ == Traits::kLowerBound; }
-  TORCH_ANS_DEVICE bool is_broken() const { return broken_ || has_passed_base(); }
-
-  /// Notes the row's header; returns the bytes of the row, its length word included.
-  TORCH_ANS_DEVICE std::int64_t finish() const {
-    const std::int64_t state = seat_.row() * seat_.lanes() + seat_.lane();
-    reinterpret_cast<State*>(task_.headers)[state] = x_;
-    return in_;
-  }
-
- private:
-  static constexpr unsigned kWordBytes = sizeof(Word);
-  static constexpr unsigned kStepBytes = Traits::kMaxWords * kWordBytes;
-
-  static TORCH_ANS_DEVICE unsigned ones(unsigned mask) {
-    return static_cast<unsigned>(count_bits(mask));
-  }
-
-  TORCH_ANS_DEVICE const std::uint8_t* row() const {
-    return task_.stream + seat_.row() * task_.row_bytes;
-  }
-  /// Where the row's words begin.
-  TORCH_ANS_DEVICE std::uint32_t base() const {
-    return kLengthBytes + seat_.lanes() * static_cast<std::uint32_t>(sizeof(State));
-  }
-
-  TORCH_ANS_DEVICE bool has_passed_base() const {
-    return static_cast<std::int32_t>(in_ - base()) < 0;
-  }
-
-  /// Ends a row that has taken words below its own where they begin.
-  TORCH_ANS_DEVICE void settle() {
-    if (!has_passed_base()) return;
-    broken_ = true;
-    in_ = base();
-  }
-
   TORCH_ANS_DEVICE bool is_escape(const TableInfo& info, const Match& match) const {
     return task_.tables.bypass_coding && match.symbol == info.last;
   }
 
   /// D(x), with words only as far as there are any.
   TORCH_ANS_DEVICE void get_bounded(const Match& match, bool active) {
-    const State x = (x_ >> task_.tables.freq_precision) * match.freq + match.rank;
+    const State x = pass(match).x;
     unsigned words = active && x < Traits::kLowerBound ? 1 : 0;
     if (Traits::kMaxWords == 2 && x < (Traits::kLowerBound >> Traits::kWordBits)) words *= 2;
     const auto one = ballot(words >= 1) & seat_.row_mask();
     const auto two = Traits::kMaxWords == 2 ? ballot(words == 2) & seat_.row_mask() : 0u;
-    const unsigned left = in_ - base();
+    const unsigned left = end() - base();
     const unsigned before = kWordBytes * (ones(one & seat_.below()) + ones(two & seat_.below()));
     if (active) {
       // Four bytes below the words are the row's own: whatever they are, it is broken then.
@@ -208,7 +253,7 @@ class RansReader {
     }
     const unsigned all = kWordBytes * (ones(one) + ones(two));
     broken_ |= left < all;
-    in_ -= smaller(all, left);
+    last_ -= smaller(all, left);
   }
 
   /// The digits of a row's escapes, the lowest lane's first. One lane of a row at a time: where
@@ -219,13 +264,13 @@ class RansReader {
     while (any(pending != 0)) {
       const int next = lowest_bit(pending);
       if (next == static_cast<int>(lane_index())) {
-        EscapeReader<Traits> reader(x_, row() + in_, row() + base(), task_.bypass_precision);
+        EscapeReader<Traits> reader(x_, row() + end(), row() + base(), task_.bypass_precision);
         raw = reader.read_raw();
         x_ = reader.state();
-        in_ = static_cast<std::uint32_t>(reader.cursor() - row());
+        last_ = static_cast<std::uint32_t>(reader.cursor() - row()) - kWordBytes;
         broken_ |= reader.broken();
       }
-      in_ = shuffle(in_, next < 0 ? lane_index() : static_cast<unsigned>(next));
+      last_ = shuffle(last_, next < 0 ? lane_index() : static_cast<unsigned>(next));
       pending &= pending - 1;
     }
     return raw;
@@ -233,10 +278,11 @@ class RansReader {
 
   const CoderTask& task_;
   const Seat<kFixedLanes> seat_;
-  WordRing<kFixedLanes> ring_;
+  RingOf<kFixedLanes> ring_;
   const std::uint32_t last_slot_;
+  const State limit_ = held(State{Traits::kLowerBound});
   State x_ = Traits::kLowerBound;
-  std::uint32_t in_ = 0;
+  std::uint32_t last_ = 0;
   bool broken_ = false;
 };
 

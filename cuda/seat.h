@@ -26,7 +26,7 @@ class Seat {
     has_row_ = row_ < task.rows && (kWide || slot_ < static_cast<unsigned>(task.rows_per_warp));
     const unsigned first_lane = 1u << (slot_ << lanes_log2_);
     row_mask_ = kWide ? 0xffffffffu : (first_lane << (lanes() - 1)) * 2 - first_lane;
-    below_ = lanes_below() & row_mask_;
+    below_ = held_by_each(lanes_below() & row_mask_);
     above_ = lanes_above() & row_mask_;
   }
 

@@ -37,14 +37,10 @@ struct HintGrids {
 };
 
 /// The span of a symbol is `start:16 | end:16` of its slots, from the lowest bit; the number of a
-/// symbol among the spans is its id + 1. The hint of a slot is the number of a symbol at or before
-/// the slot's. An empty span says that care is needed: number 0, the hint of a sentinel's buckets
-/// and where there is no table, has one past all slots; a sentinel, and what follows it, at its
-/// start.
-///
-/// kExact: there is one table and a hint for each slot, the number of its own symbol. Otherwise
-/// hints stand for buckets of slots; spans from the hint's on are looked through.
-template <bool kExact>
+/// symbol among the spans is its id + 1. Hints stand for buckets of slots: the number of a symbol
+/// at or before those of the bucket. Spans from there on are looked through. An empty span says
+/// that care is needed: number 0, the hint of a sentinel's buckets and where there is no table, has
+/// one past all slots; a sentinel, and what follows it, at its start.
 class SpanTables {
  public:
   static constexpr bool kMayOverflow = false;
@@ -62,32 +58,25 @@ class SpanTables {
 
   TORCH_ANS_DEVICE SpanTables(const CoderTask& task, const TablesPart& /*part*/)
       : view_(task.tables),
-        spans_(kExact ? 0 : name_bytes(view_)),
+        spans_(name_bytes(view_)),
         hints_(spans_ + span_bytes(view_)),
         end_(static_cast<std::uint32_t>(bytes(task))),
         last_slot_(held((std::uint32_t{1} << view_.freq_precision) - 1)),
         top_bit_(view_.freq_precision - 1) {
     fill_spans();
-    if constexpr (!kExact) fill_names();
+    fill_names();
     sync_block();
     fill_hints();
     sync_block();
-    if constexpr (kExact) only_ = {first_of(cached_load(view_.info)), 0};
   }
 
   TORCH_ANS_DEVICE Name name(const TablesView& /*view*/, std::uint32_t index) const {
-    if constexpr (kExact) return only_;
     return names().get(smaller(index, view_.num_tables));
   }
 
   /// The symbol of a slot, by its number. True: it needs care, and `match` is none.
   TORCH_ANS_DEVICE bool find(const Name& name, std::uint32_t slot, Match& match) const {
     const SharedArray<std::uint16_t> hints(hints_);
-    if constexpr (kExact) {
-      const std::uint32_t number = hints.get(slot);
-      match = match_of(number, spans().get(number), slot);
-      return match.freq == 0;
-    }
     const auto shift = static_cast<int>(name.origin_and_shift & 31u);
     std::uint32_t number =
         hints.get(LogGrid::find(slot, last_slot_, top_bit_, name.origin_and_shift >> 5, shift));
@@ -112,9 +101,8 @@ class SpanTables {
 
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task) {
     const TablesView& view = task.tables;
-    const std::size_t hints =
-        kExact ? std::size_t{1} << view.freq_precision : HintGrids::most(view) + 2;
-    return (kExact ? 0 : name_bytes(view)) + span_bytes(view) + (2 * hints + 15) / 16 * 16;
+    const std::size_t hints = HintGrids::most(view) + 2;
+    return whole_rings(name_bytes(view) + span_bytes(view) + 2 * hints);
   }
 
  private:
@@ -221,28 +209,6 @@ class SpanTables {
 
   /// Two at a time: no thread writes half of what another one does.
   TORCH_ANS_DEVICE void fill_hints() const {
-    if constexpr (kExact) {
-      fill_exact_hints();
-    } else {
-      fill_hints_of_buckets();
-    }
-  }
-
-  /// A warp fills the slots of a symbol. A pair that two symbols share is the first one's.
-  TORCH_ANS_DEVICE void fill_exact_hints() const {
-    const SharedArray<std::uint32_t> pairs(hints_);
-    const std::uint32_t past_last = cached_load(view_.info).last + 2u;  // number
-    for (std::uint32_t n = warp_index() + 1; n < past_last; n += block_size() / kWarpSize) {
-      const std::uint32_t start = spans().get(n) & 0xffffu;
-      const std::uint32_t end = n + 1 < past_last ? spans().get(n + 1) & 0xffffu
-                                                  : std::uint32_t{1} << view_.freq_precision;
-      for (std::uint32_t i = (start + 1) / 2 + lane_index(); 2 * i < end; i += kWarpSize) {
-        pairs.set(i, n | (2 * i + 1 < end ? n : n + 1) << 16);
-      }
-    }
-  }
-
-  TORCH_ANS_DEVICE void fill_hints_of_buckets() const {
     const SharedArray<std::uint32_t> pairs(hints_);
     const std::uint32_t warps = block_size() / kWarpSize;
     for (std::uint32_t k = warp_index(); k < view_.num_tables; k += warps) {
@@ -263,7 +229,6 @@ class SpanTables {
   std::uint32_t end_;
   std::uint32_t last_slot_;
   int top_bit_;  ///< of a slot
-  Name only_{};
 };
 
 }  // namespace gpu

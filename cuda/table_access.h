@@ -19,6 +19,13 @@ struct NamedTable {
   }
 };
 
+/// Readers' rings (word_ring.h), which lie behind tables in shared memory, begin at multiples of
+/// this.
+constexpr std::size_t kRingAlignment = 1024;
+TORCH_ANS_FN std::size_t whole_rings(std::size_t bytes) {
+  return (bytes + kRingAlignment - 1) / kRingAlignment * kRingAlignment;
+}
+
 /// A symbol that is to be put with care has this in its id.
 constexpr std::uint32_t kRareId = std::uint32_t{1} << 31;
 
@@ -80,12 +87,13 @@ class StagedTables : public ImageTables<StagedTables> {
  public:
   TORCH_ANS_DEVICE StagedTables(const CoderTask& task, const TablesPart& part)
       : end_(static_cast<std::uint32_t>(bytes(task.tables.num_tables, part))),
-        moved_(end_ - part.bytes - low_bits(part.begin)) {
+        moved_(info_bytes(task.tables.num_tables) - low_bits(part.begin)) {
     const SharedArray<Line> lines(0);
     const std::uint32_t infos = task.tables.num_tables + 1;
+    const std::uint32_t count = infos + part.bytes / std::uint32_t{sizeof(Line)};
     const auto* info_lines = reinterpret_cast<const Line*>(task.tables.info);
     const auto* part_lines = reinterpret_cast<const Line*>(part.begin);
-    for (std::uint32_t i = thread_index(); i < end_ / sizeof(Line); i += block_size()) {
+    for (std::uint32_t i = thread_index(); i < count; i += block_size()) {
       lines.copy(i, i < infos ? info_lines + i : part_lines + (i - infos));
     }
     wait_for_copies();
@@ -105,10 +113,14 @@ class StagedTables : public ImageTables<StagedTables> {
 
   /// Bytes of shared memory that this takes.
   static TORCH_ANS_FN std::size_t bytes(std::uint32_t num_tables, const TablesPart& part) {
-    return (num_tables + std::size_t{1}) * sizeof(TableInfo) + part.bytes;
+    return whole_rings(info_bytes(num_tables) + std::size_t{part.bytes});
   }
 
  private:
+  static TORCH_ANS_FN std::uint32_t info_bytes(std::uint32_t num_tables) {
+    return (num_tables + 1) * static_cast<std::uint32_t>(sizeof(TableInfo));
+  }
+
   struct alignas(16) Line {
     std::uint32_t words[4];
   };

@@ -45,8 +45,12 @@ class TansReader {
   TORCH_ANS_DEVICE bool may_run_out(unsigned steps, bool wanted) {
     const auto past = static_cast<std::uint32_t>(left_ / 32) + 1;
     const unsigned bytes = (steps * kStepBytes) << seat_.lanes_log2();
-    ring_.reach(offset_of(0), offset_of(smaller(past, words_)), bytes + 2 * sizeof(std::uint32_t),
-                wanted);
+    const std::uint32_t end = offset_of(smaller(past, words_));
+    if constexpr (seat_.kWide) {
+      while (any(ring_.lacks(end, bytes + 2 * sizeof(std::uint32_t)))) ring_.refill();
+    } else {
+      ring_.reach(offset_of(0), end, bytes + 2 * sizeof(std::uint32_t), wanted);
+    }
     return false;
   }
 
@@ -174,7 +178,7 @@ class TansReader {
 
   const CoderTask& task_;
   const Seat<kFixedLanes> seat_;
-  WordRing<kFixedLanes> ring_;
+  RingOf<kFixedLanes> ring_;
   std::uint32_t x_ = 0;
   std::uint32_t words_ = 0;
   std::uint32_t tail_ = 0;

@@ -41,7 +41,8 @@ class WarpDecoder {
 
  private:
   using Table = typename Tables::Name;
-  static constexpr unsigned kSkips = StagingTile::kElements;  ///< behind the tile's elements
+  static constexpr unsigned kTurn = Tables::kDefers ? 8 : kQuad;  ///< steps
+  static constexpr unsigned kSkips = StagingTile::kElements;      ///< behind the tile's elements
   static_assert(!Choice::kFollows || kFixedLanes == 0, "keys are looked up in tiles");
 
   TORCH_ANS_DEVICE void load_row() {
@@ -83,31 +84,85 @@ class WarpDecoder {
 
   TORCH_ANS_DEVICE void get_wide_row() {
     const std::uint32_t grouped = smaller(task_.row_length / 32 * 32, present_);
-    const std::uint32_t quads_end = held(grouped / (32 * kQuad) * kQuad);
+    const std::uint32_t quads_end = held(grouped / (32 * kTurn) * kTurn);
     const std::uint32_t steps = held((grouped + 31) / 32);
-    const auto all = [](int) { return true; };
     const typename Access::Symbols row_symbols(task_.symbols, seat_.row());
     const typename Access::Indexes row_indexes(task_.indexes, seat_.row());
-    QuadOfElements next = {};
-    if (quads_end > 0) row_indexes.load(position(0), next);
     for (std::uint32_t step = 0; step < steps;) {
-      std::uint32_t end = step + 1;
-      if (step < quads_end) {
-        QuadOfElements keys, symbols;
-        TORCH_ANS_UNROLL
-        for (unsigned j = 0; j < kQuad; ++j) keys[j] = next[j];
-        end = step + kQuad;
-        if (end < quads_end) row_indexes.load(position(end), next);
-        const unsigned done = get_steps<kQuad>(step, keys, all, symbols);
-        row_symbols.store(position(step), done, symbols);
-        step += done;
-        if (done == kQuad) continue;
+      if (any(step < quads_end)) {
+        if constexpr (Tables::kDefers) {
+          step = get_turns(step, quads_end, row_symbols, row_indexes);
+        } else {
+          step = get_quads(step, quads_end, row_symbols, row_indexes);
+        }
       }
-      for (; step < end; ++step) {
+      const std::uint32_t turn_end = smaller((step / kTurn + 1) * kTurn, steps);
+      for (; step < turn_end; ++step) {
         const bool active = position(step) < present_;
         if (Tables::kDefers && step < quads_end && get_alone(step)) continue;
         store_symbol(step, active, get_carefully(step, active));
       }
+    }
+  }
+
+  /// Decodes steps of a full row up to `end`, from `step` on. Returns where it stopped: a step
+  /// there or, where several run before care is taken, behind it needs care.
+  TORCH_ANS_DEVICE std::uint32_t get_quads(std::uint32_t step, std::uint32_t end,
+                                           const typename Access::Symbols& row_symbols,
+                                           const typename Access::Indexes& row_indexes) {
+    QuadOfElements keys, symbols, next = {};
+    row_indexes.load(position(step), next);
+    const auto all = [](int) { return true; };
+    while (step < end) {
+      TORCH_ANS_UNROLL
+      for (unsigned j = 0; j < kQuad; ++j) keys[j] = next[j];
+      if (step + kQuad < end) row_indexes.load(position(step + kQuad), next);
+      const unsigned done = get_steps<kQuad>(step, keys, all, symbols);
+      row_symbols.store(position(step), done, symbols);
+      step += done;
+      if (done < kQuad) break;
+    }
+    return step;
+  }
+
+  /// The same in turns of kTurn steps that run before it is asked whether one needed care.
+  TORCH_ANS_DEVICE std::uint32_t get_turns(std::uint32_t step, std::uint32_t end,
+                                           const typename Access::Symbols& row_symbols,
+                                           const typename Access::Indexes& row_indexes) {
+    reader_.may_run_out(kTurn, true);
+    QuadOfElements next = {};
+    row_indexes.load(position(step), next);
+    typename Reader::Mark start;
+    std::uint32_t care;
+    while (true) {
+      do {
+        start = reader_.mark();
+        care = 0;
+        std::int32_t symbols[kTurn];
+        TORCH_ANS_UNROLL
+        for (unsigned q = 0; q < kTurn; q += kQuad) {
+          QuadOfElements keys;
+          TORCH_ANS_UNROLL
+          for (unsigned j = 0; j < kQuad; ++j) keys[j] = next[j];
+          row_indexes.load(position(smaller(step + q + kQuad, end - kQuad)), next);
+          TORCH_ANS_UNROLL
+          for (unsigned j = 0; j < kQuad; ++j) {
+            const Table table = tables_.name(task_.tables, static_cast<std::uint32_t>(keys[j]));
+            typename Reader::Found found;
+            care |= reader_.find(tables_, table, found);
+            reader_.take(found, true);
+            symbols[q + j] = table.value(Reader::symbol_of(found));
+          }
+        }
+        row_symbols.store(position(step), symbols);
+        step += kTurn;
+      } while (!any(care != 0 || step == end || reader_.lacks(kTurn)));
+      if (any(care != 0)) {
+        reader_.back_to(start);
+        return step - kTurn;
+      }
+      if (any(step == end)) return step;
+      reader_.refill();
     }
   }
 
@@ -210,11 +265,17 @@ class WarpDecoder {
 
   /// A step of a full row, if it needs no care.
   TORCH_ANS_DEVICE bool get_alone(std::uint32_t step) {
-    std::int32_t keys[1] = {0}, symbols[1];
-    if (choice_.has_keys()) keys[0] = choice_.key_of(seat_.row(), position(step));
-    if (get_steps<1>(step, keys, [](int) { return true; }, symbols) == 0) return false;
-    store_symbol(step, true, symbols[0]);
-    return true;
+    if constexpr (Tables::kDefers) {
+      reader_.may_run_out(1, true);
+      const std::int32_t key = choice_.has_keys() ? choice_.key_of(seat_.row(), position(step)) : 0;
+      const Table table = table_of(step, key, true);
+      typename Reader::Found found;
+      if (any(reader_.find(tables_, table, found) != 0)) return false;
+      reader_.take(found, true);
+      store_symbol(step, true, table.value(Reader::symbol_of(found)));
+      return true;
+    }
+    return false;
   }
 
   /// Decodes up to `kCount` steps from `step` on; returns how many: the next one needs care, or,
@@ -222,23 +283,19 @@ class WarpDecoder {
   template <unsigned kCount, typename Present>
   TORCH_ANS_DEVICE unsigned get_steps(std::uint32_t step, const std::int32_t (&keys)[kCount],
                                       const Present& present, std::int32_t (&symbols)[kCount]) {
-    if (reader_.may_run_out(kCount, present_ > 0)) return 0;
+    if (reader_.may_run_out(kCount, seat_.kWide || present_ > 0)) return 0;
     Table tables[kCount];
     if constexpr (!Choice::kFollows) {
       TORCH_ANS_UNROLL
       for (unsigned j = 0; j < kCount; ++j) tables[j] = table_of(step + j, keys[j], true);
     }
-    const typename Reader::Mark start = reader_.mark();
-    bool needs_care = false;
     unsigned done = kCount;
     TORCH_ANS_UNROLL
     for (unsigned j = 0; j < kCount; ++j) {
       const bool active = present(static_cast<int>(j));
       if constexpr (Choice::kFollows) tables[j] = table_of(step + j, keys[j], active);
       typename Reader::Found found;
-      if constexpr (Tables::kDefers) {
-        needs_care |= reader_.find(tables_, tables[j], active, found);
-      } else if (reader_.find(tables_, tables[j], active, found)) {
+      if (reader_.find(tables_, tables[j], active, found)) {
         done = j;
         break;
       }
@@ -248,10 +305,6 @@ class WarpDecoder {
       if constexpr (Choice::kFollows) {
         choice_.note(position(step + j), symbols[j], tables[j].info, active);
       }
-    }
-    if (Tables::kDefers && any(needs_care)) {
-      reader_.back_to(start);
-      return 0;
     }
     return done;
   }

@@ -48,13 +48,12 @@ class PlainElements {
     for (unsigned j = 0; j < kQuad; ++j) values[j] = streaming_load(source + 32 * j);
   }
 
-  TORCH_ANS_DEVICE void store(std::uint32_t first, unsigned count,
-                              const QuadOfElements& values) const {
+  /// Writes `kCount` elements.
+  template <unsigned kCount>
+  TORCH_ANS_DEVICE void store(std::uint32_t first, const std::int32_t (&values)[kCount]) const {
     T* target = row_ + first;
     TORCH_ANS_UNROLL
-    for (unsigned j = 0; j < kQuad; ++j) {
-      if (j < count) streaming_store_low(target + 32 * j, values[j]);
-    }
+    for (unsigned j = 0; j < kCount; ++j) streaming_store_low(target + 32 * j, values[j]);
   }
 
  private:

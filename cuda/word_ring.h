@@ -89,6 +89,75 @@ class WordRing {
   std::uint32_t asked_ = 0;
 };
 
+/// The same for a warp with one row: units of 512 B, which its threads hold until
+/// there is room in the ring.
+///
+/// Invariant: bytes from `landed_` up to the `end` that `lacks` was last told can be read; threads
+/// hold what is below, or have it under way. `landed_` is a multiple of a unit, and passes the
+/// row's beginning where a broken row goes on.
+class WideRing {
+ public:
+  static constexpr std::uint32_t kWarpBytes = WordRing<32>::kWarpBytes;
+
+  TORCH_ANS_DEVICE WideRing(const CoderTask& task, const Seat<32>& seat, std::uint32_t shared)
+      : row_(held(
+            reinterpret_cast<const std::uint32_t*>(task.stream + seat.row() * task.row_bytes))),
+        lane_(seat.lane()),
+        start_(shared) {}
+
+  TORCH_ANS_DEVICE void open(std::uint32_t top) {
+    last_ = (top - 1) / 4;
+    landed_ = (top + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+    fetch();
+  }
+
+  /// Whether fewer bytes than these can be read below `end`. The same in all threads.
+  TORCH_ANS_DEVICE bool lacks(std::uint32_t end, std::uint32_t bytes) const {
+    return static_cast<std::int32_t>(end - bytes) < static_cast<std::int32_t>(landed_);
+  }
+
+  /// Makes a unit more readable, where `lacks` has said that there is room: for at most half a ring
+  /// of bytes. The whole warp's affair.
+  TORCH_ANS_DEVICE void refill() {
+    landed_ -= kUnitBytes;
+    sync_warp();  // nobody still reads what this replaces
+    const SharedArray<std::uint32_t> unit(start_ | (landed_ & (kWarpBytes - 1)));
+    TORCH_ANS_UNROLL
+    for (unsigned j = 0; j < kUnitWords; ++j) unit.set(j * kWarpSize + lane_, pending_[j]);
+    sync_warp();
+    fetch();
+  }
+
+  template <typename T>
+  TORCH_ANS_DEVICE T get(std::uint32_t offset) const {
+    return SharedArray<T>(start_ | (offset & (kWarpBytes - 1))).get(0);
+  }
+
+ private:
+  static constexpr unsigned kUnitWords = 4;  ///< of a thread
+  static constexpr std::uint32_t kUnitBytes = kUnitWords * sizeof(std::uint32_t) * kWarpSize;
+
+  /// Below the row's beginning words have numbers past all of its own. What is not there is some
+  /// word of the row.
+  TORCH_ANS_DEVICE void fetch() {
+    const std::uint32_t first = landed_ / 4 - kUnitWords * kWarpSize + lane_;
+    TORCH_ANS_UNROLL
+    for (unsigned j = 0; j < kUnitWords; ++j) {
+      pending_[j] = cached_load(row_ + smaller(first + j * kWarpSize, last_));
+    }
+  }
+
+  const std::uint32_t* const row_;
+  const unsigned lane_;
+  const std::uint32_t start_;
+  std::uint32_t last_ = 0;  ///< word of the row
+  std::uint32_t landed_ = 0;
+  std::uint32_t pending_[kUnitWords] = {};
+};
+
+template <int kFixedLanes>
+using RingOf = std::conditional_t<kFixedLanes == 32, WideRing, WordRing<kFixedLanes>>;
+
 }  // namespace gpu
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

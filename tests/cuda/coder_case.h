@@ -140,6 +140,7 @@ inline void make_plain(Case& c, Random& random) {
     c.row_length = random.between(2000, 4000);
     c.rows = 2;
     c.total = c.rows * c.row_length;
+    if (c.escapes > 0) c.escapes = random.pick(std::vector<double>{0.0005, 0.01});
   }
   c.index_type = c.symbol_type = IntType::kInt32;
   if (c.num_tables > 1) return;
@@ -147,6 +148,7 @@ inline void make_plain(Case& c, Random& random) {
   if (c.with_indexes || random.chance(0.4)) return;
   c.symbol_type = IntType::kUint8;
   c.offsets[0] = std::abs(c.offsets[0]);
+  if (c.options.bypass_coding && random.chance(0.3)) c.offsets[0] = 257 - c.sizes[0];  // to 255
 }
 
 /// What a case codes: symbols that their tables can code, or escapes of any size.

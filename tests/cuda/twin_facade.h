@@ -62,8 +62,17 @@ inline void sync_block(TWIN_SITE) {
   twin::Block::current().meet(twin::Kind::kSyncBlock, 0, 0, {file, line});
 }
 
+inline std::uint64_t multiply_add(std::int32_t a, std::int32_t b, std::uint64_t c) {
+  return static_cast<std::uint64_t>(std::int64_t{a} * b) + c;
+}
+
 template <typename T>
 T held(T value) {
+  return value;
+}
+
+template <typename T>
+T held_by_each(T value) {
   return value;
 }
 

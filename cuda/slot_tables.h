@@ -1,0 +1,130 @@
+/// One table in shared memory, in which plain decoders (plain_case.h) find a slot's symbol by two
+/// look-ups: of the slot's hint, which is the number of its symbol, and of the symbol's share.
+#pragma once
+
+#include "table_access.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+namespace gpu {
+
+/// The share of a symbol has what is `missing` of its freq to 2^P. From the lowest bit it is
+/// `start:P | 0 | care:2 from bit 15 | missing:P` up to bit 31. So share = missing 2^(32 - P) +
+/// start where no care is needed, and with a slot's symbol
+///
+///   D(x) = (x >> P) freq + slot - start = x - share + missing (2^(32 - P) - (x >> P)):
+///
+/// nothing has to be cut out of the share but `missing`, and one product of 64 bits,
+///
+///   x * -2^(32 - P) + (2^(64 - P) + 2^32 - 2^(32 - P)),
+///
+/// has that difference as its upper word and 2^P - 1 - slot as the upper bits of the lower word.
+/// The hints' order is thus that of falling slots.
+///
+/// kBytes: the number of a symbol is its value; otherwise it is counted from the table's first.
+template <bool kBytes>
+class SlotTables {
+ public:
+  static constexpr bool kMayOverflow = false;
+  static constexpr bool kDefers = true;
+
+  struct Name {
+    std::int32_t first;  ///< the symbol value of number 0
+
+    TORCH_ANS_DEVICE std::int32_t value(std::uint32_t number) const {
+      return static_cast<std::int32_t>(number + (kBytes ? 0 : static_cast<std::uint32_t>(first)));
+    }
+  };
+
+  TORCH_ANS_DEVICE SlotTables(const CoderTask& task, const TablesPart& /*part*/)
+      : precision_(held(task.tables.freq_precision)),
+        shares_(held(hint_bytes(precision_))),
+        minus_scale_(held(static_cast<std::int32_t>(0u - (1u << (32 - precision_))))),
+        split_(held_by_each((std::uint64_t{1} << (64 - precision_)) +
+                            static_cast<std::uint32_t>(minus_scale_))),
+        end_(static_cast<std::uint32_t>(bytes(task))) {
+    const TablesView& view = task.tables;
+    const TableInfo info = cached_load(view.info);
+    only_ = {info.offset};
+    const std::uint32_t first = kBytes ? static_cast<std::uint32_t>(info.offset) : 0;
+    for (std::uint32_t v = thread_index(); v <= info.last; v += block_size()) {
+      const std::uint32_t start = cached_load(view.cdf + v);
+      const std::uint32_t missing = (1u << precision_) - (cached_load(view.cdf + v + 1) - start);
+      const bool needs_care = view.bypass_coding && v == info.last;
+      shares().set(first + v, missing << (32 - precision_) | (needs_care ? kCare : 0) | start);
+    }
+    fill_hints(view.cdf, info.last, first);
+    sync_block();
+  }
+
+  TORCH_ANS_DEVICE Name name(const TablesView& /*view*/, std::uint32_t /*index*/) const {
+    return only_;
+  }
+
+  /// The number of the symbol that the state names, and the state behind it, still to be filled.
+  /// What comes back is not 0 where care is needed.
+  TORCH_ANS_DEVICE std::uint32_t find(std::uint32_t x, std::uint32_t& number,
+                                      std::uint32_t& next) const {
+    const std::uint64_t parts = multiply_add(static_cast<std::int32_t>(x), minus_scale_, split_);
+    const auto low = static_cast<std::uint32_t>(parts);
+    const std::uint32_t place = kBytes ? low >> (32 - precision_) : low >> (31 - precision_);
+    number = SharedArray<Hint>(place).get(0);
+    const std::uint32_t share = shares().get(number);
+    next = x - share + (share >> (32 - precision_)) * static_cast<std::uint32_t>(parts >> 32);
+    return share & kCare;
+  }
+
+  TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
+
+  static TORCH_ANS_FN std::size_t bytes(const CoderTask& task) {
+    const std::size_t numbers = kBytes ? 0x100 : task.tables.num_ids;
+    return whole_rings(hint_bytes(task.tables.freq_precision) + 4 * numbers);
+  }
+
+ private:
+  using Hint = std::conditional_t<kBytes, std::uint8_t, std::uint16_t>;
+  static constexpr std::uint32_t kCare = std::uint32_t{3}
+                                         << 15;  ///< two bits: asked for both at once
+
+  static TORCH_ANS_FN std::uint32_t hint_bytes(int precision) {
+    return larger(static_cast<std::uint32_t>(sizeof(Hint)) << precision, 4u);
+  }
+
+  TORCH_ANS_DEVICE SharedArray<std::uint32_t> shares() const {
+    return SharedArray<std::uint32_t>(shares_);
+  }
+
+  /// A warp fills the words that begin with a symbol's slots: no thread writes a part of what
+  /// another one does. Other slots of such a word are those of symbols before it.
+  TORCH_ANS_DEVICE void fill_hints(const std::uint32_t* cdf, std::uint32_t last,
+                                   std::uint32_t first) const {
+    constexpr std::uint32_t kBits = 8 * sizeof(Hint), kHints = 32 / kBits;
+    const std::uint32_t slots = std::uint32_t{1} << precision_;
+    const SharedArray<std::uint32_t> words(0);
+    for (std::uint32_t v = warp_index(); v <= last; v += block_size() / kWarpSize) {
+      const std::uint32_t start = slots - cached_load(cdf + v + 1);
+      const std::uint32_t end = slots - cached_load(cdf + v);
+      for (std::uint32_t i = (start + kHints - 1) / kHints + lane_index(); i * kHints < end;
+           i += kWarpSize) {
+        std::uint32_t symbol = v, word = 0;
+        TORCH_ANS_UNROLL
+        for (std::uint32_t j = 0; j < kHints; ++j) {
+          while (symbol > 0 && i * kHints + j >= slots - cached_load(cdf + symbol)) --symbol;
+          word |= (first + symbol) << (j * kBits);
+        }
+        words.set(i, word);
+      }
+    }
+  }
+
+  int precision_;
+  std::uint32_t shares_;
+  std::int32_t minus_scale_;  ///< -2^(32 - P)
+  std::uint64_t split_;
+  std::uint32_t end_;
+  Name only_{};
+};
+
+}  // namespace gpu
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
