@@ -45,8 +45,10 @@ __global__ void __launch_bounds__(kPolicy.plain_decoder.threads, 1)
 
 /// True: it has been launched, with this result.
 template <PlainKind kKind>
-bool launched_plain(const CoderLaunch& launch, LaunchResult& result) {
-  const std::size_t table_bytes = Plain<kKind>::DecoderTables::bytes(launch.task);
+bool launched_plain(const CoderLaunch& given, LaunchResult& result) {
+  using Tables = typename Plain<kKind>::DecoderTables;
+  const CoderLaunch launch = with_table_copies<Tables>(given);
+  const std::size_t table_bytes = Tables::bytes(launch.task);
   return launched_staged({decode_plain<kKind>, &LaunchPolicy::plain_decoder}, launch, table_bytes,
                          kDecoderWarpBytes<32>, result);
 }

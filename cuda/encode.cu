@@ -32,8 +32,10 @@ __global__ void __launch_bounds__(kPolicy.plain_encoder.threads, 1)
 
 /// True: it has been launched, with this result.
 template <PlainKind kKind>
-bool launched_plain(const CoderLaunch& launch, LaunchResult& result) {
-  const std::size_t table_bytes = Plain<kKind>::EncoderTables::bytes(launch.task, launch.part);
+bool launched_plain(const CoderLaunch& given, LaunchResult& result) {
+  using Tables = typename Plain<kKind>::EncoderTables;
+  const CoderLaunch launch = with_table_copies<Tables>(given);
+  const std::size_t table_bytes = Tables::bytes(launch.task, launch.part);
   return launched_staged({encode_plain<kKind>, &LaunchPolicy::plain_encoder}, launch, table_bytes,
                          kEncoderWarpBytes<RansSystem<Rans32x16>, 32>, result);
 }

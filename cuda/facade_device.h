@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #define TORCH_ANS_DEVICE __device__ __forceinline__
 /// What is rare: one copy of it keeps the kernels small.
@@ -75,6 +76,18 @@ TORCH_ANS_DEVICE T held_by_each(T value) {
   return held(value + (lanes_below() >> 31));
 }
 
+/// `address` + `count` * sizeof(T), by one instruction.
+template <typename T>
+TORCH_ANS_DEVICE T* moved(T* address, unsigned count) {
+  T* sum;
+  asm("{ .reg .u32 a, b, low, high; mov.b64 {a, b}, %3;\n\t"
+      "mad.lo.cc.u32 low, %1, %2, a;\n\tmadc.hi.u32 high, %1, %2, b;\n\t"
+      "mov.b64 %0, {low, high}; }"
+      : "=l"(sum)
+      : "r"(count), "n"(sizeof(T)), "l"(address));
+  return sum;
+}
+
 /// a * b + c of 64 bits, by one instruction. (Said to be 64 bits, they would be taken apart.)
 TORCH_ANS_DEVICE std::uint64_t multiply_add(std::int32_t a, std::int32_t b, std::uint64_t c) {
   unsigned low, high;
@@ -124,6 +137,26 @@ TORCH_ANS_DEVICE void streaming_store(T* target, T value) {
   } else {
     __stcs(target, value);
   }
+}
+
+/// The same for what fills a register then.
+template <typename T>
+TORCH_ANS_DEVICE std::int32_t streaming_load_int(const T* source) {
+  if constexpr (std::is_same_v<T, std::uint8_t>) {
+    std::int32_t value;  // __ldcs would have it cut to 8 bits once more
+    asm volatile("ld.global.cs.u8 %0, [%1];" : "=r"(value) : "l"(source));
+    return value;
+  } else {
+    return static_cast<std::int32_t>(streaming_load(source));
+  }
+}
+
+/// Writes a word to global memory if `wanted`, without a branch.
+TORCH_ANS_DEVICE void store_if(bool wanted, std::uint16_t* target, std::uint32_t value) {
+  asm volatile("{ .reg .pred p; setp.ne.u32 p, %0, 0; @p st.global.u16 [%1], %2; }" ::"r"(
+                   static_cast<unsigned>(wanted)),
+               "l"(target), "h"(static_cast<std::uint16_t>(value))
+               : "memory");
 }
 
 /// Writes the low bits of `value`, whose others need not be cleared.
@@ -188,6 +221,19 @@ class SharedArray {
  private:
   T* data_;
 };
+
+/// A place in shared memory that is read at all the time, `offset` bytes from its start.
+TORCH_ANS_DEVICE std::uint32_t shared_place(std::uint32_t offset) {
+  extern __shared__ uint4 dynamic_shared_memory[];
+  return held_by_each(static_cast<unsigned>(__cvta_generic_to_shared(dynamic_shared_memory)) +
+                      offset);
+}
+
+template <typename T>
+TORCH_ANS_DEVICE T load_shared(std::uint32_t place) {
+  return load_whole(static_cast<const T*>(__cvta_shared_to_generic(place)),
+                    [](const auto* bits) { return *bits; });
+}
 
 /// Until all copies that this thread has begun are there for it to read.
 TORCH_ANS_DEVICE void wait_for_copies() {

@@ -91,6 +91,14 @@ inline LaunchResult launch_staged(const CoderKernel& kernel, const CoderLaunch& 
   return cudaGetLastError();
 }
 
+/// The launch with as many copies of one table as plain kernels with these Tables should have.
+template <typename Tables>
+CoderLaunch with_table_copies(CoderLaunch launch) {
+  launch.task.table_copies = table_copies(Tables::kMostCopies, Tables::copy_bytes(launch.task),
+                                          launch.task.total, launch.device);
+  return launch;
+}
+
 /// Whether `staged_grid` would have these tables in shared memory; then `result` is the launch's.
 inline bool launched_staged(const CoderKernel& staged, const CoderLaunch& launch,
                             std::size_t table_bytes, std::uint32_t warp_bytes,

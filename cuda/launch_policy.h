@@ -98,6 +98,20 @@ constexpr std::int64_t kStagingPays = 10;
 /// no room for more stay where they are, unless there are no more.
 constexpr std::int64_t kStagedWarps = 12;
 
+/// How many copies of one table's entries blocks make in shared memory, so that lanes that read at
+/// the same time do not wait for each other: at most `most`, as far as they leave room for warps
+/// and the symbols of a multiprocessor pay for half of what copying as much would take.
+constexpr std::uint32_t table_copies(std::uint32_t most, std::size_t copy_bytes,
+                                     std::int64_t symbols, const DeviceTraits& device) {
+  const auto paid = static_cast<std::size_t>(symbols / device.multiprocessors / kStagingPays * 8);
+  std::uint32_t copies = most;
+  while (copies > 1 &&
+         (copies * copy_bytes > device.block_shared_bytes / 6 || copies * copy_bytes > paid / 2)) {
+    copies /= 2;
+  }
+  return copies;
+}
+
 /// Look-ups in shared memory cost a warp bank conflicts, 4 to 10 cycles; the first level cache
 /// takes one for each of up to 32 lines, and the second 200. Copies and lost occupancy are the
 /// price: what counts is how many symbols share a copy, and how many warps fit beside it.

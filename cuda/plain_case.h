@@ -5,6 +5,7 @@
 #include "record_tables.h"
 #include "slot_tables.h"
 #include "span_tables.h"
+#include "symbol_records.h"
 #include "wide_elements.h"
 
 namespace torch_ans {
@@ -58,7 +59,8 @@ struct Plain {
   using Symbol = std::conditional_t<kKind == PlainKind::kBytes, std::uint8_t, std::int32_t>;
   using Elements = WideElements<PlainElements<Symbol>,
                                 std::conditional_t<kOne, NoElements, PlainElements<std::int32_t>>>;
-  using EncoderTables = RecordTables<kOne>;
+  using EncoderTables =
+      std::conditional_t<kOne, SymbolRecords<kKind == PlainKind::kBytes>, RecordTables>;
   using DecoderTables =
       std::conditional_t<kOne, SlotTables<kKind == PlainKind::kBytes>, SpanTables>;
 };

@@ -6,6 +6,7 @@
 
 #include "device_tables.h"
 #include "seat.h"
+#include "symbol_records.h"
 #include "torch_ans/bypass.h"
 #include "torch_ans/coder.h"
 #include "torch_ans/stream_layout.h"
@@ -56,8 +57,9 @@ class RansWriter {
 
   /// Whether `put` could pass the row's end within so many steps.
   TORCH_ANS_DEVICE bool may_run_full(unsigned steps) const {
-    const auto worst = static_cast<std::int64_t>(steps * kStepBytes) << seat_.lanes_log2();
-    return row_end_ - out_ < worst;
+    const auto worst = static_cast<std::uintptr_t>(steps * kStepBytes) << seat_.lanes_log2();
+    return reinterpret_cast<std::uintptr_t>(out_) >
+           reinterpret_cast<std::uintptr_t>(row_end_) - worst;
   }
 
   /// C(s, x) of one step, for the threads that have a symbol there.
@@ -82,6 +84,13 @@ class RansWriter {
       }
     }
     x_ = active ? x : x_;
+  }
+
+  /// The same for all threads, by a record of another kind.
+  TORCH_ANS_DEVICE void put(const SymbolRecord& record) {
+    give_words(record.limit, true);
+    const std::uint32_t quotient = multiply_high(x_, record.reciprocal) >> (record.rest & 31u);
+    x_ += record.start + quotient * (record.rest >> 5);
   }
 
   /// After every four steps of `put`.
@@ -126,11 +135,15 @@ class RansWriter {
     const bool give = active && x_ >= limit;
     const unsigned givers = ballot(give) & seat_.row_mask();
     if constexpr (Traits::kMaxWords == 1) {
-      if (give) {
-        reinterpret_cast<Word*>(out_)[count_bits(givers & seat_.above())] = static_cast<Word>(x_);
-        x_ >>= Traits::kWordBits;
+      auto* out = reinterpret_cast<Word*>(out_);
+      const auto ones = [](unsigned mask) { return static_cast<unsigned>(count_bits(mask)); };
+      if constexpr (sizeof(Word) == 2) {
+        store_if(give, moved(out, ones(givers & seat_.above())), static_cast<std::uint32_t>(x_));
+      } else if (give) {
+        out[ones(givers & seat_.above())] = static_cast<Word>(x_);
       }
-      out_ += static_cast<int>(sizeof(Word)) * count_bits(givers);
+      x_ = give ? x_ >> Traits::kWordBits : x_;
+      out_ = reinterpret_cast<std::uint8_t*>(moved(out, ones(givers)));
     } else {
       const bool give_two = active && (x_ >> Traits::kWordBits) >= limit;
       const unsigned two_givers = ballot(give_two) & seat_.row_mask();

@@ -9,11 +9,11 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// kOne: there is one table, and no index.
-template <bool kOne>
 class RecordTables {
  public:
+  static constexpr bool kOne = false;  ///< whether there is one table, and SymbolRecords of it
   static constexpr bool kMayAlias = false;
+  static constexpr std::uint32_t kMostCopies = 1;
 
   TORCH_ANS_DEVICE RecordTables(const CoderTask& task, const TablesPart& part)
       : num_tables_(task.tables.num_tables),
@@ -30,19 +30,15 @@ class RecordTables {
     }
     wait_for_copies();
     sync_block();
-    if constexpr (kOne) only_ = make_name(task, 0);
   }
 
   TORCH_ANS_DEVICE std::uint32_t id_of(const TablesView& /*view*/, std::int32_t symbol,
                                        std::int32_t index) const {
-    Name name = only_;
-    if constexpr (!kOne) {
-      name = SharedArray<Name>(0).get(smaller(static_cast<std::uint32_t>(index), num_tables_));
-    }
+    const Name name =
+        SharedArray<Name>(0).get(smaller(static_cast<std::uint32_t>(index), num_tables_));
     const std::uint32_t v =
         static_cast<std::uint32_t>(symbol) - static_cast<std::uint32_t>(name.offset);
-    const std::uint32_t base = kOne ? 0 : name.base_and_limit & 0xffffu;
-    return (v < name.base_and_limit >> 16 ? v : kRareId) + base;
+    return (v < name.base_and_limit >> 16 ? v : kRareId) + (name.base_and_limit & 0xffffu);
   }
 
   template <typename Item>
@@ -51,6 +47,7 @@ class RecordTables {
   }
 
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
+  static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& /*task*/) { return 0; }
 
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& part) {
     return name_bytes(task.tables.num_tables) + part.bytes;
@@ -78,7 +75,6 @@ class RecordTables {
   std::uint32_t num_tables_;
   std::uint32_t records_;
   std::uint32_t end_;
-  Name only_{};
 };
 
 }  // namespace gpu

@@ -27,6 +27,7 @@ class SlotTables {
  public:
   static constexpr bool kMayOverflow = false;
   static constexpr bool kDefers = true;
+  static constexpr std::uint32_t kMostCopies = 32;
 
   struct Name {
     std::int32_t first;  ///< the symbol value of number 0
@@ -38,7 +39,8 @@ class SlotTables {
 
   TORCH_ANS_DEVICE SlotTables(const CoderTask& task, const TablesPart& /*part*/)
       : precision_(held(task.tables.freq_precision)),
-        shares_(held(hint_bytes(precision_))),
+        stride_(held_by_each(4 * task.table_copies)),
+        own_(shared_place(hint_bytes(precision_) + 4 * (lane_index() & (task.table_copies - 1)))),
         minus_scale_(held(static_cast<std::int32_t>(0u - (1u << (32 - precision_))))),
         split_(held_by_each((std::uint64_t{1} << (64 - precision_)) +
                             static_cast<std::uint32_t>(minus_scale_))),
@@ -51,7 +53,10 @@ class SlotTables {
       const std::uint32_t start = cached_load(view.cdf + v);
       const std::uint32_t missing = (1u << precision_) - (cached_load(view.cdf + v + 1) - start);
       const bool needs_care = view.bypass_coding && v == info.last;
-      shares().set(first + v, missing << (32 - precision_) | (needs_care ? kCare : 0) | start);
+      const std::uint32_t share = missing << (32 - precision_) | (needs_care ? kCare : 0) | start;
+      const SharedArray<std::uint32_t> copies(hint_bytes(precision_) +
+                                              (first + v) * 4 * task.table_copies);
+      for (std::uint32_t copy = 0; copy < task.table_copies; ++copy) copies.set(copy, share);
     }
     fill_hints(view.cdf, info.last, first);
     sync_block();
@@ -69,7 +74,7 @@ class SlotTables {
     const auto low = static_cast<std::uint32_t>(parts);
     const std::uint32_t place = kBytes ? low >> (32 - precision_) : low >> (31 - precision_);
     number = SharedArray<Hint>(place).get(0);
-    const std::uint32_t share = shares().get(number);
+    const auto share = load_shared<std::uint32_t>(number * stride_ + own_);
     next = x - share + (share >> (32 - precision_)) * static_cast<std::uint32_t>(parts >> 32);
     return share & kCare;
   }
@@ -77,8 +82,11 @@ class SlotTables {
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
 
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task) {
-    const std::size_t numbers = kBytes ? 0x100 : task.tables.num_ids;
-    return whole_rings(hint_bytes(task.tables.freq_precision) + 4 * numbers);
+    return whole_rings(hint_bytes(task.tables.freq_precision) +
+                       copy_bytes(task) * task.table_copies);
+  }
+  static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& task) {
+    return 4 * std::size_t{kBytes ? 0x100 : task.tables.num_ids};
   }
 
  private:
@@ -88,10 +96,6 @@ class SlotTables {
 
   static TORCH_ANS_FN std::uint32_t hint_bytes(int precision) {
     return larger(static_cast<std::uint32_t>(sizeof(Hint)) << precision, 4u);
-  }
-
-  TORCH_ANS_DEVICE SharedArray<std::uint32_t> shares() const {
-    return SharedArray<std::uint32_t>(shares_);
   }
 
   /// A warp fills the words that begin with a symbol's slots: no thread writes a part of what
@@ -118,7 +122,8 @@ class SlotTables {
   }
 
   int precision_;
-  std::uint32_t shares_;
+  std::uint32_t stride_;      ///< bytes from a number's shares to the next one's
+  std::uint32_t own_;         ///< the place of this thread's copy of the first share
   std::int32_t minus_scale_;  ///< -2^(32 - P)
   std::uint64_t split_;
   std::uint32_t end_;

@@ -45,6 +45,7 @@ class SpanTables {
  public:
   static constexpr bool kMayOverflow = false;
   static constexpr bool kDefers = true;
+  static constexpr std::uint32_t kMostCopies = 1;
 
   /// A table, as steps see it.
   struct alignas(8) Name {
@@ -98,6 +99,7 @@ class SpanTables {
   }
 
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
+  static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& /*task*/) { return 0; }
 
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task) {
     const TablesView& view = task.tables;

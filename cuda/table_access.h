@@ -34,6 +34,7 @@ template <typename Derived>
 class ImageTables {
  public:
   using Name = NamedTable;
+  static constexpr bool kOne = false;
   static constexpr bool kMayAlias = true;
   static constexpr bool kMayOverflow = true;  ///< symbols may not fit their type
   static constexpr bool kDefers = false;      ///< whether four steps run before care is taken

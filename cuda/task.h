@@ -73,10 +73,11 @@ struct CoderTask {
   bool require_end;
   std::int64_t lowest_symbol;  ///< of the symbols' type
   std::int64_t highest_symbol;
-  bool symbols_fit;       ///< pop: every symbol of every table fits the symbols' type
-  std::uint8_t* headers;  ///< (rows, bytes of a header): scratch
-  RowResult* results;     ///< (rows,)
-  std::uint32_t* failed;  ///< rows whose result is not kOk; zeroed with `results`
+  bool symbols_fit;            ///< pop: every symbol of every table fits the symbols' type
+  std::uint8_t* headers;       ///< (rows, bytes of a header): scratch
+  RowResult* results;          ///< (rows,)
+  std::uint32_t* failed;       ///< rows whose result is not kOk; zeroed with `results`
+  std::uint32_t table_copies;  ///< of one plain table, in shared memory: a power of two
 };
 
 }  // namespace gpu

@@ -86,8 +86,8 @@ class WarpDecoder {
     const std::uint32_t grouped = smaller(task_.row_length / 32 * 32, present_);
     const std::uint32_t quads_end = held(grouped / (32 * kTurn) * kTurn);
     const std::uint32_t steps = held((grouped + 31) / 32);
-    const typename Access::Symbols row_symbols(task_.symbols, seat_.row());
-    const typename Access::Indexes row_indexes(task_.indexes, seat_.row());
+    const typename Access::Symbols row_symbols(task_.symbols, seat_.row(), seat_.lane());
+    const typename Access::Indexes row_indexes(task_.indexes, seat_.row(), seat_.lane());
     for (std::uint32_t step = 0; step < steps;) {
       if (any(step < quads_end)) {
         if constexpr (Tables::kDefers) {
@@ -111,14 +111,14 @@ class WarpDecoder {
                                            const typename Access::Symbols& row_symbols,
                                            const typename Access::Indexes& row_indexes) {
     QuadOfElements keys, symbols, next = {};
-    row_indexes.load(position(step), next);
+    row_indexes.load(step, next);
     const auto all = [](int) { return true; };
     while (step < end) {
       TORCH_ANS_UNROLL
       for (unsigned j = 0; j < kQuad; ++j) keys[j] = next[j];
-      if (step + kQuad < end) row_indexes.load(position(step + kQuad), next);
+      if (step + kQuad < end) row_indexes.load(step + kQuad, next);
       const unsigned done = get_steps<kQuad>(step, keys, all, symbols);
-      row_symbols.store(position(step), done, symbols);
+      row_symbols.store(step, done, symbols);
       step += done;
       if (done < kQuad) break;
     }
@@ -131,7 +131,7 @@ class WarpDecoder {
                                            const typename Access::Indexes& row_indexes) {
     reader_.may_run_out(kTurn, true);
     QuadOfElements next = {};
-    row_indexes.load(position(step), next);
+    row_indexes.load(step, next);
     typename Reader::Mark start;
     std::uint32_t care;
     while (true) {
@@ -144,7 +144,7 @@ class WarpDecoder {
           QuadOfElements keys;
           TORCH_ANS_UNROLL
           for (unsigned j = 0; j < kQuad; ++j) keys[j] = next[j];
-          row_indexes.load(position(smaller(step + q + kQuad, end - kQuad)), next);
+          row_indexes.load(smaller(step + q + kQuad, end - kQuad), next);
           TORCH_ANS_UNROLL
           for (unsigned j = 0; j < kQuad; ++j) {
             const Table table = tables_.name(task_.tables, static_cast<std::uint32_t>(keys[j]));
@@ -154,7 +154,7 @@ class WarpDecoder {
             symbols[q + j] = table.value(Reader::symbol_of(found));
           }
         }
-        row_symbols.store(position(step), symbols);
+        row_symbols.store(step, symbols);
         step += kTurn;
       } while (!any(care != 0 || step == end || reader_.lacks(kTurn)));
       if (any(care != 0)) {

@@ -78,23 +78,29 @@ class WarpEncoder {
     }
     if (step == 0) return;
     const auto all = [](int) { return true; };
-    const typename Access::Symbols row_symbols(task_.symbols, seat_.row());
-    const typename Access::Indexes row_indexes(task_.indexes, seat_.row());
+    const typename Access::Symbols row_symbols(task_.symbols, seat_.row(), seat_.lane());
+    const typename Access::Indexes row_indexes(task_.indexes, seat_.row(), seat_.lane());
     QuadOfElements symbols, indexes = {};
-    row_symbols.load(position(step - kQuad), symbols);
-    row_indexes.load(position(step - kQuad), indexes);
+    row_symbols.load(step - kQuad, symbols);
+    row_indexes.load(step - kQuad, indexes);
     while (step > 0) {
       step -= kQuad;
-      std::uint32_t ids[kQuad];
-      TORCH_ANS_UNROLL
-      for (unsigned j = 0; j < kQuad; ++j) {
-        ids[j] = tables_.id_of(task_.tables, symbols[j], indexes[j]);
+      const std::uint32_t before = larger(step, kQuad) - kQuad;
+      if constexpr (Tables::kOne) {
+        SymbolRecord records[kQuad];
+        TORCH_ANS_UNROLL
+        for (unsigned j = 0; j < kQuad; ++j) records[j] = tables_.record(symbols[j]);
+        row_symbols.load(before, symbols);
+        put_quad(step, records);
+      } else {
+        std::uint32_t ids[kQuad];
+        TORCH_ANS_UNROLL
+        for (unsigned j = 0; j < kQuad; ++j)
+          ids[j] = tables_.id_of(task_.tables, symbols[j], indexes[j]);
+        row_symbols.load(before, symbols);
+        row_indexes.load(before, indexes);
+        put_quad(step, ids, all);
       }
-      if (step > 0) {
-        row_symbols.load(position(step - kQuad), symbols);
-        row_indexes.load(position(step - kQuad), indexes);
-      }
-      put_quad(step, ids, all);
     }
   }
 
@@ -170,6 +176,16 @@ class WarpEncoder {
       writer_.put(tables_, items[j - 1], ids[j - 1], present(static_cast<int>(j - 1)));
     }
     writer_.flush();
+  }
+
+  TORCH_ANS_DEVICE void put_quad(std::uint32_t step, const SymbolRecord (&records)[kQuad]) {
+    const std::uint32_t all = records[0].rest | records[1].rest | records[2].rest | records[3].rest;
+    if (any((all & SymbolRecord::kCare) != 0 || writer_.may_run_full(kQuad))) {
+      for (unsigned j = kQuad; j > 0; --j) put_carefully(step + j - 1, true);
+      return;
+    }
+    TORCH_ANS_UNROLL
+    for (unsigned j = kQuad; j > 0; --j) writer_.put(records[j - 1]);
   }
 
   /// A step with everything that can be the matter with it.

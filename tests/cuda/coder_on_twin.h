@@ -160,6 +160,7 @@ class CoderOnTwin {
 
   gpu::CoderTask make_task(const gpu::HostTask& host) {
     gpu::CoderTask task = gpu::make_task(host);
+    task.table_copies = 1u << random_.between(0, 3);
     if (lanes_ < 32) task.rows_per_warp = 1 << random_.between(0, 5 - task.lanes_log2);
     return task;
   }

@@ -62,6 +62,11 @@ inline void sync_block(TWIN_SITE) {
   twin::Block::current().meet(twin::Kind::kSyncBlock, 0, 0, {file, line});
 }
 
+template <typename T>
+T* moved(T* address, unsigned count) {
+  return address + count;
+}
+
 inline std::uint64_t multiply_add(std::int32_t a, std::int32_t b, std::uint64_t c) {
   return static_cast<std::uint64_t>(std::int64_t{a} * b) + c;
 }
@@ -94,6 +99,16 @@ T cached_load(const T* source) {
 template <typename T>
 T streaming_load(const T* source) {
   return cached_load(source);
+}
+
+template <typename T>
+std::int32_t streaming_load_int(const T* source) {
+  return static_cast<std::int32_t>(streaming_load(source));
+}
+
+inline void store_if(bool wanted, std::uint16_t* target, std::uint32_t value) {
+  check_alignment(target);
+  if (wanted) *target = static_cast<std::uint16_t>(value);
 }
 
 template <typename T>
@@ -156,6 +171,13 @@ class SharedArray {
 
   std::size_t offset_;
 };
+
+inline std::uint32_t shared_place(std::uint32_t offset) { return offset; }
+
+template <typename T>
+T load_shared(std::uint32_t place) {
+  return SharedArray<T>(place).get(0);
+}
 
 inline void wait_for_copies() {
   if (twin::defect != twin::Defect::kNoWait) twin::Block::current().wait_for_copies();
