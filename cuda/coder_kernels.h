@@ -12,12 +12,12 @@ namespace gpu {
 
 /// Calls `body(first row)` for the rows of each warp that falls to this one, number `warp` of its
 /// block.
-template <typename Body>
+template <int kFixedLanes, typename Body>
 TORCH_ANS_DEVICE void for_each_warp_of_rows(const CoderTask& task, unsigned warp,
                                             const Body& body) {
   const unsigned warps_a_block = block_size() / kWarpSize;
   const std::int64_t stride = static_cast<std::int64_t>(grid_size()) * warps_a_block;
-  const std::int64_t rows = task.rows_per_warp;
+  const std::int64_t rows = kFixedLanes == 32 ? 1 : task.rows_per_warp;
   for (std::int64_t n = static_cast<std::int64_t>(block_index()) * warps_a_block + warp;
        n * rows < task.rows; n += stride) {
     body(n * rows);
@@ -59,7 +59,7 @@ TORCH_ANS_DEVICE void encode_kernel(const CoderTask& task, const TablesPart& par
   const Tables tables(task, part);
   const unsigned warp = uniform_warp_index();
   const std::uint32_t start = tables.shared_bytes() + warp * kEncoderWarpBytes<System, kFixedLanes>;
-  for_each_warp_of_rows(task, warp, [&](std::int64_t first_row) {
+  for_each_warp_of_rows<kFixedLanes>(task, warp, [&](std::int64_t first_row) {
     WarpEncoder<Writer, kFixedLanes, Tables, Access>(
         task, tables, first_row, SharedArray<std::uint32_t>(start), start + kTileBytes<kFixedLanes>)
         .run();
@@ -73,7 +73,7 @@ TORCH_ANS_DEVICE void decode_kernel(const CoderTask& task, const TablesPart& par
   const Tables tables(task, part);
   const unsigned warp = uniform_warp_index();
   const std::uint32_t start = tables.shared_bytes() + warp * kDecoderWarpBytes<kFixedLanes>;
-  for_each_warp_of_rows(task, warp, [&](std::int64_t first_row) {
+  for_each_warp_of_rows<kFixedLanes>(task, warp, [&](std::int64_t first_row) {
     WarpDecoder<Reader, kFixedLanes, Tables, Choice, Access>(
         task, tables, first_row, SharedArray<std::uint32_t>(start), start + kTileBytes<kFixedLanes>)
         .run();

@@ -28,7 +28,7 @@ class SymbolRecords {
   static constexpr std::uint32_t kMostCopies = 8;  ///< a quarter of a warp reads at a time
 
   TORCH_ANS_DEVICE SymbolRecords(const CoderTask& task, const TablesPart& part)
-      : stride_(held_by_each(task.table_copies * std::uint32_t{sizeof(SymbolRecord)})),
+      : stride_(task.table_copies * std::uint32_t{sizeof(SymbolRecord)}),
         own_(shared_place((lane_index() & (task.table_copies - 1)) *
                           std::uint32_t{sizeof(SymbolRecord)})),
         end_(static_cast<std::uint32_t>(bytes(task, part))) {

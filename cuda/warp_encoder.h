@@ -39,6 +39,8 @@ class WarpEncoder {
   }
 
  private:
+  static constexpr unsigned kTurn = Tables::kOne ? 8 : kQuad;  ///< steps between two checks
+
   TORCH_ANS_DEVICE void load_row() {
     const bool good = writer_.load_row();
     if (seat_.has_row()) failed_before_ = task_.results[seat_.row()].status != 0;
@@ -72,7 +74,7 @@ class WarpEncoder {
   TORCH_ANS_DEVICE void put_wide_row() {
     const std::uint32_t grouped = smaller(task_.row_length / 32 * 32, present_);
     std::uint32_t step = (grouped + 31) / 32;
-    for (const std::uint32_t quads = grouped / (32 * kQuad); step > quads * kQuad;) {
+    for (const std::uint32_t turns = grouped / (32 * kTurn); step > turns * kTurn;) {
       --step;
       put_carefully(step, position(step) < present_);
     }
@@ -80,26 +82,46 @@ class WarpEncoder {
     const auto all = [](int) { return true; };
     const typename Access::Symbols row_symbols(task_.symbols, seat_.row(), seat_.lane());
     const typename Access::Indexes row_indexes(task_.indexes, seat_.row(), seat_.lane());
-    QuadOfElements symbols, indexes = {};
-    row_symbols.load(step - kQuad, symbols);
-    row_indexes.load(step - kQuad, indexes);
-    while (step > 0) {
-      step -= kQuad;
-      const std::uint32_t before = larger(step, kQuad) - kQuad;
-      if constexpr (Tables::kOne) {
-        SymbolRecord records[kQuad];
-        TORCH_ANS_UNROLL
-        for (unsigned j = 0; j < kQuad; ++j) records[j] = tables_.record(symbols[j]);
-        row_symbols.load(before, symbols);
-        put_quad(step, records);
-      } else {
+    if constexpr (Tables::kOne) {
+      put_turns(step, row_symbols);
+    } else {
+      QuadOfElements symbols, indexes = {};
+      row_symbols.load(step - kQuad, symbols);
+      row_indexes.load(step - kQuad, indexes);
+      while (step > 0) {
+        step -= kQuad;
         std::uint32_t ids[kQuad];
         TORCH_ANS_UNROLL
         for (unsigned j = 0; j < kQuad; ++j)
           ids[j] = tables_.id_of(task_.tables, symbols[j], indexes[j]);
-        row_symbols.load(before, symbols);
-        row_indexes.load(before, indexes);
+        if (step > 0) {
+          row_symbols.load(step - kQuad, symbols);
+          row_indexes.load(step - kQuad, indexes);
+        }
         put_quad(step, ids, all);
+      }
+    }
+  }
+
+  /// Puts all steps below `step`, a multiple of kTurn, by records.
+  TORCH_ANS_DEVICE void put_turns(std::uint32_t step, const typename Access::Symbols& row_symbols) {
+    std::int32_t symbols[kTurn];
+    row_symbols.load(step - kTurn, symbols);
+    while (step > 0) {
+      SymbolRecord records[kTurn];
+      std::uint32_t all = 0;
+      TORCH_ANS_UNROLL
+      for (unsigned j = 0; j < kTurn; ++j) {
+        records[j] = tables_.record(symbols[j]);
+        all |= records[j].rest;
+      }
+      step -= kTurn;
+      row_symbols.load(larger(step, kTurn) - kTurn, symbols);
+      if (any((all & SymbolRecord::kCare) != 0 || writer_.may_run_full(kTurn))) {
+        for (unsigned j = kTurn; j > 0; --j) put_carefully(step + j - 1, true);
+      } else {
+        TORCH_ANS_UNROLL
+        for (unsigned j = kTurn; j > 0; --j) writer_.put(records[j - 1]);
       }
     }
   }
@@ -176,16 +198,6 @@ class WarpEncoder {
       writer_.put(tables_, items[j - 1], ids[j - 1], present(static_cast<int>(j - 1)));
     }
     writer_.flush();
-  }
-
-  TORCH_ANS_DEVICE void put_quad(std::uint32_t step, const SymbolRecord (&records)[kQuad]) {
-    const std::uint32_t all = records[0].rest | records[1].rest | records[2].rest | records[3].rest;
-    if (any((all & SymbolRecord::kCare) != 0 || writer_.may_run_full(kQuad))) {
-      for (unsigned j = kQuad; j > 0; --j) put_carefully(step + j - 1, true);
-      return;
-    }
-    TORCH_ANS_UNROLL
-    for (unsigned j = kQuad; j > 0; --j) writer_.put(records[j - 1]);
   }
 
   /// A step with everything that can be the matter with it.

@@ -42,10 +42,11 @@ class PlainElements {
   TORCH_ANS_DEVICE PlainElements(const Elements& elements, std::int64_t row, unsigned lane)
       : row_(held(static_cast<T*>(elements.data) + row * elements.row_stride + lane)) {}
 
-  TORCH_ANS_DEVICE void load(std::uint32_t step, QuadOfElements& values) const {
+  template <unsigned kCount>
+  TORCH_ANS_DEVICE void load(std::uint32_t step, std::int32_t (&values)[kCount]) const {
     const T* source = at(step);
     TORCH_ANS_UNROLL
-    for (unsigned j = 0; j < kQuad; ++j) values[j] = streaming_load_int(source + 32 * j);
+    for (unsigned j = 0; j < kCount; ++j) values[j] = streaming_load_int(source + 32 * j);
   }
 
   template <unsigned kCount>
