@@ -90,9 +90,10 @@ class RansReader {
   TORCH_ANS_DEVICE std::uint32_t find(const SpanTables& tables, const SpanTables::Name& table,
                                       Found& found) {
     Match match;
-    const bool needs_care = tables.find(table, static_cast<std::uint32_t>(x_) & last_slot_, match);
+    const std::uint32_t care =
+        tables.find(table, static_cast<std::uint32_t>(x_) & last_slot_, match);
     found = pass(match);
-    return needs_care ? 1 : 0;
+    return care & (std::uint32_t{1} << 31);
   }
 
   template <bool kBytes>

@@ -38,9 +38,10 @@ struct HintGrids {
 
 /// The span of a symbol is `start:16 | end:16` of its slots, from the lowest bit; the number of a
 /// symbol among the spans is its id + 1. Hints stand for buckets of slots: the number of a symbol
-/// at or before those of the bucket. Spans from there on are looked through. An empty span says
-/// that care is needed: number 0, the hint of a sentinel's buckets and where there is no table, has
-/// one past all slots; a sentinel, and what follows it, at its start.
+/// at or before those of the bucket. Spans from there on are looked through. A span that ends
+/// before it starts says that care is needed, and seems to have all slots that come to it: number
+/// 0, the hint of a sentinel's buckets and where there is no table, has one past all slots; a
+/// sentinel, and what follows it, one that starts where the sentinel does.
 class SpanTables {
  public:
   static constexpr bool kMayOverflow = false;
@@ -75,8 +76,9 @@ class SpanTables {
     return names().get(smaller(index, view_.num_tables));
   }
 
-  /// The symbol of a slot, by its number. True: it needs care, and `match` is none.
-  TORCH_ANS_DEVICE bool find(const Name& name, std::uint32_t slot, Match& match) const {
+  /// The symbol of a slot, by its number. What comes back has its highest bit set where care is
+  /// needed; `match` is none then.
+  TORCH_ANS_DEVICE std::uint32_t find(const Name& name, std::uint32_t slot, Match& match) const {
     const SharedArray<std::uint16_t> hints(hints_);
     const auto shift = static_cast<int>(name.origin_and_shift & 31u);
     std::uint32_t number =
@@ -86,16 +88,15 @@ class SpanTables {
     const bool past_second = past_first && slot >= (far & 0xffffu);
     std::uint32_t span = past_first ? near >> 16 | far << 16 : near;
     span = past_second ? far : span;
-    number += past_first ? 1 : 0;
-    number += past_second ? 1 : 0;
+    number += (past_first ? 1u : 0u) + (past_second ? 1u : 0u);
     match = match_of(number, span, slot);
-    while (any(match.rank >= match.freq && match.freq != 0)) {
-      if (match.rank >= match.freq && match.freq != 0) {
+    while (any(match.rank >= match.freq)) {
+      if (match.rank >= match.freq) {
         ++number;
         match = match_of(number, spans().get(number), slot);
       }
     }
-    return match.freq == 0;
+    return match.freq;
   }
 
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
@@ -108,7 +109,7 @@ class SpanTables {
   }
 
  private:
-  static constexpr std::uint32_t kNoSpan = ~std::uint32_t{0};  ///< empty, past all slots
+  static constexpr std::uint32_t kNoSpan = 0x8000ffffu;  ///< past all slots
 
   static TORCH_ANS_FN std::uint32_t name_bytes(const TablesView& view) {
     return (view.num_tables + 2) / 2 * 16;
@@ -171,9 +172,9 @@ class SpanTables {
     for (std::uint32_t k = thread_index(); k < view_.num_tables; k += block_size()) {
       const TableInfo info = cached_load(view_.info + k);
       const std::uint32_t sentinel = info.base + 1 + info.last;
-      const std::uint32_t empty = starts_of(info)[info.last] * 0x10001u;
-      spans().set(sentinel, empty);
-      spans().set(sentinel + 1, empty);
+      const std::uint32_t start = starts_of(info)[info.last];  // `end` is 0
+      spans().set(sentinel, start);
+      spans().set(sentinel + 1, start);
     }
   }
 
