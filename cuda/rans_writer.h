@@ -89,8 +89,9 @@ class RansWriter {
   /// The same for all threads, by a record of another kind.
   TORCH_ANS_DEVICE void put(const SymbolRecord& record) {
     give_words(record.limit, true);
-    const std::uint32_t quotient = multiply_high(x_, record.reciprocal) >> (record.rest & 31u);
-    x_ += record.start + quotient * (record.rest >> 5);
+    const std::uint32_t quotient =
+        multiply_high(x_, record.reciprocal) >> (record.shift_and_start & 31u);
+    x_ += (record.shift_and_start >> 16) + quotient * record.missing;
   }
 
   /// After every four steps of `put`.

@@ -13,10 +13,10 @@ namespace gpu {
 /// the next state, where freq + missing = 2^P.
 struct alignas(16) SymbolRecord {
   std::uint32_t reciprocal;
-  std::uint32_t limit;  ///< states from here on give up a word
-  std::uint32_t start;
-  std::uint32_t rest;  ///< from the lowest bit `shift:5 | missing:P`, and kCare
-  static constexpr std::uint32_t kCare = std::uint32_t{3} << 30;  ///< there is no such symbol
+  std::uint32_t limit;            ///< states from here on give up a word
+  std::uint32_t shift_and_start;  ///< from the lowest bit `shift:5 | 0 | start:16 from bit 16`
+  std::uint32_t missing;          ///< kCare: there is no such symbol
+  static constexpr std::uint32_t kCare = std::uint32_t{3} << 30;
 };
 
 /// kBytes: records of all 256 values; otherwise symbols are counted from the table's first, and
@@ -75,11 +75,11 @@ class SymbolRecords {
     const std::uint32_t freq = cached_load(view.cdf + v + 1) - start;
     const std::uint32_t missing = (1u << view.freq_precision) - freq;
     const std::uint32_t limit = freq << (31 - view.freq_precision);
-    if (freq == 1) return {~std::uint32_t{0}, limit, start + missing, missing << 5};
+    if (freq == 1) return {~std::uint32_t{0}, limit, (start + missing) << 16, missing};
     const std::uint32_t shift = static_cast<std::uint32_t>(bit_width(freq - 1)) - 1;
     const std::uint64_t one = std::uint64_t{1} << (32 + shift);
-    return {static_cast<std::uint32_t>((one + freq - 1) / freq), limit, start,
-            missing << 5 | shift};
+    return {static_cast<std::uint32_t>((one + freq - 1) / freq), limit, start << 16 | shift,
+            missing};
   }
 
   std::uint32_t stride_;

@@ -113,7 +113,7 @@ class WarpEncoder {
       TORCH_ANS_UNROLL
       for (unsigned j = 0; j < kTurn; ++j) {
         records[j] = tables_.record(symbols[j]);
-        all |= records[j].rest;
+        all |= records[j].missing;
       }
       step -= kTurn;
       row_symbols.load(larger(step, kTurn) - kTurn, symbols);
