@@ -99,7 +99,7 @@ class WarpDecoder {
       const std::uint32_t turn_end = smaller((step / kTurn + 1) * kTurn, steps);
       for (; step < turn_end; ++step) {
         const bool active = position(step) < present_;
-        if (Tables::kDefers && step < quads_end && get_alone(step)) continue;
+        if (Tables::kDefers && step < grouped / 32 && get_alone(step)) continue;
         store_symbol(step, active, get_carefully(step, active));
       }
     }

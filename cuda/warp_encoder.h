@@ -76,6 +76,7 @@ class WarpEncoder {
     std::uint32_t step = (grouped + 31) / 32;
     for (const std::uint32_t turns = grouped / (32 * kTurn); step > turns * kTurn;) {
       --step;
+      if (Tables::kOne && step < grouped / 32 && put_alone(step)) continue;
       put_carefully(step, position(step) < present_);
     }
     if (step == 0) return;
@@ -124,6 +125,19 @@ class WarpEncoder {
         for (unsigned j = kTurn; j > 0; --j) writer_.put(records[j - 1]);
       }
     }
+  }
+
+  /// Puts a step of a full row by records, if it needs no care.
+  TORCH_ANS_DEVICE bool put_alone(std::uint32_t step) {
+    if constexpr (Tables::kOne) {
+      const std::int64_t symbol = load_element(task_.symbols, seat_.row(), position(step));
+      const SymbolRecord record = tables_.record(static_cast<std::int32_t>(symbol));
+      const bool needs_care = (record.missing & SymbolRecord::kCare) != 0;
+      if (any(needs_care || writer_.may_run_full(1))) return false;
+      writer_.put(record);
+      return true;
+    }
+    return false;
   }
 
   TORCH_ANS_DEVICE void put_narrow_rows() {
