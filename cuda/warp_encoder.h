@@ -93,8 +93,9 @@ class WarpEncoder {
         step -= kQuad;
         std::uint32_t ids[kQuad];
         TORCH_ANS_UNROLL
-        for (unsigned j = 0; j < kQuad; ++j)
+        for (unsigned j = 0; j < kQuad; ++j) {
           ids[j] = tables_.id_of(task_.tables, symbols[j], indexes[j]);
+        }
         if (step > 0) {
           row_symbols.load(step - kQuad, symbols);
           row_indexes.load(step - kQuad, indexes);
