@@ -61,7 +61,7 @@ class RansReader {
   /// `wanted`: there is something to take. The whole warp's affair.
   TORCH_ANS_DEVICE bool may_run_out(unsigned steps, bool wanted) {
     // What is read below a row's words is some other part of the ring: the row is broken then.
-    if constexpr (seat_.kWide) {
+    if constexpr (Seat<kFixedLanes>::kWide) {
       while (any(lacks(steps))) refill();
     } else if (!ring_.reach(base(), end(), bytes_of(steps), wanted)) {
       settle();

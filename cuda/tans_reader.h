@@ -46,7 +46,7 @@ class TansReader {
     const auto past = static_cast<std::uint32_t>(left_ / 32) + 1;
     const unsigned bytes = (steps * kStepBytes) << seat_.lanes_log2();
     const std::uint32_t end = offset_of(smaller(past, words_));
-    if constexpr (seat_.kWide) {
+    if constexpr (Seat<kFixedLanes>::kWide) {
       while (any(ring_.lacks(end, bytes + 2 * sizeof(std::uint32_t)))) ring_.refill();
     } else {
       ring_.reach(offset_of(0), end, bytes + 2 * sizeof(std::uint32_t), wanted);
