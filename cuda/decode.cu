@@ -1,6 +1,4 @@
-#include "coder_kernels.h"
-#include "launch.h"
-#include "launch_policy.h"
+#include "launch_family.h"
 
 namespace torch_ans {
 namespace gpu {
@@ -43,55 +41,39 @@ __global__ void __launch_bounds__(kPolicy.plain_decoder.threads, 1)
                 typename Plain<kKind>::Elements>(task, part);
 }
 
-/// True: it has been launched, with this result.
-template <PlainKind kKind>
-bool launched_plain(const CoderLaunch& given, LaunchResult& result) {
-  using Tables = typename Plain<kKind>::DecoderTables;
-  const CoderLaunch launch = with_table_copies<Tables>(given);
-  const std::size_t table_bytes = Tables::bytes(launch.task);
-  return launched_staged({decode_plain<kKind>, &LaunchPolicy::plain_decoder}, launch, table_bytes,
-                         kDecoderWarpBytes<32>, result);
-}
+struct Decoder {
+  static constexpr bool kPush = false;
+  template <PlainKind kKind>
+  using PlainTables = typename Plain<kKind>::DecoderTables;
+  static constexpr std::uint32_t kPlainWarpBytes = kDecoderWarpBytes<32>;
 
-bool launched_plain(const CoderLaunch& launch, LaunchResult& result) {
-  return with_plain_kind(plain_kind(launch.task, false),
-                         [&](auto kind) { return launched_plain<kind>(launch, result); });
-}
-
-template <typename System, int kFixedLanes>
-LaunchResult launch_lanes(const CoderLaunch& launch) {
-  return launch_coder({decode_cached<System, kFixedLanes>, kCachedShape<System, kFixedLanes>},
-                      {decode_staged<System, kFixedLanes>, kStagedShape<kFixedLanes>}, launch,
-                      kDecoderWarpBytes<kFixedLanes>);
-}
-
-template <typename System>
-LaunchResult launch_system(const CoderLaunch& launch) {
-  if (launch.task.contexts.order > 0) {
-    return launch_cached({decode_contexts<System>, &LaunchPolicy::context_decoder}, launch,
-                         kDecoderWarpBytes<0>);
+  template <PlainKind kKind>
+  static CoderKernel plain() {
+    return {decode_plain<kKind>, &LaunchPolicy::plain_decoder};
   }
-  return launch.task.lanes_log2 == 5 ? launch_lanes<System, 32>(launch)
-                                     : launch_lanes<System, 0>(launch);
-}
+
+  template <typename System, int kFixedLanes>
+  static LaunchResult launch_lanes(const CoderLaunch& launch) {
+    return launch_coder({decode_cached<System, kFixedLanes>, kCachedShape<System, kFixedLanes>},
+                        {decode_staged<System, kFixedLanes>, kStagedShape<kFixedLanes>}, launch,
+                        kDecoderWarpBytes<kFixedLanes>);
+  }
+
+  template <typename System>
+  static LaunchResult launch(const CoderLaunch& launch) {
+    if (launch.task.contexts.order > 0) {
+      return launch_cached({decode_contexts<System>, &LaunchPolicy::context_decoder}, launch,
+                           kDecoderWarpBytes<0>);
+    }
+    return launch.task.lanes_log2 == 5 ? launch_lanes<System, 32>(launch)
+                                       : launch_lanes<System, 0>(launch);
+  }
+};
 
 }  // namespace
 
 LaunchResult launch_decode(Family family, const CoderLaunch& launch) {
-  switch (family) {
-    case Family::kRans64:
-      return launch_system<RansSystem<Rans64>>(launch);
-    case Family::kRans32:
-      return launch_system<RansSystem<Rans32>>(launch);
-    case Family::kRans32x16: {
-      LaunchResult result{};
-      if (launched_plain(launch, result)) return result;
-      return launch_system<RansSystem<Rans32x16>>(launch);
-    }
-    case Family::kTans:
-      break;
-  }
-  return launch_system<TansSystem>(launch);
+  return launch_family<Decoder>(family, launch);
 }
 
 }  // namespace gpu

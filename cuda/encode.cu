@@ -1,6 +1,4 @@
-#include "coder_kernels.h"
-#include "launch.h"
-#include "launch_policy.h"
+#include "launch_family.h"
 
 namespace torch_ans {
 namespace gpu {
@@ -30,51 +28,35 @@ __global__ void __launch_bounds__(kPolicy.plain_encoder.threads, 1)
                 typename Plain<kKind>::Elements>(task, part);
 }
 
-/// True: it has been launched, with this result.
-template <PlainKind kKind>
-bool launched_plain(const CoderLaunch& given, LaunchResult& result) {
-  using Tables = typename Plain<kKind>::EncoderTables;
-  const CoderLaunch launch = with_table_copies<Tables>(given);
-  const std::size_t table_bytes = Tables::bytes(launch.task, launch.part);
-  return launched_staged({encode_plain<kKind>, &LaunchPolicy::plain_encoder}, launch, table_bytes,
-                         kEncoderWarpBytes<RansSystem<Rans32x16>, 32>, result);
-}
+struct Encoder {
+  static constexpr bool kPush = true;
+  template <PlainKind kKind>
+  using PlainTables = typename Plain<kKind>::EncoderTables;
+  static constexpr std::uint32_t kPlainWarpBytes = kEncoderWarpBytes<RansSystem<Rans32x16>, 32>;
 
-bool launched_plain(const CoderLaunch& launch, LaunchResult& result) {
-  return with_plain_kind(plain_kind(launch.task, true),
-                         [&](auto kind) { return launched_plain<kind>(launch, result); });
-}
+  template <PlainKind kKind>
+  static CoderKernel plain() {
+    return {encode_plain<kKind>, &LaunchPolicy::plain_encoder};
+  }
 
-template <typename System, int kFixedLanes>
-LaunchResult launch_lanes(const CoderLaunch& launch) {
-  return launch_coder({encode_cached<System, kFixedLanes>, kCachedShape<kFixedLanes>},
-                      {encode_staged<System, kFixedLanes>, &LaunchPolicy::staged}, launch,
-                      kEncoderWarpBytes<System, kFixedLanes>);
-}
+  template <typename System, int kFixedLanes>
+  static LaunchResult launch_lanes(const CoderLaunch& launch) {
+    return launch_coder({encode_cached<System, kFixedLanes>, kCachedShape<kFixedLanes>},
+                        {encode_staged<System, kFixedLanes>, &LaunchPolicy::staged}, launch,
+                        kEncoderWarpBytes<System, kFixedLanes>);
+  }
 
-template <typename System>
-LaunchResult launch_system(const CoderLaunch& launch) {
-  return launch.task.lanes_log2 == 5 ? launch_lanes<System, 32>(launch)
-                                     : launch_lanes<System, 0>(launch);
-}
+  template <typename System>
+  static LaunchResult launch(const CoderLaunch& launch) {
+    return launch.task.lanes_log2 == 5 ? launch_lanes<System, 32>(launch)
+                                       : launch_lanes<System, 0>(launch);
+  }
+};
 
 }  // namespace
 
 LaunchResult launch_encode(Family family, const CoderLaunch& launch) {
-  switch (family) {
-    case Family::kRans64:
-      return launch_system<RansSystem<Rans64>>(launch);
-    case Family::kRans32:
-      return launch_system<RansSystem<Rans32>>(launch);
-    case Family::kRans32x16: {
-      LaunchResult result{};
-      if (launched_plain(launch, result)) return result;
-      return launch_system<RansSystem<Rans32x16>>(launch);
-    }
-    case Family::kTans:
-      break;
-  }
-  return launch_system<TansSystem>(launch);
+  return launch_family<Encoder>(family, launch);
 }
 
 }  // namespace gpu

@@ -37,14 +37,14 @@ class SlotTables {
     }
   };
 
-  TORCH_ANS_DEVICE SlotTables(const CoderTask& task, const TablesPart& /*part*/)
+  TORCH_ANS_DEVICE SlotTables(const CoderTask& task, const TablesPart& part)
       : precision_(held(task.tables.freq_precision)),
         stride_(held_by_each(4 * task.table_copies)),
         own_(shared_place(hint_bytes(precision_) + 4 * (lane_index() & (task.table_copies - 1)))),
         minus_scale_(held(static_cast<std::int32_t>(0u - (1u << (32 - precision_))))),
         split_(held_by_each((std::uint64_t{1} << (64 - precision_)) +
                             static_cast<std::uint32_t>(minus_scale_))),
-        end_(static_cast<std::uint32_t>(bytes(task))) {
+        end_(static_cast<std::uint32_t>(bytes(task, part))) {
     const TablesView& view = task.tables;
     const TableInfo info = cached_load(view.info);
     only_ = {info.offset};
@@ -81,7 +81,7 @@ class SlotTables {
 
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
 
-  static TORCH_ANS_FN std::size_t bytes(const CoderTask& task) {
+  static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& /*part*/) {
     return whole_rings(hint_bytes(task.tables.freq_precision) +
                        copy_bytes(task) * task.table_copies);
   }

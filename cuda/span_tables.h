@@ -58,11 +58,11 @@ class SpanTables {
     }
   };
 
-  TORCH_ANS_DEVICE SpanTables(const CoderTask& task, const TablesPart& /*part*/)
+  TORCH_ANS_DEVICE SpanTables(const CoderTask& task, const TablesPart& part)
       : view_(task.tables),
         spans_(name_bytes(view_)),
         hints_(spans_ + span_bytes(view_)),
-        end_(static_cast<std::uint32_t>(bytes(task))),
+        end_(static_cast<std::uint32_t>(bytes(task, part))),
         last_slot_(held((std::uint32_t{1} << view_.freq_precision) - 1)),
         top_bit_(view_.freq_precision - 1) {
     fill_spans();
@@ -102,7 +102,7 @@ class SpanTables {
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
   static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& /*task*/) { return 0; }
 
-  static TORCH_ANS_FN std::size_t bytes(const CoderTask& task) {
+  static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& /*part*/) {
     const TablesView& view = task.tables;
     const std::size_t hints = HintGrids::most(view) + 2;
     return whole_rings(name_bytes(view) + span_bytes(view) + 2 * hints);

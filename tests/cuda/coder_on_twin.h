@@ -199,7 +199,7 @@ class CoderOnTwin {
   void decode_plain(const gpu::CoderTask& task, const gpu::TablesPart& part) {
     if constexpr (kFixedLanes == 32 && std::is_same_v<Family, RansFamily<Rans32x16>>) {
       using Tables = typename Plain::DecoderTables;
-      const Grid grid = make_grid(Tables::bytes(task), gpu::kDecoderWarpBytes<kFixedLanes>);
+      const Grid grid = make_grid(Tables::bytes(task, part), gpu::kDecoderWarpBytes<kFixedLanes>);
       launch(grid, random_, case_.name + ", plain decode", [&] {
         gpu::decode_kernel<System, 32, Tables, gpu::IndexedChoice, typename Plain::Elements>(task,
                                                                                              part);
