@@ -30,7 +30,7 @@ def headers() -> List[str]:
 def needs_cuda(path: str) -> bool:
     """The device's side of the facade, and what calls the CUDA runtime, are for nvcc to check."""
     with open(path) as file:
-        runtime = re.search(r"^#include <cuda", file.read(), re.M)
+        runtime = re.search(r'^#include (<cuda|"launch\.h")', file.read(), re.M)
     return path.endswith("_device.h") or runtime is not None
 
 
