@@ -332,19 +332,24 @@ def escape_bytes(coding: Coding, split: Split, symbols: Operand, indexes: Option
     )
 
 
+def _copiers(stream: Stream) -> int:
+    """Threads that copy the rows of a stream to bytes or back."""
+    return thread_count() if stream.rows * stream.columns >= _LARGE else 1
+
+
 def pack(stream: Stream, length_bytes: int, bare_last: bool) -> bytes:
     """The rows' bytes joined, each behind its length."""
     memory, rows, columns = stream
-    threads = 1 if rows * columns < _LARGE else thread_count()
-    return _core.pack_stream(memory.data_ptr(), rows, columns, length_bytes, bare_last, threads)
+    return _core.pack_stream(
+        memory.data_ptr(), rows, columns, length_bytes, bare_last, _copiers(stream)
+    )
 
 
 def pack_into(stream: Stream, length_bytes: int, bare_last: bool, out: object) -> int:
     """`pack` to the beginning of writable memory: how many bytes; ValueError if it is too small."""
     memory, rows, columns = stream
-    threads = 1 if rows * columns < _LARGE else thread_count()
     return _core.pack_stream_into(
-        memory.data_ptr(), rows, columns, length_bytes, bare_last, threads, out
+        memory.data_ptr(), rows, columns, length_bytes, bare_last, _copiers(stream), out
     )
 
 
@@ -357,8 +362,7 @@ def pack_row(stream: Stream, row: int) -> bytes:
 def fill(data: Data, spans: _core.RowSpans, stream: Stream) -> None:
     """Writes slices of `data` as the rows of `stream`."""
     memory, rows, columns = stream
-    threads = 1 if rows * columns < _LARGE else thread_count()
-    _core.fill_stream(data, spans, memory.data_ptr(), rows, columns, threads)
+    _core.fill_stream(data, spans, memory.data_ptr(), rows, columns, _copiers(stream))
 
 
 def fill_row(data: Data, stream: Stream, row: int) -> None:

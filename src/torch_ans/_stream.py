@@ -164,7 +164,7 @@ def encode_bytes(
         status = _native.encode(coding, stream, split, source, index_source)
     if status[0] != _core.OK:
         _raise_push(coding, split, status, symbols, indexes)
-    data = _native.pack(stream, *framing) if out is None else pack(stream, framing, out)
+    data = pack(stream, framing, out)
     workspace.give(stream.memory)
     return data
 
