@@ -73,7 +73,7 @@ class ScalarCoder {
         digit_bits_(bypass_precision) {}
 
   RowBytes empty() const {
-    RowBytes row(lanes_ * sizeof(State));
+    RowBytes row(static_cast<std::size_t>(lanes_) * sizeof(State));
     for (int lane = 0; lane < lanes_; ++lane) {
       std::memcpy(&row[static_cast<std::size_t>(lane) * sizeof(State)], &kLowest, sizeof(State));
     }
