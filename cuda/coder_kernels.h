@@ -50,7 +50,7 @@ constexpr std::uint32_t kEncoderWarpBytes =
     kTileBytes<kFixedLanes> + System::template Writer<kFixedLanes>::kWarpBytes;
 template <int kFixedLanes>
 constexpr std::uint32_t kDecoderWarpBytes =
-    kTileBytes<kFixedLanes> + WordRing<kFixedLanes>::kWarpBytes;
+    kTileBytes<kFixedLanes> + RingOf<kFixedLanes>::kWarpBytes;
 
 /// kFixedLanes: see Seat. `part` is what StagedTables copy.
 template <typename System, int kFixedLanes, typename Tables, typename Access = AnyWideElements>

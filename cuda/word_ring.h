@@ -19,15 +19,13 @@ namespace gpu {
 /// Invariant: bytes from `landed_` up to the `end` that `reach` was last told can be read, copies
 /// of [asked_, landed_) are under way. Both are multiples of 4 and the same in all threads of a
 /// row.
-template <int kFixedLanes>
-class WordRing {
+class NarrowRing {
  public:
   /// What 16 steps take of words of 16 bits at most, and 64 steps at 4 bits a symbol.
   static constexpr unsigned kLaneBytes = 32;
   static constexpr std::uint32_t kWarpBytes = kLaneBytes * kWarpSize;
 
-  TORCH_ANS_DEVICE WordRing(const CoderTask& task, const Seat<kFixedLanes>& seat,
-                            std::uint32_t shared)
+  TORCH_ANS_DEVICE NarrowRing(const CoderTask& task, const Seat<0>& seat, std::uint32_t shared)
       : task_(task),
         seat_(seat),
         start_(shared + ((seat.slot() * kLaneBytes) << seat.lanes_log2())) {}
@@ -83,21 +81,21 @@ class WordRing {
   }
 
   const CoderTask& task_;
-  const Seat<kFixedLanes> seat_;
+  const Seat<0> seat_;
   const std::uint32_t start_;
   std::uint32_t landed_ = 0;
   std::uint32_t asked_ = 0;
 };
 
-/// The same for a warp with one row: units of 512 B, which its threads hold until
-/// there is room in the ring.
+/// The same for a warp with one row: units of 512 B, which its threads hold until there is room in
+/// the ring.
 ///
 /// Invariant: bytes from `landed_` up to the `end` that `lacks` was last told can be read; threads
 /// hold what is below, or have it under way. `landed_` is a multiple of a unit, and passes the
 /// row's beginning where a broken row goes on.
 class WideRing {
  public:
-  static constexpr std::uint32_t kWarpBytes = WordRing<32>::kWarpBytes;
+  static constexpr std::uint32_t kWarpBytes = NarrowRing::kWarpBytes;
 
   TORCH_ANS_DEVICE WideRing(const CoderTask& task, const Seat<32>& seat, std::uint32_t shared)
       : row_(held(
@@ -156,7 +154,7 @@ class WideRing {
 };
 
 template <int kFixedLanes>
-using RingOf = std::conditional_t<kFixedLanes == 32, WideRing, WordRing<kFixedLanes>>;
+using RingOf = std::conditional_t<kFixedLanes == 32, WideRing, NarrowRing>;
 
 }  // namespace gpu
 }  // namespace TORCH_ANS_ISA
