@@ -94,8 +94,11 @@ inline LaunchResult launch_staged(const CoderKernel& kernel, const CoderLaunch& 
 /// The launch with as many copies of one table as plain kernels with these Tables should have.
 template <typename Tables>
 CoderLaunch with_table_copies(CoderLaunch launch) {
-  launch.task.table_copies = table_copies(Tables::kMostCopies, Tables::copy_bytes(launch.task),
-                                          launch.task.total, launch.device);
+  launch.task.table_copies = 0;
+  const std::size_t other_bytes = Tables::bytes(launch.task, launch.part);
+  launch.task.table_copies = table_copies(
+      {Tables::kMostCopies, Tables::copy_bytes(launch.task), other_bytes, launch.task.total},
+      launch.device);
   return launch;
 }
 

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "torch_ans/config.h"
+
 namespace torch_ans {
 namespace gpu {
 
@@ -98,17 +100,24 @@ constexpr std::int64_t kStagingPays = 10;
 /// no room for more stay where they are, unless there are no more.
 constexpr std::int64_t kStagedWarps = 12;
 
-/// How many copies of one table's entries blocks make in shared memory, so that lanes that read at
-/// the same time do not wait for each other: at most `most`, as far as they leave room for warps
-/// and the symbols of a multiprocessor pay for half of what copying as much would take.
-constexpr std::uint32_t table_copies(std::uint32_t most, std::size_t copy_bytes,
-                                     std::int64_t symbols, const DeviceTraits& device) {
-  const auto paid = static_cast<std::size_t>(symbols / device.multiprocessors / kStagingPays * 8);
-  std::uint32_t copies = most;
-  while (copies > 1 &&
-         (copies * copy_bytes > device.block_shared_bytes / 6 || copies * copy_bytes > paid / 2)) {
-    copies /= 2;
-  }
+/// One table whose entries blocks may copy in shared memory.
+struct CopyCase {
+  std::uint32_t most;  ///< copies
+  std::size_t copy_bytes;
+  std::size_t other_bytes;  ///< of shared memory, beside copies and what warps take
+  std::int64_t symbols;     ///< of all rows
+};
+
+/// How many copies they make, so that lanes that read at the same time do not wait for each other:
+/// as far as they leave room for warps and the symbols of a multiprocessor pay for half of what
+/// copying as much would take.
+constexpr std::uint32_t table_copies(const CopyCase& what, const DeviceTraits& device) {
+  if (what.other_bytes > device.block_shared_bytes) return 1;
+  const std::size_t room = (device.block_shared_bytes - what.other_bytes) / 4;
+  const auto paid =
+      static_cast<std::size_t>(what.symbols / device.multiprocessors / kStagingPays * 8);
+  std::uint32_t copies = what.most;
+  while (copies > 1 && copies * what.copy_bytes > smaller(room, paid / 2)) copies /= 2;
   return copies;
 }
 

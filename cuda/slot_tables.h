@@ -21,7 +21,8 @@ namespace gpu {
 /// has that difference as its upper word and 2^P - 1 - slot as the upper bits of the lower word.
 /// The hints' order is thus that of falling slots.
 ///
-/// kBytes: the number of a symbol is its value; otherwise it is counted from the table's first.
+/// kBytes: the number of a symbol is its value, and 256 may be that of a sentinel; otherwise it is
+/// counted from the table's first.
 template <bool kBytes>
 class SlotTables {
  public:
@@ -72,8 +73,7 @@ class SlotTables {
                                       std::uint32_t& next) const {
     const std::uint64_t parts = multiply_add(static_cast<std::int32_t>(x), minus_scale_, split_);
     const auto low = static_cast<std::uint32_t>(parts);
-    const std::uint32_t place = kBytes ? low >> (32 - precision_) : low >> (31 - precision_);
-    number = SharedArray<Hint>(place).get(0);
+    number = SharedArray<std::uint16_t>(low >> (31 - precision_)).get(0);
     const auto share = load_shared<std::uint32_t>(number * stride_ + own_);
     next = x - share + (share >> (32 - precision_)) * static_cast<std::uint32_t>(parts >> 32);
     return share & kCare;
@@ -86,37 +86,30 @@ class SlotTables {
                        copy_bytes(task) * task.table_copies);
   }
   static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& task) {
-    return 4 * std::size_t{kBytes ? 0x100 : task.tables.num_ids};
+    return 4 * std::size_t{kBytes ? 0x101 : task.tables.num_ids};
   }
 
  private:
-  using Hint = std::conditional_t<kBytes, std::uint8_t, std::uint16_t>;
   static constexpr std::uint32_t kCare = std::uint32_t{3}
                                          << 15;  ///< two bits: asked for both at once
 
   static TORCH_ANS_FN std::uint32_t hint_bytes(int precision) {
-    return larger(static_cast<std::uint32_t>(sizeof(Hint)) << precision, 4u);
+    return std::uint32_t{2} << precision;
   }
 
-  /// A warp fills the words that begin with a symbol's slots: no thread writes a part of what
-  /// another one does. Other slots of such a word are those of symbols before it.
+  /// Two at a time: no thread writes half of what another one does. A warp fills the pairs that
+  /// begin with a symbol's slot; the second slot is that of this symbol or of one before it.
   TORCH_ANS_DEVICE void fill_hints(const std::uint32_t* cdf, std::uint32_t last,
                                    std::uint32_t first) const {
-    constexpr std::uint32_t kBits = 8 * sizeof(Hint), kHints = 32 / kBits;
     const std::uint32_t slots = std::uint32_t{1} << precision_;
-    const SharedArray<std::uint32_t> words(0);
+    const SharedArray<std::uint32_t> pairs(0);
     for (std::uint32_t v = warp_index(); v <= last; v += block_size() / kWarpSize) {
       const std::uint32_t start = slots - cached_load(cdf + v + 1);
       const std::uint32_t end = slots - cached_load(cdf + v);
-      for (std::uint32_t i = (start + kHints - 1) / kHints + lane_index(); i * kHints < end;
-           i += kWarpSize) {
-        std::uint32_t symbol = v, word = 0;
-        TORCH_ANS_UNROLL
-        for (std::uint32_t j = 0; j < kHints; ++j) {
-          while (symbol > 0 && i * kHints + j >= slots - cached_load(cdf + symbol)) --symbol;
-          word |= (first + symbol) << (j * kBits);
-        }
-        words.set(i, word);
+      for (std::uint32_t i = (start + 1) / 2 + lane_index(); 2 * i < end; i += kWarpSize) {
+        std::uint32_t second = v;
+        while (second > 0 && 2 * i + 1 >= slots - cached_load(cdf + second)) --second;
+        pairs.set(i, (first + v) | (first + second) << 16);
       }
     }
   }

@@ -105,7 +105,8 @@ TORCH_ANS_DEVICE TablesSeen place_tables(const PlanTask& task,
       const std::int64_t offset = info.offset;
       seen.lowest_offset = smaller(seen.lowest_offset, offset);
       seen.highest_offset = larger(seen.highest_offset, offset);
-      seen.highest_symbol = larger(seen.highest_symbol, offset + info.last);
+      seen.highest_symbol =
+          larger(seen.highest_symbol, offset + info.last - (task.bypass_coding ? 1 : 0));
       info.base = static_cast<std::uint32_t>(base);
       info.bucket = static_cast<std::uint32_t>(seen.buckets + buckets.before);
       task.infos[k] = info;

@@ -78,6 +78,25 @@ inline IntArray array_of(const Case& c, Tensor& tensor, bool expanded = false) {
       tensor.data(), tensor.type(), c.row_length, 0, 1, std::max<std::int64_t>(c.row_length, 1)};
 }
 
+/// A table of `size` CDF entries, any frequencies above 0, and an offset near 0.
+inline void add_table(Case& c, std::int64_t size, Random& random) {
+  std::vector<std::int64_t> freqs(static_cast<std::size_t>(size - 1), 1);
+  std::int64_t left = (std::int64_t{1} << c.options.freq_precision) - (size - 1);
+  for (std::int64_t i = 0; i + 1 < size && left > 0; ++i) {
+    const std::int64_t more =
+        i + 2 == size ? left : random.between(0, std::min(left, 4 * left / size));
+    freqs[static_cast<std::size_t>(i)] += more;
+    left -= more;
+  }
+  c.cdfs.resize(c.cdfs.size() + static_cast<std::size_t>(c.width));
+  std::int32_t* row = c.cdfs.data() + c.cdfs.size() - c.width;
+  for (std::int64_t i = 0; i + 1 < size; ++i) {
+    row[i + 1] = row[i] + static_cast<std::int32_t>(freqs[static_cast<std::size_t>(i)]);
+  }
+  c.sizes.push_back(static_cast<std::int32_t>(size));
+  c.offsets.push_back(static_cast<std::int32_t>(random.between(-20, 20)));
+}
+
 inline Case make_case(Random& random, int max_precision, int lanes, int lookup) {
   Case c{};
   c.options.freq_precision =
@@ -93,25 +112,9 @@ inline Case make_case(Random& random, int max_precision, int lanes, int lookup) 
   c.staged = random.chance(0.5);
   c.num_tables = random.pick(std::vector<std::int64_t>{1, 1, 3, 7});
   c.width = random.pick(std::vector<std::int64_t>{3, 20, 200});
-  const std::int64_t slots = std::int64_t{1} << c.options.freq_precision;
-  c.cdfs.assign(static_cast<std::size_t>(c.num_tables * c.width), 0);
   for (std::int64_t k = 0; k < c.num_tables; ++k) {
-    const std::int64_t most = std::min(c.width, slots + 1);
-    const std::int64_t size = random.chance(0.2) ? 2 : random.between(2, most);
-    std::vector<std::int64_t> freqs(static_cast<std::size_t>(size - 1), 1);
-    std::int64_t left = slots - (size - 1);
-    for (std::int64_t i = 0; i + 1 < size && left > 0; ++i) {
-      const std::int64_t more =
-          i + 2 == size ? left : random.between(0, std::min(left, 4 * left / size));
-      freqs[static_cast<std::size_t>(i)] += more;
-      left -= more;
-    }
-    std::int32_t* row = c.cdfs.data() + k * c.width;
-    for (std::int64_t i = 0; i + 1 < size; ++i) {
-      row[i + 1] = row[i] + static_cast<std::int32_t>(freqs[static_cast<std::size_t>(i)]);
-    }
-    c.sizes.push_back(static_cast<std::int32_t>(size));
-    c.offsets.push_back(static_cast<std::int32_t>(random.between(-20, 20)));
+    const std::int64_t most = std::min(c.width, (std::int64_t{1} << c.options.freq_precision) + 1);
+    add_table(c, random.chance(0.2) ? 2 : random.between(2, most), random);
   }
   c.rows = random.between(1, lanes >= 16 ? 3 : 9);
   c.row_length =
@@ -148,7 +151,18 @@ inline void make_plain(Case& c, Random& random) {
   if (c.with_indexes || random.chance(0.4)) return;
   c.symbol_type = IntType::kUint8;
   c.offsets[0] = std::abs(c.offsets[0]);
-  if (c.options.bypass_coding && random.chance(0.3)) c.offsets[0] = 257 - c.sizes[0];  // to 255
+  if (!c.options.bypass_coding || random.chance(0.4)) return;
+  if (c.options.freq_precision > 8 && random.chance(0.5)) {  // all bytes have a symbol
+    c.width = 258;
+    c.cdfs.clear();
+    c.sizes.clear();
+    c.offsets.clear();
+    add_table(c, 258, random);
+    c.offsets[0] = 0;
+    return;
+  }
+  // To 255, which may be an escape's symbol or the last before it.
+  c.offsets[0] = static_cast<std::int32_t>(random.between(257, 258)) - c.sizes[0];
 }
 
 /// What a case codes: symbols that their tables can code, or escapes of any size.

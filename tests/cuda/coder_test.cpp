@@ -1,6 +1,6 @@
 /// The coder's kernels on the twin against the scalar coder, byte for byte.
 ///
-/// usage: coder_test [family lanes [seeds [contexts]]]
+/// usage: coder_test [family lanes [seeds [contexts | plain]]]
 #include "coder_on_twin.h"
 
 namespace torch_ans {
@@ -227,13 +227,24 @@ class CoderTest {
   typename Family::Scalar scalar_;
 };
 
+/// What the command line asks for.
+struct Request {
+  std::string family;
+  int lanes;
+  int seeds;
+  std::string only;  ///< "contexts", "plain" or neither
+};
+
 template <typename Family>
-void test_variant(const std::string& family, int lanes, int seeds, bool contexts) {
-  for (int n = 0; n < 3 * seeds; ++n) {
+void test_variant(const std::string& family, int lanes, const Request& request) {
+  const bool contexts = request.only == "contexts", plain = request.only == "plain";
+  const int seeds = request.seeds;
+  for (int n = 0; n < (plain ? 1 : 3) * seeds; ++n) {
     const int lookup = n / seeds % Family::kLookups, seed = n % seeds;
     Random random(static_cast<std::uint64_t>(seed * 1000 + n / seeds * 100 + lanes));
     Case c = make_case(random, Family::kMaxFreqPrecision, lanes, lookup);
-    if (lanes == 32 && lookup == 0 && !contexts && random.chance(0.6)) make_plain(c, random);
+    const bool may_be_plain = lanes == 32 && lookup == 0 && !contexts;
+    if (plain || (may_be_plain && random.chance(0.6))) make_plain(c, random);
     if (contexts) c.contexts = make_context_case(random, lanes, c.num_tables);
     if (c.contexts.order() > 0) c.with_indexes |= c.contexts.num_indexes > 1;
     if (contexts && random.chance(0.5)) {
@@ -250,20 +261,12 @@ void test_variant(const std::string& family, int lanes, int seeds, bool contexts
   std::printf("%s lanes %d: ok\n", family.c_str(), lanes);
 }
 
-/// What the command line asks for.
-struct Request {
-  std::string family;
-  int lanes;
-  int seeds;
-  bool contexts;
-};
-
 template <typename Family>
 void test_family(const std::string& family, const Request& request) {
   if (request.family != "all" && request.family != family) return;
   for (const int lanes : {1, 2, 4, 8, 16, 32}) {
     if (request.lanes == 0 || request.lanes == lanes) {
-      test_variant<Family>(family, lanes, request.seeds, request.contexts);
+      test_variant<Family>(family, lanes, request);
     }
   }
 }
@@ -275,7 +278,7 @@ int main(int argc, char** argv) {
   using namespace torch_ans;
   plant_defect();
   const Request request{argc > 1 ? argv[1] : "all", argc > 2 ? std::atoi(argv[2]) : 0,
-                        argc > 3 ? std::atoi(argv[3]) : 12, argc > 4};
+                        argc > 3 ? std::atoi(argv[3]) : 12, argc > 4 ? argv[4] : ""};
   test_family<RansFamily<Rans64>>("rans64", request);
   test_family<RansFamily<Rans32>>("rans32", request);
   test_family<RansFamily<Rans32x16>>("rans32_16", request);

@@ -130,7 +130,7 @@ class CodingTables {
     const bool first = info_.empty();
     alike_ &= first || (info.offset == info_[0].offset && info.last == info_[0].last);
     min_symbol_ = first ? offset : smaller<std::int64_t>(min_symbol_, offset);
-    const std::int64_t highest = offset + info.last;
+    const std::int64_t highest = offset + info.last - (options_.bypass_coding ? 1 : 0);
     max_symbol_ = first ? highest : larger(max_symbol_, highest);
     info_.push_back(info);
   }
