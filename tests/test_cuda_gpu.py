@@ -178,14 +178,21 @@ def test_many_rows_and_one_table(rows: int, lanes: int) -> None:
 @pytest.mark.parametrize("bypass", [False, True], ids=["closed", "bypass"])
 @pytest.mark.parametrize("precision", [9, 12, 15])
 @pytest.mark.parametrize(
-    "dtype,sizes",
-    [(torch.uint8, [90]), (torch.int32, [90]), (torch.int32, [90, 3, 2, 200, 41])],
-    ids=["bytes", "words", "indexed"],
+    "dtype,sizes,offset",
+    [
+        (torch.uint8, [90], 3),
+        (torch.uint8, [257], 0),
+        (torch.int32, [90], 3),
+        (torch.int32, [90, 3, 2, 200, 41], 3),
+    ],
+    ids=["bytes", "all bytes", "words", "indexed"],
 )
-def test_plain_kernels(dtype: torch.dtype, sizes: list, precision: int, bypass: bool) -> None:
+def test_plain_kernels(
+    dtype: torch.dtype, sizes: list, offset: int, precision: int, bypass: bool
+) -> None:
     """Symbols side by side, enough of them for the tables' copies in shared memory."""
     tables = make_tables(4, sizes, precision, bypass)
-    tables.offsets.fill_(3)
+    tables.offsets.fill_(offset)
     shape = (1500, 1333) if precision < 15 else (2600, 5001)
     symbols, indexes = make_symbols(4, shape, tables, escapes=0.0005)
     symbols = symbols.clamp(0, 255).to(dtype)
