@@ -17,6 +17,28 @@ TORCH_ANS_FN void store256(void* target, __m256i value) {
   _mm256_storeu_si256(static_cast<__m256i*>(target), value);
 }
 
+/// A constant to compare with that GCC does not know: with one it does, it makes two instructions
+/// of a comparison, in the middle of what a state waits for.
+TORCH_ANS_FN __m256i hidden(__m256i value) {
+#if defined(__GNUC__)
+  asm("" : "+x"(value));
+#endif
+  return value;
+}
+
+/// `b` where an element of 32 bits of `mask` is all ones, `a` where it is 0. (GCC compares a mask
+/// that blends bytes with 0 first.)
+TORCH_ANS_FN __m256i pick(__m256i a, __m256i b, __m256i mask) {
+  return _mm256_castps_si256(
+      _mm256_blendv_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), _mm256_castsi256_ps(mask)));
+}
+
+/// The same for elements of 64 bits.
+TORCH_ANS_FN __m256i pick_64(__m256i a, __m256i b, __m256i mask) {
+  return _mm256_castpd_si256(
+      _mm256_blendv_pd(_mm256_castsi256_pd(a), _mm256_castsi256_pd(b), _mm256_castsi256_pd(mask)));
+}
+
 /// Eight tables, column by column.
 struct TableColumns {
   __m256i base;
@@ -50,17 +72,24 @@ TORCH_ANS_FN TableColumns load_columns(const TablesView& tables, const std::int3
           _mm256_srli_epi32(last_shift, 16)};
 }
 
-/// As in tiles.h.
-TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const std::int32_t* symbols,
-                                   const std::int32_t* indexes, int count, std::uint32_t* ids) {
+/// As in tiles.h. Asks for what is ahead line by line.
+TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const TileSource& source, int count,
+                                   std::uint32_t* ids) {
+  constexpr int kLine = 16;
+  const std::int32_t* const symbols = source.symbols;
+  const std::int32_t* const indexes = source.indexes;
   if (indexes != nullptr && !all_name_tables(indexes, count, tables.num_tables)) {
     return {true, false};
   }
-  if (tables.num_tables == 1) return make_ids(tables, symbols, nullptr, count, ids);
+  if (tables.num_tables == 1) {
+    for (int t = 0; t < count && source.ahead != 0; t += kLine) source.prefetch_next(t);
+    return make_ids(tables, symbols, nullptr, count, ids);
+  }
   const __m256i direct = _mm256_set1_epi32(tables.bypass_coding ? 0 : 1);
   __m256i outside = _mm256_setzero_si256();
   int t = 0;
   for (; t + 8 <= count; t += 8) {
+    if (t % kLine == 0) source.prefetch_next(t);
     const TableColumns table = load_columns(tables, indexes + t);
     const __m256i v = _mm256_sub_epi32(load256(symbols + t), table.offset);
     const __m256i limit = _mm256_add_epi32(table.last, direct);
@@ -74,10 +103,10 @@ TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const std::int32_t*
 
 /// The portable loops behind this front end.
 template <typename Traits, int kLanes, int kRows>
-struct LockstepEncoder : ScalarEncoder<Traits, kLanes, kRows, PutByRecord> {
+struct LockstepEncoder : ScalarEncoder<Traits, kLanes, kRows, PutByRecord>, AsksByLine {
   static TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source,
                                        int count, std::uint32_t* ids) {
-    return make_ids_avx2(tables, source.symbols, source.indexes, count, ids);
+    return make_ids_avx2(tables, source, count, ids);
   }
 };
 

@@ -20,7 +20,7 @@ TORCH_ANS_FN __m256i absorb_words(__m256i x, __m256i need, const std::uint8_t*& 
   const __m256i words = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(below, _mm_load_si128(shuffle)));
   in -= 2 * _mm_popcnt_u32(mask);
   const __m256i refilled = _mm256_or_si256(_mm256_slli_epi32(x, 16), words);
-  return _mm256_blendv_epi8(x, refilled, need);
+  return pick(x, refilled, need);
 }
 
 /// The same for up to two words of 8 bits a lane.
@@ -64,6 +64,12 @@ TORCH_ANS_FN DecoderColumns split_columns(__m256i offset, __m256i bucket_shift) 
           _mm256_and_si256(bucket_shift, _mm256_set1_epi32(31))};
 }
 
+/// The same as TablesView::decoder_columns has it.
+struct PackedColumns {
+  __m256i offset;
+  __m256i bucket_shift;
+};
+
 TORCH_ANS_FN __m256i load_two_columns(const TablesView& tables, std::int32_t a, std::int32_t b,
                                       std::int32_t c, std::int32_t d) {
   const auto pair = [&tables](std::int32_t low, std::int32_t high) {
@@ -74,17 +80,21 @@ TORCH_ANS_FN __m256i load_two_columns(const TablesView& tables, std::int32_t a, 
 }
 
 /// Eight loads of both columns: a gather of each takes longer.
-TORCH_ANS_FN DecoderColumns load_decoder_columns(const TablesView& tables,
-                                                 const std::int32_t* index) {
+TORCH_ANS_FN PackedColumns load_packed_columns(const TablesView& tables,
+                                               const std::int32_t* index) {
   const __m256i front = load_two_columns(tables, index[0], index[1], index[4], index[5]);
   const __m256i back = load_two_columns(tables, index[2], index[3], index[6], index[7]);
-  const auto pick = [](__m256i a, __m256i b, auto which) {
+  const auto halves = [&](auto which) {
     return _mm256_castps_si256(
-        _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), which.value));
+        _mm256_shuffle_ps(_mm256_castsi256_ps(front), _mm256_castsi256_ps(back), which.value));
   };
-  const __m256i bucket_shift = pick(front, back, std::integral_constant<int, 0x88>{});
-  const __m256i offset = pick(front, back, std::integral_constant<int, 0xdd>{});
-  return split_columns(offset, bucket_shift);
+  return {halves(std::integral_constant<int, 0xdd>{}), halves(std::integral_constant<int, 0x88>{})};
+}
+
+TORCH_ANS_FN DecoderColumns load_decoder_columns(const TablesView& tables,
+                                                 const std::int32_t* index) {
+  const PackedColumns packed = load_packed_columns(tables, index);
+  return split_columns(packed.offset, packed.bucket_shift);
 }
 
 /// The bucket of each slot, by LogGrid (inverse_cdf.h).
@@ -110,10 +120,8 @@ TORCH_ANS_FN __m256 load_buckets(const Bucket* buckets, long long low, long long
   return _mm256_castpd_ps(_mm256_set_m128d(pair(high), pair(low)));
 }
 
-/// As InverseCdf::find_fast.
-TORCH_ANS_FN VectorMatch find_fast(const TablesView& tables, const DecoderColumns& table,
-                                   __m256i slot, __m256i full) {
-  const __m256i number = bucket_number(table, slot, full);
+/// As InverseCdf::find_fast, from the numbers of the buckets on.
+TORCH_ANS_FN VectorMatch match_in_buckets(const TablesView& tables, __m256i number, __m256i slot) {
   const __m128i low_numbers = _mm256_castsi256_si128(number);
   const __m128i high_numbers = _mm256_extracti128_si256(number, 1);
   const __m256 front = load_buckets(tables.log_buckets, _mm_cvtsi128_si64(low_numbers),
@@ -128,8 +136,8 @@ TORCH_ANS_FN VectorMatch find_fast(const TablesView& tables, const DecoderColumn
   const __m256i rank_a = _mm256_sub_epi32(slot, _mm256_and_si256(low, low_half));
   const __m256i is_a = _mm256_cmpgt_epi32(freq_a, rank_a);
   return {_mm256_add_epi32(_mm256_srli_epi32(high, 16), _mm256_sub_epi32(is_a, ones)),
-          _mm256_blendv_epi8(_mm256_and_si256(high, low_half), freq_a, is_a),
-          _mm256_blendv_epi8(_mm256_sub_epi32(rank_a, freq_a), rank_a, is_a)};
+          pick(_mm256_and_si256(high, low_half), freq_a, is_a),
+          pick(_mm256_sub_epi32(rank_a, freq_a), rank_a, is_a)};
 }
 
 /// Loads one by one, two slots a 64-bit register: a gather of eight takes longer.
@@ -156,9 +164,26 @@ TORCH_ANS_FN VectorMatch find_packed(const TablesView& tables, __m256i slot) {
           _mm256_and_si256(found, low12)};
 }
 
-/// Looks the lanes in `unresolved` up one by one. Whether one is a table's last symbol.
-TORCH_ANS_COLD bool find_slowly(const TablesView& tables, const std::int32_t* indexes,
-                                __m256i slots, std::uint32_t unresolved, VectorMatch& match) {
+/// The matches of kCount vectors of slots, each part of finding them for all vectors in turn: what
+/// one vector waits for is longer than a CPU sees ahead. Of packed slots `tables` tells all.
+template <bool kPacked, int kCount>
+TORCH_ANS_FN void find_together(const TablesView& tables, const DecoderColumns* table,
+                                const __m256i* slots, __m256i full, VectorMatch* matches) {
+  __m256i numbers[kCount];
+  TORCH_ANS_UNROLL
+  for (int k = 0; k < kCount && !kPacked; ++k) numbers[k] = bucket_number(table[k], slots[k], full);
+  TORCH_ANS_UNROLL
+  for (int k = 0; k < kCount; ++k) {
+    matches[k] =
+        kPacked ? find_packed(tables, slots[k]) : match_in_buckets(tables, numbers[k], slots[k]);
+  }
+}
+
+/// Looks the lanes in `unresolved` up one by one, in the tables `index(lane)`. Whether one is a
+/// table's last symbol.
+template <typename Index>
+TORCH_ANS_COLD bool find_slowly(const TablesView& tables, const Index& index, __m256i slots,
+                                std::uint32_t unresolved, VectorMatch& match) {
   alignas(32) std::uint32_t slot[8], symbol[8], freq[8], rank[8];
   store256(slot, slots);
   store256(symbol, match.symbol);
@@ -167,7 +192,7 @@ TORCH_ANS_COLD bool find_slowly(const TablesView& tables, const std::int32_t* in
   bool is_last = false;
   for (; unresolved != 0; unresolved &= unresolved - 1) {
     const int lane = static_cast<int>(_tzcnt_u32(unresolved));
-    const TableInfo& info = tables.info[indexes == nullptr ? 0 : indexes[lane]];
+    const TableInfo& info = tables.info[index(lane)];
     const Match found = InverseCdf::find_slowly(tables, info, slot[lane]);
     symbol[lane] = found.symbol;
     freq[lane] = found.freq;
@@ -175,6 +200,20 @@ TORCH_ANS_COLD bool find_slowly(const TablesView& tables, const std::int32_t* in
     is_last |= found.symbol == info.last;
   }
   match = {load256(symbol), load256(freq), load256(rank)};
+  return is_last;
+}
+
+/// The same for those lanes of a match that their buckets could not tell.
+template <typename Index>
+TORCH_ANS_FN bool find_rest(const TablesView& tables, const Index& index, __m256i slots,
+                            VectorMatch& match) {
+  const __m256i found = _mm256_cmpgt_epi32(match.freq, match.rank);
+  const int resolved = _mm256_movemask_ps(_mm256_castsi256_ps(found));
+  if (!unlikely(resolved != 0xff)) return false;
+  VectorMatch searched = match;  // of its own, or the common path would go by memory
+  const auto unresolved = static_cast<std::uint32_t>(resolved ^ 0xff);
+  const bool is_last = find_slowly(tables, index, slots, unresolved, searched);
+  match = searched;
   return is_last;
 }
 
@@ -206,6 +245,7 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
   static int decode(const TablesView& tables_view, State* states, const std::uint8_t** ins,
                     const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
                     bool& escaped) {
+    constexpr int kTogether = smaller(kPacked ? 2 : 4, kRows * kVectors);
     const TablesView tables = tables_view;
     constexpr std::int32_t kFirst[8] = {};
     const DecoderColumns single = load_decoder_columns(tables, kFirst);
@@ -221,28 +261,32 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
     int group = begin;
     for (; group < end && !sentinels; ++group) {
       TORCH_ANS_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
+      for (int first = 0; first < kRows * kVectors; first += kTogether) {
+        // Vector v of row r comes behind vector v of row r - 1.
+        const auto row = [=](int k) { return (first + k) % kRows; };
+        const auto vector = [=](int k) { return (first + k) / kRows; };
+        const auto element = [=](int k) {
+          return row(k) * kTileStride + group * kLanes + 8 * vector(k);
+        };
+        DecoderColumns table[kTogether];
+        __m256i slots[kTogether];
+        VectorMatch matches[kTogether];
         TORCH_ANS_UNROLL
-        for (int r = 0; r < kRows; ++r) {
-          const int element = r * kTileStride + group * kLanes + 8 * v;
-          const std::int32_t* index = kSingleTable ? nullptr : indexes + element;
-          const DecoderColumns table = kSingleTable ? single : load_decoder_columns(tables, index);
-          __m256i& lanes = x[r * kVectors + v];
-          const __m256i slot = _mm256_and_si256(lanes, full);
-          VectorMatch match =
-              kPacked ? find_packed(tables, slot) : find_fast(tables, table, slot, full);
+        for (int k = 0; k < kTogether; ++k) {
+          table[k] = kSingleTable ? single : load_decoder_columns(tables, indexes + element(k));
+          slots[k] = _mm256_and_si256(x[row(k) * kVectors + vector(k)], full);
+        }
+        find_together<kPacked, kTogether>(tables, table, slots, full, matches);
+        TORCH_ANS_UNROLL
+        for (int k = 0; k < kTogether; ++k) {
           if constexpr (!kPacked) {
-            const __m256i found = _mm256_cmpgt_epi32(match.freq, match.rank);
-            const int resolved = _mm256_movemask_ps(_mm256_castsi256_ps(found));
-            if (unlikely(resolved != 0xff)) {
-              VectorMatch searched = match;  // of its own, or the common path would go by memory
-              sentinels |= find_slowly(tables, index, slot,
-                                       static_cast<std::uint32_t>(resolved ^ 0xff), searched);
-              match = searched;
-            }
+            const std::int32_t* place = kSingleTable ? nullptr : indexes + element(k);
+            const auto index = [=](int lane) { return place == nullptr ? 0 : place[lane]; };
+            sentinels |= find_rest(tables, index, slots[k], matches[k]);
           }
-          store256(symbols + element, _mm256_add_epi32(match.symbol, table.offset));
-          lanes = get(lanes, match, precision, in[r]);
+          store256(symbols + element(k), _mm256_add_epi32(matches[k].symbol, table[k].offset));
+          __m256i& lanes = x[row(k) * kVectors + vector(k)];
+          lanes = get(lanes, matches[k], precision, in[row(k)]);
         }
       }
       sentinels &= tables.bypass_coding;
@@ -261,7 +305,7 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
     const __m256i quotient = _mm256_srlv_epi32(x, precision);
     x = _mm256_add_epi32(_mm256_mullo_epi32(quotient, match.freq), match.rank);
     const __m256i need =
-        _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(Traits::kLowerBound)), x);
+        _mm256_cmpgt_epi32(hidden(_mm256_set1_epi32(static_cast<int>(Traits::kLowerBound))), x);
     if constexpr (Traits::kMaxWords == 1) {
       return absorb_words(x, need, in);
     } else {

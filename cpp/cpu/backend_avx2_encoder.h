@@ -130,14 +130,18 @@ struct VectorEncoder : ScalarTile, TakesPairs {
 
   static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
                                          int count, SlotPair* pairs) {
-    const IdFlags flags = make_ids_avx2(tables, source.symbols, source.indexes, count, pairs);
-    if (flags.bad_index) return flags;
-    replace_ids(tables, count, pairs, [&](int t) { source.prefetch_next(t); });
+    const IdFlags flags = make_ids_avx2(tables, source, count, pairs);
+    if (!flags.bad_index) ids_to_pairs(tables, count, pairs);
     return flags;
   }
 
   static TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
-    replace_ids(tables, count, ids, [](int) {});
+    int t = count;
+    for (; t % 16 != 0; --t) ids[t - 1] = load<SlotPair>(tables.cdf16 + ids[t - 1]);
+    for (; t > 0; t -= 16) {
+      replace_by_pairs(tables.cdf16, ids + t - 16);
+      replace_by_pairs(tables.cdf16, ids + t - 8);
+    }
   }
 
   static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,
@@ -168,21 +172,6 @@ struct VectorEncoder : ScalarTile, TakesPairs {
     for (int k = 0; k < kRows * kVectors; ++k) store256(states + 8 * k, x[k]);
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) outs[r] = out[r];
-  }
-
- private:
-  /// By the slots of their symbols; tells of every sixteen.
-  template <typename Tell>
-  static TORCH_ANS_FN void replace_ids(const TablesView& tables, int count, std::uint32_t* ids,
-                                       const Tell& tell) {
-    int t = count;
-    for (; t % 16 != 0; --t) ids[t - 1] = load<SlotPair>(tables.cdf16 + ids[t - 1]);
-    while (t > 0) {
-      t -= 16;
-      tell(t);
-      replace_by_pairs(tables.cdf16, ids + t);
-      replace_by_pairs(tables.cdf16, ids + t + 8);
-    }
   }
 };
 

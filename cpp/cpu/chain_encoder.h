@@ -60,6 +60,8 @@ struct ChainEncoder : Base, CodesAhead {
  private:
   static constexpr int kBlock = 64;
   static constexpr int kBlockBytes = 4 * kBlock + Base::kStoreSlack;
+  /// Symbols between those that are looked up and those that are asked for, where Base asks.
+  static constexpr int kAhead = 256;
 
   struct Block {
     const std::int32_t* symbols;
@@ -79,7 +81,7 @@ struct ChainEncoder : Base, CodesAhead {
 
     /// False: a symbol needs care.
     TORCH_ANS_FN bool find_ids(const TablesView& tables, std::uint32_t* ids) const {
-      const IdFlags flags = Base::make_ids(tables, {symbols, indexes, 0}, kBlock, ids);
+      const IdFlags flags = Base::make_ids(tables, {symbols, indexes, kAhead}, kBlock, ids);
       return !flags.bad_index && !flags.outside;
     }
   };

@@ -1,8 +1,10 @@
-/// Kernels for AVX2. Eight lanes or more of a 32-bit state: vectors. All others: the portable loops
-/// compiled for x86-64-v3, whose shifts and multiplications leave the flags alone.
+/// Kernels for AVX2. Eight lanes or more of a 32-bit state, or pop of eight rows or more of one
+/// lane: vectors. All others: the portable loops compiled for x86-64-v3, whose shifts and
+/// multiplications leave the flags alone.
 #include "backend_avx2.h"
 #include "backend_avx2_decoder.h"
 #include "backend_avx2_encoder.h"
+#include "backend_avx2_rows.h"
 #include "backend_scalar.h"
 #include "chain_decoder.h"
 #include "doubled_encoder.h"
@@ -28,6 +30,13 @@ void add_vectors(KernelChoice*& put, KernelChoice*& get) {
   add_vector_decoder<Traits, kLanes, kRows>(get);
 }
 
+/// Appends the vector decoder of 8 * kVectors rows of one lane.
+template <typename Traits, int kVectors>
+void add_rows_decoder(KernelChoice*& get) {
+  using Decoder = RowsDecoder<Traits, kVectors>;
+  *get++ = decoder_kernel<RansRow<Traits, 1>, Decoder>(&Decoder::accepts);
+}
+
 /// Appends the portable kernels for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_lockstep(KernelChoice*& put, KernelChoice*& get) {
@@ -48,6 +57,10 @@ void fill(CodecKernels& kernels) {
     if constexpr (kLanes < 32) add_vectors<Traits, kLanes, 32 / kLanes>(put, get);
     if constexpr (kLanes == 32) add_vector_decoder<Traits, kLanes, 2>(get);
     add_vectors<Traits, kLanes, 1>(put, get);
+  }
+  if constexpr (kLanes == 1) {
+    add_rows_decoder<Traits, 2>(get);
+    add_rows_decoder<Traits, 1>(get);
   }
   if constexpr (kLanes < 4) add_lockstep<Traits, kLanes, 4 / kLanes>(put, get);
   add_lockstep<Traits, kLanes, 1>(put, get);
