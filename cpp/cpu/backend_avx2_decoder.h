@@ -225,8 +225,10 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
   static constexpr bool kInPlace = false;
   using State = typename Traits::State;
 
+  /// More than four vectors with tables of their own do not stay in registers.
   static bool accepts(const CodingTask& task) {
-    return task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
+    const bool few = kRows * kVectors <= 4 || task.tables.num_tables == 1;
+    return few && task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
   }
 
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
