@@ -102,9 +102,10 @@ class EightStates<Traits, true> {
 
   template <typename End>
   TORCH_ANS_FN void read(const End& end) {
-    const auto words = [&end](int r) { return reinterpret_cast<const double*>(end(r) - 8); };
-    const auto two = [&words](int r) {
-      return _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(words(r)), words(r + 1)));
+    const auto two = [&end](int r) {  // (The loads of doubles want them aligned.)
+      const __m128i low = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(end(r) - 8));
+      const auto* high = reinterpret_cast<const double*>(end(r + 1) - 8);
+      return _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(low), high));
     };
     TORCH_ANS_UNROLL
     for (int half = 0; half < 2; ++half) {
