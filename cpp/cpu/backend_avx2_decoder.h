@@ -228,7 +228,7 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
   /// More than four vectors with tables of their own do not stay in registers.
   static bool accepts(const CodingTask& task) {
     const bool few = kRows * kVectors <= 4 || task.tables.num_tables == 1;
-    return few && task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
+    return few && accepts_log_buckets(task);
   }
 
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,

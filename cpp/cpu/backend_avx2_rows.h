@@ -35,10 +35,6 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
   static constexpr bool kInPlace = true;
   using State = typename Traits::State;
 
-  static bool accepts(const CodingTask& task) {
-    return task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
-  }
-
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
                            const std::int32_t* const* indexes, std::int32_t* const* symbols,
                            int begin, int end, bool& escaped) {

@@ -34,7 +34,7 @@ void add_vectors(KernelChoice*& put, KernelChoice*& get) {
 template <typename Traits, int kVectors>
 void add_rows_decoder(KernelChoice*& get) {
   using Decoder = RowsDecoder<Traits, kVectors>;
-  *get++ = decoder_kernel<RansRow<Traits, 1>, Decoder>(&Decoder::accepts);
+  *get++ = decoder_kernel<RansRow<Traits, 1>, Decoder>(&accepts_log_buckets);
 }
 
 /// Appends the portable kernels for kRows rows.

@@ -170,11 +170,6 @@ class RowStates {
   Cursor cursor_[kCursors];
 };
 
-/// As `find_16` (decoder_avx512.h) needs them.
-inline bool accepts_log_buckets(const CodingTask& task) {
-  return task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
-}
-
 inline bool accepts_near_rows(const CodingTask& task) {
   return rows_are_near(task) && accepts_log_buckets(task);
 }

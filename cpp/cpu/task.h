@@ -149,6 +149,11 @@ constexpr bool kIs = std::is_base_of_v<Tag, Backend>;
 
 inline bool accepts_all(const CodingTask& /*task*/) { return true; }
 
+/// As decoders in vectors need them.
+inline bool accepts_log_buckets(const CodingTask& task) {
+  return task.tables.log_buckets != nullptr && !task.tables.has_full_freq;
+}
+
 /// The number of symbols in a row.
 inline std::int64_t symbols_in_row(const CodingTask& task, std::int64_t row) {
   const std::int64_t left = task.total - row * task.row_length;
