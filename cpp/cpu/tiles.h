@@ -94,8 +94,8 @@ struct TileSource {
   /// What stands where element t does. For loops that take a cache line a turn: asking for all of
   /// a tile at once fills the CPU's queue of misses.
   TORCH_ANS_FN void prefetch_next(int t) const {
-    prefetch(symbols + t - ahead);
-    if (indexes != nullptr) prefetch(indexes + t - ahead);
+    prefetch_l2(symbols + t - ahead);
+    if (indexes != nullptr) prefetch_l2(indexes + t - ahead);
   }
 };
 

@@ -109,6 +109,16 @@ TORCH_ANS_FN void prefetch(const void* address) {
 #endif
 }
 
+/// The same, no nearer than into the second-level cache: where so much is asked for that what is
+/// in use would leave the first, or loads that are needed now would wait in its queue of misses.
+TORCH_ANS_FN void prefetch_l2(const void* address) {
+#if defined(__GNUC__) && !defined(__CUDA_ARCH__)
+  __builtin_prefetch(address, 0, 2);
+#else
+  (void)address;
+#endif
+}
+
 /// The upper half of the double-width product.
 TORCH_ANS_FN std::uint32_t multiply_high(std::uint32_t a, std::uint32_t b) {
   return static_cast<std::uint32_t>((static_cast<std::uint64_t>(a) * b) >> 32);
