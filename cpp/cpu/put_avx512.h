@@ -101,7 +101,84 @@ struct PutLanes {
   }
 };
 
-/// Eight states of 64 bits.
+/// 1 / divisor, or a bit less.
+TORCH_ANS_FN __m512d reciprocal_of(__m512d divisor) {
+  const auto refine = [divisor](__m512d guess) {
+    const __m512d miss = _mm512_fnmadd_pd(divisor, guess, _mm512_set1_pd(1.0));
+    return _mm512_fmadd_round_pd(guess, miss, guess, kTowardZero);
+  };
+  return refine(refine(_mm512_rcp14_pd(divisor)));
+}
+
+TORCH_ANS_FN Vec quotient_of(__m512d dividend, __m512d reciprocal) {
+  return _mm512_cvttpd_epi64(_mm512_mul_round_pd(dividend, reciprocal, kTowardZero));
+}
+
+/// States of 64 bits. Their halves are two vectors, so that limits, words and remainders are those
+/// of sixteen states at once. Quotients are those of the even elements and of the odd ones.
+template <bool kTop>
+struct PutLanes<Rans64, kTop> {
+  static constexpr int kWordMasks = 1;
+  Vec low;
+  Vec high;
+
+  TORCH_ANS_FN void read(const std::uint64_t* states, Vec order) {
+    const Vec first = _mm512_loadu_si512(states);
+    const Vec second = _mm512_loadu_si512(states + 8);
+    const Vec from = _mm512_add_epi32(order, order);
+    low = _mm512_permutex2var_epi32(first, from, second);
+    high = _mm512_permutex2var_epi32(first, _mm512_add_epi32(from, splat(1)), second);
+  }
+  TORCH_ANS_FN void write(std::uint64_t* states, Vec order) const {
+    const auto halves = [&](__m256i half_of_order) {
+      const Vec from = _mm512_cvtepu32_epi64(half_of_order);  // and 16 more for the upper half
+      return _mm512_permutex2var_epi32(
+          low, _mm512_or_si512(_mm512_slli_epi64(_mm512_add_epi64(from, _mm512_set1_epi64(16)), 32), from), high);
+    };
+    _mm512_storeu_si512(states, halves(_mm512_castsi512_si256(order)));
+    _mm512_storeu_si512(states + 8, halves(_mm512_extracti64x4_epi64(order, 1)));
+  }
+
+  TORCH_ANS_FN Vec words() const { return low; }
+
+  TORCH_ANS_FN void put(const TablesView& tables, Vec pair, __mmask16* leaves) {
+    const Slots<kTop> slots(pair);
+    const Vec freq = slots.freq;
+    const auto precision = static_cast<std::uint32_t>(tables.freq_precision);
+    // The lower half of a limit is 0.
+    const Vec limit = _mm512_sllv_epi32(freq, splat(31 - precision));
+    const __mmask16 stays = _mm512_cmplt_epu32_mask(high, limit);
+    leaves[0] = static_cast<__mmask16>(~stays);
+    low = _mm512_mask_mov_epi32(high, stays, low);
+    high = _mm512_maskz_mov_epi32(stays, high);
+    const Vec even = divide(join_even(low, high), _mm512_maskz_mov_epi32(0x5555, freq));
+    const Vec odd = divide(join_odd(low, high), _mm512_srli_epi64(freq, 32));
+    const Vec quotient = join_even(even, odd);
+    // The remainder is below 2 freq.
+    const Vec rest = _mm512_sub_epi32(low, _mm512_mullo_epi32(quotient, freq));
+    const Vec complement = _mm512_sub_epi32(splat(std::uint32_t{1} << precision), freq);
+    Vec slot = _mm512_add_epi32(rest, slots.start);
+    slot = _mm512_mask_add_epi32(slot, _mm512_cmpge_epu32_mask(rest, freq), slot, complement);
+    low = _mm512_add_epi32(_mm512_sllv_epi32(quotient, splat(precision)), slot);
+    high = _mm512_shldv_epi32(join_odd(even, odd), quotient, splat(precision));
+  }
+
+ private:
+  /// Of 32-bit pairs: the lower ones of both, and the upper ones.
+  static TORCH_ANS_FN Vec join_even(Vec a, Vec b) {
+    return _mm512_mask_shuffle_epi32(a, 0xaaaa, b, _MM_PERM_CCAA);
+  }
+  static TORCH_ANS_FN Vec join_odd(Vec a, Vec b) {
+    return _mm512_mask_shuffle_epi32(b, 0x5555, a, _MM_PERM_DDBB);
+  }
+
+  static TORCH_ANS_FN Vec divide(Vec x, Vec freq) {
+    return quotient_of(_mm512_cvt_roundepi64_pd(x, kTowardZero),
+                       reciprocal_of(_mm512_cvtepi64_pd(freq)));
+  }
+};
+
+/// Eight states of 64 bits, in a vector of their own: fewer steps from state to state.
 class PutEight {
  public:
   TORCH_ANS_FN explicit PutEight(const TablesView& tables)
@@ -111,8 +188,7 @@ class PutEight {
 
   /// Says which states give up a word.
   TORCH_ANS_FN __mmask8 put(Vec& x, Vec freq, Vec start) const {
-    const __m512d divisor = _mm512_cvtepi64_pd(freq);
-    const __m512d reciprocal = refine(refine(_mm512_rcp14_pd(divisor), divisor), divisor);
+    const __m512d reciprocal = reciprocal_of(_mm512_cvtepi64_pd(freq));
     const __mmask8 leaves = _mm512_cmpge_epu64_mask(x, _mm512_sllv_epi64(freq, limit_shift_));
     // Both states that the division may start from are converted while the limit is compared.
     const Vec shifted = _mm512_srli_epi64(x, 32);
@@ -120,8 +196,7 @@ class PutEight {
     const __m512d dividend =
         _mm512_mask_mov_pd(whole, leaves, _mm512_cvt_roundepi64_pd(shifted, kTowardZero));
     x = _mm512_mask_mov_epi64(x, leaves, shifted);
-    const Vec quotient =
-        _mm512_cvttpd_epi64(_mm512_mul_round_pd(dividend, reciprocal, kTowardZero));
+    const Vec quotient = quotient_of(dividend, reciprocal);
     // The remainder is below 2 freq: 32 bits of it tell all.
     const Vec rest = _mm512_and_si512(_mm512_sub_epi64(x, _mm512_mul_epu32(quotient, freq)),
                                       _mm512_set1_epi64(0xffffffff));
@@ -132,44 +207,9 @@ class PutEight {
   }
 
  private:
-  static TORCH_ANS_FN __m512d refine(__m512d guess, __m512d divisor) {
-    const __m512d miss = _mm512_fnmadd_pd(divisor, guess, _mm512_set1_pd(1.0));
-    return _mm512_fmadd_round_pd(guess, miss, guess, kTowardZero);
-  }
-
   Vec limit_shift_;
   Vec precision_;
   Vec total_;
-};
-
-/// States of 64 bits: two vectors of eight.
-template <bool kTop>
-struct PutLanes<Rans64, kTop> {
-  static constexpr int kWordMasks = 1;
-  Vec x[2];
-
-  TORCH_ANS_FN void read(const std::uint64_t* states, Vec order) {
-    const Vec low = _mm512_loadu_si512(states);
-    const Vec high = _mm512_loadu_si512(states + 8);
-    x[0] = _mm512_permutex2var_epi64(low, widen<0>(order), high);
-    x[1] = _mm512_permutex2var_epi64(low, widen<1>(order), high);
-  }
-  TORCH_ANS_FN void write(std::uint64_t* states, Vec order) const {
-    _mm512_storeu_si512(states, _mm512_permutex2var_epi64(x[0], widen<0>(order), x[1]));
-    _mm512_storeu_si512(states + 8, _mm512_permutex2var_epi64(x[0], widen<1>(order), x[1]));
-  }
-
-  TORCH_ANS_FN Vec words() const {
-    return join(_mm512_cvtepi64_epi32(x[0]), _mm512_cvtepi64_epi32(x[1]));
-  }
-
-  TORCH_ANS_FN void put(const TablesView& tables, Vec pair, __mmask16* leaves) {
-    const Slots<kTop> slots(pair);
-    const PutEight putter(tables);
-    const __mmask8 low = putter.put(x[0], widen<0>(slots.freq), widen<0>(slots.start));
-    const __mmask8 high = putter.put(x[1], widen<1>(slots.freq), widen<1>(slots.start));
-    leaves[0] = join_masks(low, high);
-  }
 };
 
 }  // namespace TORCH_ANS_ISA
