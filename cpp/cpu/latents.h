@@ -47,8 +47,8 @@ TORCH_ANS_NOINLINE inline void prefetch_latents(const Latents& latents, std::int
                                                 int count) {
   constexpr int kLineFloats = 16;
   for (int t = count - 1; t >= 0; t -= kLineFloats) {
-    prefetch(latents.values + first + t);
-    if (latents.means != nullptr) prefetch(latents.means + first + t);
+    prefetch_l2(latents.values + first + t);
+    if (latents.means != nullptr) prefetch_l2(latents.means + first + t);
   }
 }
 
@@ -62,7 +62,9 @@ inline const std::int32_t* load_symbols(const CodingTask& task, std::int64_t row
 
 TORCH_ANS_FN void prefetch_symbols(const CodingTask& task, std::int64_t row, std::int64_t first,
                                    int count) {
-  if (task.latents.values == nullptr) return prefetch_tile(task.symbols, row, first, count);
+  if (task.latents.values == nullptr) {
+    return prefetch_tile<prefetch_l2>(task.symbols, row, first, count);
+  }
   prefetch_latents(task.latents, element_of(task, row, first), count);
 }
 

@@ -131,7 +131,7 @@ class RowDecoder {
   /// GCC leaves out calls of functions that do nothing but ask.
   TORCH_ANS_FN void prefetch_next(const IntArray& array, int r, std::int64_t first) {
     const std::int64_t left = symbols_in_row(task_, first_row_) - first;
-    prefetch_tile(array, first_row_ + r, first,
+    prefetch_tile<prefetch>(array, first_row_ + r, first,
                   static_cast<int>(smaller<std::int64_t>(kTileSymbols, left)));
   }
 

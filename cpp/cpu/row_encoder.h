@@ -181,7 +181,7 @@ class RowEncoder {
       prefetch_symbols(task_, row, first - ahead, ahead);
     }
     if (source.ahead == 0 || task_.contexts != nullptr) {
-      prefetch_tile(task_.indexes, row, first - ahead, ahead);
+      prefetch_tile<prefetch_l2>(task_.indexes, row, first - ahead, ahead);
     }
     return results_[r].status == Status::kOk;
   }

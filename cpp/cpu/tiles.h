@@ -70,8 +70,9 @@ inline const std::int32_t* load_tile(const IntArray& array, std::int64_t row, st
   return tile;
 }
 
-/// Asks for elements [first, first + count) of a row, which the caller will load before long:
-/// tiles of several rows, from last to first, are no stream that a CPU sees through.
+/// Asks, by `kPrefetch`, for elements [first, first + count) of a row, which the caller will load
+/// before long: tiles of several rows, from last to first, are no stream that a CPU sees through.
+template <void (*kPrefetch)(const void*)>
 TORCH_ANS_FN void prefetch_tile(const IntArray& array, std::int64_t row, std::int64_t first,
                                 int count) {
   constexpr int kLine = 64;
@@ -82,7 +83,7 @@ TORCH_ANS_FN void prefetch_tile(const IntArray& array, std::int64_t row, std::in
   const auto size = static_cast<std::int64_t>(size_of(array.type));
   const auto* begin =
       static_cast<const std::uint8_t*>(array.data) + (row * array.row_stride + first) * size;
-  for (std::int64_t byte = 0; byte < count * size; byte += kLine) prefetch(begin + byte);
+  for (std::int64_t byte = 0; byte < count * size; byte += kLine) kPrefetch(begin + byte);
 }
 
 /// A tile's symbols and indexes (null: there is one table), and those of the tile to come.
