@@ -105,6 +105,11 @@ def test_bad_input_is_told_apart_the_same_way(isa: str) -> None:
     assert run_child(SAFETY, env={"TORCH_ANS_FORCE_ISA": isa}) == isa + "\n"
 
 
+@pytest.mark.parametrize("isa", CAPABILITIES["available"])
+def test_states_on_the_edge_are_divided_exactly(isa: str) -> None:
+    run_child("import state_cases; state_cases.check_all()", env={"TORCH_ANS_FORCE_ISA": isa})
+
+
 @pytest.mark.parametrize("isa", [i for i in CAPABILITIES["available"] if i != CAPABILITIES["isa"]])
 def test_every_variant_equals_the_oracle(isa: str) -> None:
     """The whole matrix again; under the chosen ISA it runs as a test file of its own."""

@@ -43,20 +43,12 @@ TORCH_ANS_FN Vec look_up(const void* base, Vec place) {
       four(_mm512_extracti32x4_epi32(place, 2)), four(_mm512_extracti32x4_epi32(place, 3)));
 }
 
-/// The lower and the upper halves of numbers of 64 bits.
-struct Halves {
-  Vec low;
-  Vec high;
-};
-
 template <bool kLoads>
 TORCH_ANS_FN Halves look_up_halves(const std::uint64_t* base, Vec place) {
   if constexpr (!kLoads) {
     const Vec first = _mm512_i32gather_epi64(_mm512_castsi512_si256(place), base, 8);
     const Vec second = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(place, 1), base, 8);
-    const Vec even = _mm512_slli_epi32(iota(), 1);
-    return {_mm512_permutex2var_epi32(first, even, second),
-            _mm512_permutex2var_epi32(first, _mm512_add_epi32(even, splat(1)), second)};
+    return split(first, second);
   }
   const auto* numbers = reinterpret_cast<const double*>(base);
   const auto pair = [numbers](long long two) {

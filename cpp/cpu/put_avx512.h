@@ -123,20 +123,13 @@ struct PutLanes<Rans64, kTop> {
   Vec high;
 
   TORCH_ANS_FN void read(const std::uint64_t* states, Vec order) {
-    const Vec first = _mm512_loadu_si512(states);
-    const Vec second = _mm512_loadu_si512(states + 8);
-    const Vec from = _mm512_add_epi32(order, order);
-    low = _mm512_permutex2var_epi32(first, from, second);
-    high = _mm512_permutex2var_epi32(first, _mm512_add_epi32(from, splat(1)), second);
+    const Halves halves = load_halves(states);
+    low = _mm512_permutexvar_epi32(order, halves.low);
+    high = _mm512_permutexvar_epi32(order, halves.high);
   }
   TORCH_ANS_FN void write(std::uint64_t* states, Vec order) const {
-    const auto halves = [&](__m256i half_of_order) {
-      const Vec from = _mm512_cvtepu32_epi64(half_of_order);  // and 16 more for the upper half
-      return _mm512_permutex2var_epi32(
-          low, _mm512_or_si512(_mm512_slli_epi64(_mm512_add_epi64(from, _mm512_set1_epi64(16)), 32), from), high);
-    };
-    _mm512_storeu_si512(states, halves(_mm512_castsi512_si256(order)));
-    _mm512_storeu_si512(states + 8, halves(_mm512_extracti64x4_epi64(order, 1)));
+    store_halves(states, _mm512_permutexvar_epi32(order, low),
+                 _mm512_permutexvar_epi32(order, high));
   }
 
   TORCH_ANS_FN Vec words() const { return low; }
@@ -151,27 +144,27 @@ struct PutLanes<Rans64, kTop> {
     leaves[0] = static_cast<__mmask16>(~stays);
     low = _mm512_mask_mov_epi32(high, stays, low);
     high = _mm512_maskz_mov_epi32(stays, high);
-    const Vec even = divide(join_even(low, high), _mm512_maskz_mov_epi32(0x5555, freq));
-    const Vec odd = divide(join_odd(low, high), _mm512_srli_epi64(freq, 32));
-    const Vec quotient = join_even(even, odd);
+    const Vec even = divide(join_lower(low, high), _mm512_maskz_mov_epi32(0x5555, freq));
+    const Vec odd = divide(join_upper(low, high), _mm512_srli_epi64(freq, 32));
+    const Vec quotient = join_lower(even, odd);
     // The remainder is below 2 freq.
     const Vec rest = _mm512_sub_epi32(low, _mm512_mullo_epi32(quotient, freq));
     const Vec complement = _mm512_sub_epi32(splat(std::uint32_t{1} << precision), freq);
+    const __mmask16 one_less = _mm512_cmpge_epu32_mask(rest, freq);
     Vec slot = _mm512_add_epi32(rest, slots.start);
-    slot = _mm512_mask_add_epi32(slot, _mm512_cmpge_epu32_mask(rest, freq), slot, complement);
-    low = _mm512_add_epi32(_mm512_sllv_epi32(quotient, splat(precision)), slot);
-    high = _mm512_shldv_epi32(join_odd(even, odd), quotient, splat(precision));
+    slot = _mm512_mask_add_epi32(slot, one_less, slot, complement);
+    const Vec first = _mm512_sllv_epi32(quotient, splat(precision));
+    low = _mm512_add_epi32(first, slot);
+    high = _mm512_shldv_epi32(join_upper(even, odd), quotient, splat(precision));
+    // To correct a quotient may carry into the upper half.
+    const __mmask16 last = _mm512_cmpeq_epi32_mask(first, splat(~std::uint32_t{0} << precision));
+    if (unlikely(last != 0)) {
+      const auto carry = static_cast<__mmask16>(one_less & last);
+      high = _mm512_mask_add_epi32(high, carry, high, splat(1));
+    }
   }
 
  private:
-  /// Of 32-bit pairs: the lower ones of both, and the upper ones.
-  static TORCH_ANS_FN Vec join_even(Vec a, Vec b) {
-    return _mm512_mask_shuffle_epi32(a, 0xaaaa, b, _MM_PERM_CCAA);
-  }
-  static TORCH_ANS_FN Vec join_odd(Vec a, Vec b) {
-    return _mm512_mask_shuffle_epi32(b, 0x5555, a, _MM_PERM_DDBB);
-  }
-
   static TORCH_ANS_FN Vec divide(Vec x, Vec freq) {
     return quotient_of(_mm512_cvt_roundepi64_pd(x, kTowardZero),
                        reciprocal_of(_mm512_cvtepi64_pd(freq)));

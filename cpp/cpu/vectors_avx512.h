@@ -48,6 +48,39 @@ TORCH_ANS_FN Vec join(__m256i low, __m256i high) {
   return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
+/// Sixteen numbers of 64 bits.
+struct Halves {
+  Vec low;
+  Vec high;
+};
+
+TORCH_ANS_FN Halves split(Vec first_eight, Vec last_eight) {
+  const Vec even = _mm512_slli_epi32(iota(), 1);
+  const Vec odd = _mm512_add_epi32(even, splat(1));
+  return {_mm512_permutex2var_epi32(first_eight, even, last_eight),
+          _mm512_permutex2var_epi32(first_eight, odd, last_eight)};
+}
+
+TORCH_ANS_FN Halves load_halves(const std::uint64_t* numbers) {
+  return split(_mm512_loadu_si512(numbers), _mm512_loadu_si512(numbers + 8));
+}
+
+TORCH_ANS_FN void store_halves(std::uint64_t* numbers, Vec low, Vec high) {
+  const Vec first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const Vec last = _mm512_add_epi32(first, splat(8));
+  _mm512_storeu_si512(numbers, _mm512_permutex2var_epi32(low, first, high));
+  _mm512_storeu_si512(numbers + 8, _mm512_permutex2var_epi32(low, last, high));
+}
+
+/// What follow each other in `even` and `odd` at the even and the odd places of 32 bits: of each
+/// pair, the lower number of both and the upper one.
+TORCH_ANS_FN Vec join_lower(Vec even, Vec odd) {
+  return _mm512_mask_shuffle_epi32(even, 0xaaaa, odd, _MM_PERM_CCAA);
+}
+TORCH_ANS_FN Vec join_upper(Vec even, Vec odd) {
+  return _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
+}
+
 /// One mask of 16 from two of 8.
 TORCH_ANS_FN __mmask16 join_masks(__mmask8 low, __mmask8 high) {
   return _mm512_kunpackb(high, low);
