@@ -21,75 +21,76 @@ struct Matches {
 /// D(x) of sixteen states.
 template <typename Traits>
 class DecoderStates {
-  static constexpr bool kWide = sizeof(typename Traits::State) == 8;
-
  public:
   using State = typename Traits::State;
 
-  TORCH_ANS_FN void load(const State* states) { std::memcpy(x_, states, sizeof(x_)); }
-  TORCH_ANS_FN void store(State* states) const { std::memcpy(states, x_, sizeof(x_)); }
+  TORCH_ANS_FN void load(const State* states) { x_ = _mm512_loadu_si512(states); }
+  TORCH_ANS_FN void store(State* states) const { _mm512_storeu_si512(states, x_); }
 
   TORCH_ANS_FN Vec slots(int precision) const {
-    const Vec low =
-        kWide ? join(_mm512_cvtepi64_epi32(x_[0]), _mm512_cvtepi64_epi32(x_[kWide ? 1 : 0]))
-              : x_[0];
-    return _mm512_and_si512(low, splat((1u << precision) - 1u));
+    return _mm512_and_si512(x_, splat((1u << precision) - 1u));
   }
 
   /// All but the words that the states then lack: a first (`one`), and a second one (`two`).
   TORCH_ANS_FN void advance(const Matches& matches, int precision, __mmask16& one, __mmask16& two) {
-    const __m128i shift = _mm_cvtsi32_si128(precision);
-    if constexpr (kWide) {
-      one = join_masks(advance_half<0>(matches, shift), advance_half<1>(matches, shift));
-    } else {
-      Vec& x = x_[0];
-      x = _mm512_add_epi32(_mm512_mullo_epi32(matches.freq, _mm512_srl_epi32(x, shift)),
-                           matches.rank);
-      one = _mm512_cmplt_epu32_mask(x, splat(Traits::kLowerBound));
-      if constexpr (Traits::kMaxWords == 2) {
-        two = _mm512_mask_cmplt_epu32_mask(one, x, splat(Traits::kLowerBound >> 8));
-      }
+    const Vec high = _mm512_srl_epi32(x_, _mm_cvtsi32_si128(precision));
+    x_ = _mm512_add_epi32(_mm512_mullo_epi32(matches.freq, high), matches.rank);
+    one = _mm512_cmplt_epu32_mask(x_, splat(Traits::kLowerBound));
+    if constexpr (Traits::kMaxWords == 2) {
+      two = _mm512_mask_cmplt_epu32_mask(one, x_, splat(Traits::kLowerBound >> 8));
     }
   }
 
   /// The word of each element, or its two bytes in the upper half, the first one uppermost.
   TORCH_ANS_FN void refill(Vec words, __mmask16 one, __mmask16 two) {
-    if constexpr (kWide) {
-      refill_half<0>(words, static_cast<__mmask8>(one));
-      refill_half<1>(words, static_cast<__mmask8>(one >> 8));
-    } else {
-      constexpr int kBits = Traits::kWordBits;
-      Vec& x = x_[0];
-      const Vec first = kBits == 8 ? _mm512_srli_epi32(words, 24) : words;
-      x = _mm512_mask_or_epi32(x, one, _mm512_slli_epi32(x, kBits), first);
-      if constexpr (Traits::kMaxWords == 2) {
-        const Vec second = _mm512_and_si512(_mm512_srli_epi32(words, 16), splat(0xff));
-        x = _mm512_mask_or_epi32(x, two, _mm512_slli_epi32(x, kBits), second);
-      }
+    constexpr int kBits = Traits::kWordBits;
+    const Vec first = kBits == 8 ? _mm512_srli_epi32(words, 24) : words;
+    x_ = _mm512_mask_or_epi32(x_, one, _mm512_slli_epi32(x_, kBits), first);
+    if constexpr (Traits::kMaxWords == 2) {
+      const Vec second = _mm512_and_si512(_mm512_srli_epi32(words, 16), splat(0xff));
+      x_ = _mm512_mask_or_epi32(x_, two, _mm512_slli_epi32(x_, kBits), second);
     }
   }
 
  private:
-  template <int kHalf>
-  TORCH_ANS_FN __mmask8 advance_half(const Matches& matches, __m128i shift) {
-    Vec& x = x_[kHalf];
-    const Vec freq = widen<kHalf>(matches.freq);
-    const Vec high = _mm512_srl_epi64(x, shift);
-    const Vec product = _mm512_add_epi64(
-        _mm512_mul_epu32(high, freq),
-        _mm512_slli_epi64(_mm512_mul_epu32(_mm512_srli_epi64(high, 32), freq), 32));
-    x = _mm512_add_epi64(product, widen<kHalf>(matches.rank));
-    return _mm512_cmplt_epu64_mask(x,
-                                   _mm512_set1_epi64(static_cast<long long>(Traits::kLowerBound)));
+  Vec x_;
+};
+
+/// The same for states of 64 bits, whose halves are two vectors.
+template <>
+class DecoderStates<Rans64> {
+ public:
+  TORCH_ANS_FN void load(const std::uint64_t* states) { x_ = load_halves(states); }
+  TORCH_ANS_FN void store(std::uint64_t* states) const { store_halves(states, x_.low, x_.high); }
+
+  TORCH_ANS_FN Vec slots(int precision) const {
+    return _mm512_and_si512(x_.low, splat((1u << precision) - 1u));
   }
 
-  template <int kHalf>
-  TORCH_ANS_FN void refill_half(Vec words, __mmask8 need) {
-    Vec& x = x_[kHalf];
-    x = _mm512_mask_or_epi64(x, need, _mm512_slli_epi64(x, 32), widen<kHalf>(words));
+  TORCH_ANS_FN void advance(const Matches& matches, int precision, __mmask16& one,
+                            __mmask16& /*two*/) {
+    const Vec freq = matches.freq;
+    const Vec low = _mm512_shrdv_epi32(x_.low, x_.high, splat(static_cast<std::uint32_t>(precision)));
+    const Vec high = _mm512_srl_epi32(x_.high, _mm_cvtsi32_si128(precision));
+    const Vec even = _mm512_mul_epu32(low, freq);
+    const Vec odd = _mm512_mul_epu32(_mm512_srli_epi64(low, 32), _mm512_srli_epi64(freq, 32));
+    x_.low = _mm512_add_epi32(join_lower(even, odd), matches.rank);
+    x_.high = _mm512_add_epi32(join_upper(even, odd), _mm512_mullo_epi32(high, freq));
+    const __mmask16 carry = _mm512_cmplt_epu32_mask(x_.low, matches.rank);
+    x_.high = _mm512_mask_add_epi32(x_.high, carry, x_.high, splat(1));
+    // At least 2^31: the upper half, or the uppermost bit of the lower one, is not 0.
+    static_assert(Rans64::kLowerBound == std::uint64_t{1} << 31, "");
+    const Vec tops = _mm512_ternarylogic_epi32(x_.high, x_.low, splat(1u << 31), 0xf8);
+    one = _mm512_testn_epi32_mask(tops, tops);
   }
 
-  Vec x_[kWide ? 2 : 1];
+  TORCH_ANS_FN void refill(Vec words, __mmask16 one, __mmask16 /*two*/) {
+    x_.high = _mm512_mask_mov_epi32(x_.high, one, x_.low);
+    x_.low = _mm512_mask_mov_epi32(x_.low, one, words);
+  }
+
+ private:
+  Halves x_;
 };
 
 /// All rows of a kernel, and where they read. A cursor has the rows of a vector, or a row of
