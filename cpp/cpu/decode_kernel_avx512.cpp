@@ -52,6 +52,10 @@ void add(CodecKernels& kernels) {
     add_rows<1>(kernels);
     add_rows<2>(kernels);
     add_rows<4>(kernels);
+    if (gathers_are_slow()) {
+      add_backend<Traits, kLanes, LoadingDecoder<Traits, kLanes>>(
+          kernels.decode[static_cast<int>(Lookup::kInverseCdf)]);
+    }
   } else {
     add_lanes<Traits, kLanes>(kernels);
   }

@@ -23,7 +23,7 @@ TORCH_ANS_FN Matches find_16(const TablesView& tables, Vec slots, Vec bucket_shi
   const Vec number = _mm512_srlv_epi32(from_first, _mm512_and_si512(bucket_shifts, splat(31)));
   const Vec step = _mm512_mask_xor_epi32(number, upper, number, splat(0xffffffffu));
   const Vec place = _mm512_add_epi32(_mm512_srli_epi32(bucket_shifts, 5), step);
-  const Halves bucket = look_up_halves<kLoads>(tables.log_buckets, place);
+  const Halves bucket = look_up_halves<kLoads, 8>(tables.log_buckets, place);
   const Vec freq_a = _mm512_srli_epi32(bucket.low, 16);
   const Vec rank_a = _mm512_sub_epi32(slots, _mm512_and_si512(bucket.low, low16));
   const __mmask16 is_b = _mm512_cmpge_epu32_mask(rank_a, freq_a);

@@ -43,17 +43,21 @@ TORCH_ANS_FN Vec look_up(const void* base, Vec place) {
       four(_mm512_extracti32x4_epi32(place, 2)), four(_mm512_extracti32x4_epi32(place, 3)));
 }
 
-template <bool kLoads>
-TORCH_ANS_FN Halves look_up_halves(const std::uint64_t* base, Vec place) {
+/// The 64 bits there.
+template <bool kLoads, int kScale>
+TORCH_ANS_FN Halves look_up_halves(const void* base, Vec place) {
   if constexpr (!kLoads) {
-    const Vec first = _mm512_i32gather_epi64(_mm512_castsi512_si256(place), base, 8);
-    const Vec second = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(place, 1), base, 8);
+    const Vec first = _mm512_i32gather_epi64(_mm512_castsi512_si256(place), base, kScale);
+    const Vec second = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(place, 1), base, kScale);
     return split(first, second);
   }
-  const auto* numbers = reinterpret_cast<const double*>(base);
-  const auto pair = [numbers](long long two) {
+  const auto at = [base](std::int64_t number) {
+    return reinterpret_cast<const double*>(static_cast<const std::uint8_t*>(base) +
+                                           kScale * number);
+  };
+  const auto pair = [at](long long two) {
     return _mm_castpd_si128(
-        _mm_loadh_pd(_mm_load_sd(numbers + FourPlaces::low(two)), numbers + FourPlaces::high(two)));
+        _mm_loadh_pd(_mm_load_sd(at(FourPlaces::low(two))), at(FourPlaces::high(two))));
   };
   const FourPlaces q0(_mm512_castsi512_si128(place));
   const FourPlaces q1(_mm512_extracti32x4_epi32(place, 1));

@@ -42,7 +42,9 @@ class GatherCursor {
   template <int kCount>
   TORCH_ANS_FN void read(int step, const __mmask16* one, const __mmask16* two, Vec* words) {
     static_assert(kCount == 1, "rows are no longer than a vector");
-    if constexpr (kReadSteps > 1) {
+    if constexpr (kBlock == 1 && kBytes == 4) {
+      words[0] = read_two_ahead(step, one[0]);
+    } else if constexpr (kReadSteps > 1) {
       words[0] = read_ahead(step, one[0], two[0]);
     } else {
       const Vec bytes = read(one[0], two[0]);
@@ -65,6 +67,20 @@ class GatherCursor {
       offset_ = _mm512_mask_sub_epi32(offset_, two, offset_, splat(kBytes));
     }
     return Traits::kWordBits == 16 ? _mm512_srli_epi32(bytes, 16) : bytes;
+  }
+
+  /// A state has at least 2^31 between two steps. One that takes a word has 2^15 or more before it
+  /// and 2^47 after, which the next step leaves at 2^31 or above: no row takes words in two steps
+  /// running. So two words last for four steps. (A row from which a group may be taken has as much
+  /// below its words: its header and its length.)
+  TORCH_ANS_FN Vec read_two_ahead(int step, __mmask16 one) {
+    if (step % 4 == 0) {
+      two_words_ = look_up_halves<kLoads, 1>(base_, _mm512_sub_epi32(offset_, splat(8)));
+    }
+    const Vec words = two_words_.high;
+    two_words_.high = _mm512_mask_mov_epi32(words, one, two_words_.low);
+    offset_ = _mm512_mask_sub_epi32(offset_, one, offset_, splat(kBytes));
+    return words;
   }
 
   /// The four bytes below what each element has to read.
@@ -97,6 +113,7 @@ class GatherCursor {
   const std::uint8_t* base_;
   Vec offset_;
   Vec bytes_;
+  Halves two_words_;
   alignas(64) std::int32_t noted_[kVecSize];
 };
 
