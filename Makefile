@@ -27,12 +27,20 @@ help: ## list the targets
 
 # With nvcc on PATH the CUDA engine is built, here only for the GPUs of this machine or, without
 # any, for one architecture. (A wheel has them all: see cuda/CMakeLists.txt.)
-GPUS := $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null \
+GPUS = $(shell nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null \
           | tr -d '. ' | sort -un | paste -sd ';' -)
 $(VENV)/.stamps/package core: export TORCH_ANS_CUDA_ARCHITECTURES ?= $(or $(GPUS),90)
 
 # --- the environment ---------------------------------------------------------------------------
 # A stamp is written when its step has finished, so an interrupted `make` goes on where it was.
+# What is missing is found, and made, by a second make, under a lock of this file (where there is
+# flock): a `make` that was started beside it waits, and then finds the environment complete.
+LOCK := $(if $(shell command -v flock),flock -o Makefile)
+ifndef HAS_LOCK
+$(STAMPS)/%: FORCE
+	@$(if $(LOCK),flock -n Makefile true || echo "make: waiting for another make here";) \
+	  $(LOCK) $(MAKE) -s --no-print-directory HAS_LOCK=1 $@
+else
 # .venv/.installing exists while packages are being installed. Found here, it says that the last
 # installation was cut short, perhaps in the middle of a package: then .venv is made anew.
 INSTALLING := $(VENV)/.installing
@@ -41,7 +49,6 @@ guarded = touch $(INSTALLING) && { $(1) || { status=$$?; rm -f $(INSTALLING); ex
 ifneq ($(wildcard $(INSTALLING)),)
 $(STAMPS)/venv: FORCE
 endif
-FORCE:
 
 $(STAMPS)/venv: constraints.txt
 	@if test -e $(INSTALLING) || ! $(BIN)/python -m pip --version >/dev/null 2>&1; then \
@@ -61,10 +68,17 @@ $(STAMPS)/package: $(STAMPS)/venv $(BUILD_INPUTS)
 	$(INSTALL) -v --no-deps -e .
 	@touch $@
 
+# What builds C++ outside pip: fuzzers, sanitizers.
+$(STAMPS)/cmake: $(STAMPS)/venv
+	@$(call guarded,$(INSTALL) cmake ninja "pybind11>=2.12")
+	@touch $@
+
 $(STAMPS)/%: $(STAMPS)/package
 	@echo "make: installing what '$*' needs"
 	@$(call guarded,$(INSTALL) $(call extra,$*))
 	@touch $@
+endif
+FORCE:
 
 .venv: $(STAMPS)/package
 install: $(STAMPS)/package ## make .venv and build the package into it
@@ -126,18 +140,13 @@ format: $(STAMPS)/lint ## let the formatters rewrite the sources
 
 core: $(STAMPS)/venv ## rebuild the extension incrementally, warnings being errors
 	@$(BIN)/python -c 'import scikit_build_core, pybind11' 2>/dev/null || \
-	  $(INSTALL) "scikit-build-core>=0.10" "pybind11>=2.12" ninja cmake
-	$(INSTALL) -v --no-deps --no-build-isolation -e . \
+	  $(LOCK) $(INSTALL) "scikit-build-core>=0.10" "pybind11>=2.12" ninja cmake
+	$(LOCK) $(INSTALL) -v --no-deps --no-build-isolation -e . \
 	  -C build-dir=build/core -C cmake.define.TORCH_ANS_WARNINGS=ON
 	@touch $(STAMPS)/package
 
 check-aarch64: ## run the portable coder for aarch64 under emulation (Debian)
 	scripts/check_aarch64.sh
-
-# What builds C++ outside pip: fuzzers, sanitizers.
-$(STAMPS)/cmake: $(STAMPS)/venv
-	@$(call guarded,$(INSTALL) cmake ninja "pybind11>=2.12")
-	@touch $@
 
 SECONDS ?= 60
 fuzz: $(STAMPS)/cmake ## attack the core with libFuzzer for SECONDS=60 (needs clang)
@@ -159,7 +168,7 @@ sanitize-cuda: $(STAMPS)/test ## run the GPU tests under compute-sanitizer
 	scripts/sanitize_cuda.sh $(BIN)/python $(TEST_ARGS)
 
 sdist: $(STAMPS)/venv ## write dist/torch_ans-*.tar.gz
-	@$(BIN)/python -c 'import build.__main__' 2>/dev/null || $(INSTALL) build
+	@$(BIN)/python -c 'import build.__main__' 2>/dev/null || $(LOCK) $(INSTALL) build
 	$(BIN)/python -m build --sdist
 
 clean: ## remove .venv, builds and caches
