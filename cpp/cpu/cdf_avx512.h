@@ -3,6 +3,7 @@
 /// C(i) <= slot says floor(spread * F(i)) <= slot - leak * i, or F(i) < (slot + 1 - leak * i) /
 /// spread: a comparison of the floats as they are. Its right side is rounded here, so how many
 /// edges pass is a guess, wrong once in hundreds of symbols; the exact edges of the symbol decide.
+/// Where that guess fails, or sees that the CDF decreases, the symbol is that of a search.
 #pragma once
 
 #include "models_avx512.h"
@@ -30,6 +31,7 @@ class FloatCdfVectors {
     leak_ = static_cast<float>(limits.leak) * per_slot_;
     const __m512 steps = _mm512_cvtepi32_ps(_mm512_add_epi32(iota(), splat(1)));
     leaks_ = _mm512_mul_ps(steps, _mm512_set1_ps(leak_));
+    first_ = first_elements(num_symbols_ - 1);
   }
 
   /// Asks for what `count` elements will read some groups later.
@@ -45,9 +47,10 @@ class FloatCdfVectors {
     const __mmask16 present = first_elements(count);
     alignas(64) std::uint32_t symbol[kVecSize] = {};
     alignas(64) float edges[2][kVecSize] = {};
+    std::uint32_t scattered = 0;
     for (int k = 0; k < count; ++k) {
       const float* row = rows_ + element[k] * stride_;
-      const int found = count_edges(row, slots[k]);
+      const int found = count_edges(row, slots[k], scattered);
       symbol[k] = static_cast<std::uint32_t>(found);
       edges[0][k] = row[found];
       edges[1][k] = row[found + 1];
@@ -58,29 +61,51 @@ class FloatCdfVectors {
     match.end = edge(_mm512_add_epi32(match.symbol, splat(1)), _mm512_load_ps(edges[1]));
     match.store(matches, present);
     const Vec slot = _mm512_maskz_loadu_epi32(present, slots);
-    const auto missed = static_cast<__mmask16>(
+    auto missed = static_cast<__mmask16>(
         present & (match.misses(slot) | _mm512_cmpgt_epu32_mask(match.end, edges_.slots)));
+    if (unlikely(scattered != 0)) missed = present;
     return missed == 0 || find_slowly(element, missed, slots, matches);
   }
 
  private:
-  /// How many of a row's inner edges seem to be at or below a slot.
-  TORCH_ANS_FN int count_edges(const float* row, std::uint32_t slot) const {
+  /// How many inner edges of a row seem to be at or below a slot. `scattered` is no longer 0 where
+  /// they are not the first ones, as where the CDF decreases: then several symbols may have the
+  /// slot.
+  TORCH_ANS_FN int count_edges(const float* row, std::uint32_t slot,
+                               std::uint32_t& scattered) const {
     const float* edges = row + 1;
     const int count = num_symbols_ - 1;
     __m512 limit = _mm512_sub_ps(
         _mm512_set1_ps(static_cast<float>(static_cast<std::int32_t>(slot) + 1) * per_slot_),
         leaks_);
+    const auto below = [&](int t, __mmask16 present) {
+      const __m512 values = _mm512_maskz_loadu_ps(present, edges + t);
+      return _mm512_mask_cmp_ps_mask(present, values, limit, _CMP_LT_OQ);
+    };
+    // They are the lowest bits of a long number x, and no others, if x & (x + 1) is 0.
+    if (count <= kVecSize) {
+      const std::uint32_t digit = below(0, first_);
+      scattered |= digit & (digit + 1);
+      return static_cast<int>(_mm_popcnt_u32(digit));
+    }
     const __m512 step = _mm512_set1_ps(leak_ * kVecSize);
     int symbol = 0;
-    int t = 0;
-    for (; t + kVecSize <= count; t += kVecSize) {
-      symbol += _mm_popcnt_u32(_mm512_cmp_ps_mask(_mm512_loadu_ps(edges + t), limit, _CMP_LT_OQ));
+    std::uint64_t carry = 1;
+    const auto add = [&](int t, __mmask16 first, __mmask16 second) {
+      const __mmask16 low = below(t, first);
       limit = _mm512_sub_ps(limit, step);
-    }
-    const __mmask16 rest = first_elements(count - t);
-    const __m512 last = _mm512_maskz_loadu_ps(rest, edges + t);
-    return symbol + _mm_popcnt_u32(_mm512_mask_cmp_ps_mask(rest, last, limit, _CMP_LT_OQ));
+      const __mmask16 high = below(t + kVecSize, second);
+      limit = _mm512_sub_ps(limit, step);
+      const std::uint64_t digit = _cvtmask32_u32(_mm512_kunpackw(high, low));
+      symbol += _mm_popcnt_u32(static_cast<std::uint32_t>(digit));
+      const std::uint64_t sum = digit + carry;
+      scattered |= static_cast<std::uint32_t>(digit & sum);
+      carry = sum >> 32;
+    };
+    int t = 0;
+    for (; t + 2 * kVecSize <= count; t += 2 * kVecSize) add(t, 0xffff, 0xffff);
+    add(t, first_elements(count - t), first_elements(larger(count - t - kVecSize, 0)));
+    return symbol;
   }
 
   /// C(i) of any edge, as CdfModel::edges.
@@ -110,7 +135,8 @@ class FloatCdfVectors {
   int num_symbols_;
   float per_slot_;
   float leak_;
-  __m512 leaks_;  ///< of the first sixteen inner edges
+  __mmask16 first_;  ///< the inner edges among the first sixteen
+  __m512 leaks_;     ///< of the first sixteen inner edges
 };
 
 inline bool find_cdf_symbols(const Model& model, const Elements& elements,
