@@ -834,6 +834,84 @@ def nothing_outside_the_tensors_is_touched() -> None:
 
 
 @case
+def tensors_without_memory() -> None:
+    freed = torch.zeros(2, 6, dtype=torch.int64)
+    if hasattr(freed, "untyped_storage"):  # from torch 2.0 on
+        freed.untyped_storage().resize_(0)
+    zero = torch._efficientzerotensor((2, 6), dtype=torch.int64)
+    good = torch.zeros(2, 6, dtype=torch.int64)
+    tables = uniform_tables(4, 8)
+    stream = encode("rans64", 1, tables, good, None)
+    coder = TorchANSInterface(freq_precision=8)
+    coder.set_cdfs(tables.cdfs, tables.sizes, tables.offsets)
+    data = coder.encode_symbols(good)
+    calls: List[Callable[[torch.Tensor], Any]] = [
+        lambda bad: torch_ans.rans64_push(stream, bad, good, *tables.args),
+        lambda bad: torch_ans.rans64_push(stream, good, bad, *tables.args),
+        lambda bad: torch_ans.rans64_pop(stream, bad, *tables.args),
+        lambda bad: torch_ans.rans64_pop(stream, None, *tables.args, out=bad),
+        coder.encode_symbols,
+        lambda bad: coder.encode_with_indexes(good, bad),
+        lambda bad: coder.decode_with_indexes(data, bad),
+        lambda bad: coder.decode_symbols(data, out=bad),
+        lambda bad: torch_ans.encode_pmf(bad, torch.ones(3)),
+    ]
+    for bad in (freed, zero) if not freed.data_ptr() else (zero,):
+        for call in calls:
+            with untouched(stream), refused(ValueError, words=("memory",)):
+                call(bad)
+    empty = torch._efficientzerotensor((2, 6))
+    for call in (
+        lambda: torch_ans.rans64_push(empty.int(), good, None, *tables.args),
+        lambda: torch_ans.rans_pmf_to_quantized_cdf(empty),
+        lambda: torch_ans.encode_gaussian(good, empty, torch.ones(()), -9, 9),
+        lambda: torch_ans.decode_pmf(b"", empty),
+    ):
+        with refused(ValueError):
+            call()
+
+
+@case
+def what_is_written_and_read_at_once() -> None:
+    """Indexes were checked before escapes, which may be anything, were written over them."""
+    tables = make_tables(0, [5, 9], 8)
+    number = 8 * 300
+    for family, lanes, rows in (("rans64", 4, 1), ("rans32_16", 32, 4), ("rans64", 1, 8)):
+        coder = TorchANSInterface(
+            family, num_interleaves=lanes, num_parallel_states=rows, freq_precision=8
+        )
+        coder.set_cdfs(tables.cdfs, tables.sizes, tables.offsets)
+        for dtype in (torch.int32, torch.int64, torch.uint8):
+            symbols = torch.full((number,), -(2**30) if dtype != torch.uint8 else 200)
+            data = coder.encode_with_indexes(symbols, torch.zeros(number, dtype=torch.uint8))
+            memory = torch.zeros(2 * number, dtype=dtype)
+            indexes = memory[:number]
+            for start in (0, 1, 33, number - 1):
+                with untouched(memory), refused(ValueError, words=("out", "indexes")):
+                    coder.decode_with_indexes(data, indexes, out=memory[start : start + number])
+            decoded = coder.decode_with_indexes(data, indexes, out=memory[number:])
+            assert torch.equal(decoded.long(), symbols)
+        contexts = torch.zeros(1, 2, 3, dtype=torch.int64)
+        coder.init_ar_params(contexts, lanes)
+        sets = torch.zeros(number, dtype=torch.int32)
+        with untouched(sets), refused(ValueError, words=("out", "ar_indexes")):
+            coder.decode_with_indexes(data, torch.zeros_like(sets), ar_indexes=sets, out=sets)
+    few, none = torch.zeros(1, 7, dtype=torch.int32), torch.zeros(1, 7, dtype=torch.int32)
+    push, pop = torch_ans.rans64_push, torch_ans.rans64_pop
+    stream = torch_ans.rans64_init_stream(1, preallocate_size=400)
+    push(stream, few, none, *tables.args)
+    inside = stream[:, 20:27]
+    for call in (
+        lambda: push(stream, inside, none, *tables.args),
+        lambda: push(stream, few, inside, *tables.args),
+        lambda: pop(stream, none, *tables.args, out=inside),
+    ):
+        with untouched(stream), refused(ValueError, words=("stream", "memory")):
+            call()
+    assert torch.equal(pop(stream, none, *tables.args), few)
+
+
+@case
 def init_stream_arguments() -> None:
     for family in FAMILIES:
         for bad in (-1, -(2**40)):

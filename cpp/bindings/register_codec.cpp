@@ -33,6 +33,9 @@ void bind_push_and_pop(py::module_& module) {
          std::int64_t columns, const IntArray& symbols, const IntArray* indexes,
          std::int64_t row_length, std::int64_t total, int bypass_precision, int threads,
          const ContextTask* contexts) {
+        const Reach written = reach_of_stream(stream, rows * columns * kColumnBytes);
+        check_apart(written, reach_of("symbols", symbols, row_length, total));
+        check_apart(written, indexes, contexts, row_length, total);
         Outcome outcome;
         {
           const py::gil_scoped_release release;
@@ -53,6 +56,9 @@ void bind_push_and_pop(py::module_& module) {
          std::int64_t columns, const IntArray* indexes, const IntArray& out,
          std::int64_t row_length, std::int64_t total, int bypass_precision, int threads,
          bool require_end, const ContextTask* contexts) {
+        const Reach written = reach_of("out", out, row_length, total);
+        check_apart(written, reach_of_stream(stream, rows * columns * kColumnBytes));
+        check_apart(written, indexes, contexts, row_length, total);
         Outcome outcome;
         {
           const py::gil_scoped_release release;

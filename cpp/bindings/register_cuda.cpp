@@ -72,6 +72,11 @@ gpu::HostTask make_task(const CudaCall& call, bool is_push) {
   check_call({call.codec, call.tables.options.freq_precision, call.tables.num_tables, call.total,
               call.bypass_precision},
              call.indexes, call.contexts);
+  const Reach stream = reach_of_stream(call.stream, call.rows * call.columns * kColumnBytes);
+  const Reach symbols =
+      reach_of(is_push ? "symbols" : "out", call.symbols, call.row_length, call.total);
+  check_apart(is_push ? stream : symbols, is_push ? symbols : stream);
+  check_apart(is_push ? stream : symbols, call.indexes, call.contexts, call.row_length, call.total);
   if (call.row_length > gpu::kMaxRowLength) {
     throw std::invalid_argument("a row must have under 2**31 symbols on a CUDA device, got " +
                                 std::to_string(call.row_length));

@@ -63,7 +63,10 @@ bool decode_short_row(const Codec& codec, const CodingTables& tables, const py::
   std::optional<IntArray> chosen;
   if (indexes != 0) chosen = array_of(indexes, index_type, count);
   const CodingCall call{codec, tables, 1, count, count, bypass_precision};
-  CodingTask task = make_task(call, array_of(out, out_type, count), chosen ? &*chosen : nullptr);
+  const IntArray target = array_of(out, out_type, count);
+  check_apart(reach_of("out", target, count, count), chosen ? &*chosen : nullptr, nullptr, count,
+              count);
+  CodingTask task = make_task(call, target, chosen ? &*chosen : nullptr);
   task.stream = rows.data();
   task.row_bytes = rows.row_bytes();
   task.require_end = true;

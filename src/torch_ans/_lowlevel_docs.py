@@ -70,7 +70,8 @@ Args:
     inverse_cdf_precision: where the name says `invcdf` the lookup has
         `2**inverse_cdf_precision` buckets a table; "auto" or -1 for what is fastest, 0 for a plain
         search. The symbols do not depend on it. Ignored elsewhere.
-    out: integers (B, N) that get the symbols; a symbol that does not fit its dtype is an error.
+    out: integers (B, N) that get the symbols, in memory of their own; a symbol that does not fit
+        its dtype is an error.
     num_symbols: N, where there are no indexes.
     check: on a CUDA device, wait and raise what went wrong, rather than leave that to
         `rans_check_stream`. On the CPU this is always done.

@@ -232,7 +232,7 @@ def read_operand(tensor: torch.Tensor, split: Split) -> Operand:
         layout = row_layout(tensor.shape, tensor.stride(), split)
         if layout is not None:
             name = INTEGER_NAMES[tensor.dtype]
-            return _core.IntArray(tensor.data_ptr(), name, *layout), tensor
+            return _core.IntArray(address(tensor), name, *layout), tensor
         tensor = _copy(tensor)
     return _contiguous(tensor, split.row_length)
 
@@ -248,7 +248,7 @@ def write_operand(tensor: torch.Tensor, name: str, split: Split) -> Operand:
             f"{name} cannot be written in place: pass a contiguous tensor, got shape "
             f"{tuple(tensor.shape)} with strides {tensor.stride()} for {split.rows} rows"
         )
-    return _core.IntArray(tensor.data_ptr(), INTEGER_NAMES[tensor.dtype], *layout), tensor
+    return _core.IntArray(address(tensor), INTEGER_NAMES[tensor.dtype], *layout), tensor
 
 
 @fork_safe
@@ -258,19 +258,31 @@ def _copy(tensor: torch.Tensor) -> torch.Tensor:
 
 def _contiguous(tensor: torch.Tensor, length: int) -> Operand:
     name = INTEGER_NAMES[tensor.dtype]
-    return _core.IntArray(tensor.data_ptr(), name, length, 0, 1, length or 1), tensor
+    return _core.IntArray(address(tensor), name, length, 0, 1, length or 1), tensor
+
+
+def address(tensor: torch.Tensor) -> int:
+    """Where a tensor's first element is.
+
+    Raises:
+        ValueError: it has elements, but no memory: a fake tensor, or one whose storage was freed.
+    """
+    pointer = tensor.data_ptr()
+    if not pointer and tensor.numel():
+        raise ValueError(f"a tensor of shape {tuple(tensor.shape)} has no memory")
+    return pointer
 
 
 def longest_row(stream: Stream) -> int:
     """The largest length word of a stream with at least one row."""
     if stream.rows == 1:  # for short calls: 10 times as fast as torch
-        return ctypes.c_int32.from_address(stream.memory.data_ptr()).value
+        return ctypes.c_int32.from_address(address(stream.memory)).value
     return int(stream.memory[:, 0].max())
 
 
 def reset(codec: _core.Codec, stream: Stream) -> None:
     """Makes every row of `stream` empty: a length word and the lanes' first states."""
-    _core.init_stream(codec, stream.memory.data_ptr(), stream.rows, stream.columns)
+    _core.init_stream(codec, address(stream.memory), stream.rows, stream.columns)
 
 
 def encode(
@@ -280,7 +292,7 @@ def encode(
     return _core.encode(
         coding.codec,
         coding.tables.native,
-        stream.memory.data_ptr(),
+        address(stream.memory),
         stream.rows,
         stream.columns,
         symbols[0],
@@ -305,7 +317,7 @@ def decode(
     return _core.decode(
         coding.codec,
         coding.tables.native,
-        stream.memory.data_ptr(),
+        address(stream.memory),
         stream.rows,
         stream.columns,
         None if indexes is None else indexes[0],
@@ -341,7 +353,7 @@ def pack(stream: Stream, length_bytes: int, bare_last: bool) -> bytes:
     """The rows' bytes joined, each behind its length."""
     memory, rows, columns = stream
     return _core.pack_stream(
-        memory.data_ptr(), rows, columns, length_bytes, bare_last, _copiers(stream)
+        address(memory), rows, columns, length_bytes, bare_last, _copiers(stream)
     )
 
 
@@ -349,23 +361,23 @@ def pack_into(stream: Stream, length_bytes: int, bare_last: bool, out: object) -
     """`pack` to the beginning of writable memory: how many bytes; ValueError if it is too small."""
     memory, rows, columns = stream
     return _core.pack_stream_into(
-        memory.data_ptr(), rows, columns, length_bytes, bare_last, _copiers(stream), out
+        address(memory), rows, columns, length_bytes, bare_last, _copiers(stream), out
     )
 
 
 def pack_row(stream: Stream, row: int) -> bytes:
     """The bytes of one row."""
-    address = stream.memory.data_ptr() + 4 * row * stream.columns
-    return _core.pack_stream(address, 1, stream.columns, 0, False, 1)
+    start = address(stream.memory) + 4 * row * stream.columns
+    return _core.pack_stream(start, 1, stream.columns, 0, False, 1)
 
 
 def fill(data: Data, spans: _core.RowSpans, stream: Stream) -> None:
     """Writes slices of `data` as the rows of `stream`."""
     memory, rows, columns = stream
-    _core.fill_stream(data, spans, memory.data_ptr(), rows, columns, _copiers(stream))
+    _core.fill_stream(data, spans, address(memory), rows, columns, _copiers(stream))
 
 
 def fill_row(data: Data, stream: Stream, row: int) -> None:
     """Writes `data` as one row of `stream`."""
-    address = stream.memory.data_ptr() + 4 * row * stream.columns
-    _core.fill_row(data, address, stream.columns)
+    start = address(stream.memory) + 4 * row * stream.columns
+    _core.fill_row(data, start, stream.columns)

@@ -41,7 +41,7 @@ def operand(values: Integers, name: str, split: Split) -> Tuple[Operand, object]
 
 def latents(values: torch.Tensor, means: Optional[torch.Tensor]) -> _core.Latents:
     """Contiguous float32 tensors in host memory, of one shape, in place of symbols."""
-    return _core.Latents(values.data_ptr(), 0 if means is None else means.data_ptr())
+    return _core.Latents(_native.address(values), 0 if means is None else _native.address(means))
 
 
 def encode(
@@ -64,7 +64,7 @@ def decode(
     threads = 1 if split.rows == 1 else _native.thread_count()
     length = split.row_length
     target = (
-        _core.IntArray(out.data_ptr(), "int32", length, 0, 1, length or 1)
+        _core.IntArray(_native.address(out), "int32", length, 0, 1, length or 1)
         if isinstance(out, torch.Tensor)
         else out
     )
@@ -76,5 +76,5 @@ def read_tables(lists: _core.TableLists) -> Tuple[torch.Tensor, torch.Tensor, to
     count = lists.num_tables
     cdfs = _native.allocate((count, lists.width))
     sizes, offsets = _native.allocate((count,)), _native.allocate((count,))
-    lists.fill(cdfs.data_ptr(), sizes.data_ptr(), offsets.data_ptr())
+    lists.fill(_native.address(cdfs), _native.address(sizes), _native.address(offsets))
     return cdfs, sizes, offsets

@@ -59,7 +59,7 @@ def make_model(
     native = _core.Model(
         kind,
         REAL_NAMES[values[0][0].dtype],
-        [tensor.data_ptr() for tensor, _ in values],
+        [_native.address(tensor) for tensor, _ in values],
         [step for _, step in values],
         low,
         num_symbols,
@@ -74,7 +74,7 @@ def tabulate_logits(model: Model) -> Model:
     """The first distribution of a model of logits as a CDF for all symbols."""
     native = model.native
     edges = _native.allocate((native.num_symbols + 1,))
-    _core.find_logit_edges(native, edges.data_ptr())
+    _core.find_logit_edges(native, _native.address(edges))
     return make_model("cdf", [(edges, 0)], native.low, native.num_symbols, native.freq_precision)
 
 
@@ -85,7 +85,7 @@ def encode(
     return _core.encode_with_model(
         codec,
         model.native,
-        stream.memory.data_ptr(),
+        _native.address(stream.memory),
         stream.rows,
         stream.columns,
         symbols[0],
@@ -107,7 +107,7 @@ def decode(
     return _core.decode_with_model(
         codec,
         model.native,
-        stream.memory.data_ptr(),
+        _native.address(stream.memory),
         stream.rows,
         stream.columns,
         out[0],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional, Tuple
 import torch
 
 from . import _core
-from ._native import INTEGER_NAMES
+from ._native import INTEGER_NAMES, address
 
 if TYPE_CHECKING:
     from .tables import CodingTables
@@ -40,9 +40,9 @@ def encode(coder: Coder, symbols: torch.Tensor, indexes: Optional[torch.Tensor])
     return _core.encode_short_row(
         codec,
         tables.native,
-        symbols.data_ptr(),
+        symbols.data_ptr() or address(symbols),
         INTEGER_NAMES[symbols.dtype],
-        0 if indexes is None or not count else indexes.data_ptr(),
+        0 if indexes is None or not count else indexes.data_ptr() or address(indexes),
         "int32" if indexes is None else INTEGER_NAMES[indexes.dtype],
         count,
         bypass_precision,
@@ -66,9 +66,9 @@ def decode(coder: Coder, data: object, indexes: Optional[torch.Tensor], out: tor
         codec,
         tables.native,
         data,
-        0 if indexes is None or not count else indexes.data_ptr(),
+        0 if indexes is None or not count else indexes.data_ptr() or address(indexes),
         "int32" if indexes is None else INTEGER_NAMES[indexes.dtype],
-        out.data_ptr(),
+        out.data_ptr() or address(out),
         INTEGER_NAMES[out.dtype],
         count,
         bypass_precision,

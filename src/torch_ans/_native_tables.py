@@ -7,7 +7,7 @@ from typing import List, Optional, Tuple
 import torch
 
 from . import _core
-from ._native import Operand, allocate
+from ._native import Operand, address, allocate
 
 __all__ = [
     "alias_tables",
@@ -31,11 +31,11 @@ def build_tables(
     """Native tables of contiguous int32 (K, width), (K,), (K,), which are copied."""
     num_tables, width = cdfs.shape
     return _core.CodingTables(
-        cdfs.data_ptr(),
+        address(cdfs),
         num_tables,
         width,
-        cdfs_sizes.data_ptr(),
-        offsets.data_ptr(),
+        address(cdfs_sizes),
+        address(offsets),
         freq_precision,
         bypass_coding,
         alias,
@@ -50,8 +50,8 @@ def quantize_pmf(
     rows, length = pmf.shape
     out = allocate((rows, length + 1))
     name = "float32" if pmf.dtype == torch.float32 else "int64"
-    ends = 0 if lengths is None else lengths.data_ptr()
-    _core.quantize_pmf(pmf.data_ptr(), name, rows, length, ends, freq_precision, out.data_ptr())
+    ends = 0 if lengths is None else address(lengths)
+    _core.quantize_pmf(address(pmf), name, rows, length, ends, freq_precision, address(out))
     return out
 
 
@@ -64,8 +64,8 @@ def alias_tables(
     remap_width, table_width = _core.alias_widths(largest, freq_precision)
     remap = allocate((num_tables, remap_width)).zero_()
     table = allocate((num_tables, table_width)).zero_()
-    source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
-    _core.build_alias_table(*source, remap.data_ptr(), remap_width, table.data_ptr(), table_width)
+    source = (address(cdfs), num_tables, width, address(cdfs_sizes), freq_precision)
+    _core.build_alias_table(*source, address(remap), remap_width, address(table), table_width)
     return remap, table
 
 
@@ -75,8 +75,8 @@ def inverse_cdfs(
     """Int32 (K, width + 2**table_precision): each row followed by its inverse."""
     num_tables, width = cdfs.shape
     out = allocate((num_tables, width + (1 << table_precision)))
-    source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), freq_precision)
-    _core.build_inverse_cdf(*source, table_precision, out.data_ptr(), out.shape[1])
+    source = (address(cdfs), num_tables, width, address(cdfs_sizes), freq_precision)
+    _core.build_inverse_cdf(*source, table_precision, address(out), out.shape[1])
     return out
 
 
@@ -84,8 +84,8 @@ def tans_tables(cdfs: torch.Tensor, cdfs_sizes: torch.Tensor, table_log: int) ->
     """Int32 (K, 3 * 2**table_log + 2 * width) of contiguous int32 (K, width) and (K,)."""
     num_tables, width = cdfs.shape
     out = allocate((num_tables, 3 * (1 << table_log) + 2 * width)).zero_()
-    source = (cdfs.data_ptr(), num_tables, width, cdfs_sizes.data_ptr(), table_log)
-    _core.build_tans_tables(*source, out.data_ptr(), out.shape[1])
+    source = (address(cdfs), num_tables, width, address(cdfs_sizes), table_log)
+    _core.build_tans_tables(*source, address(out), out.shape[1])
     return out
 
 
@@ -94,4 +94,4 @@ def bind_contexts(
 ) -> _core.Contexts:
     """What a call needs of contiguous int32 `ar_tables`, which it does not keep alive."""
     shape = list(ar_tables.shape)
-    return _core.Contexts(ar_tables.data_ptr(), shape, offsets, None if sets is None else sets[0])
+    return _core.Contexts(address(ar_tables), shape, offsets, None if sets is None else sets[0])

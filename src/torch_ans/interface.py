@@ -112,7 +112,7 @@ class TorchANSInterface(EncodeInterface):
             indexes: the table of each symbol. None (one table) needs `out`.
             ar_indexes: as in `encode_with_indexes`.
             ar_offsets: as in `encode_with_indexes`.
-            out: integers that get the symbols.
+            out: integers that get the symbols, in other memory than the indexes.
             dtype: dtype of the result; None: the interface's.
 
         Returns:
