@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 from bisect import bisect_left
@@ -396,3 +397,45 @@ def test_symbols_near_the_limits_of_64_bits(family: str) -> None:
     push_op(family, 1)(stream, symbols, None, *tables.args, **more)
     out = torch.zeros_like(symbols)
     assert torch.equal(pop_op(family, 1)(stream, None, *tables.args, out=out, **more), symbols)
+
+
+def test_tables_of_16_bits_without_sign() -> None:
+    if not hasattr(torch, "uint16"):
+        pytest.skip("came with torch 2.3")
+    symbols, indexes = torch.tensor([0, 1, 1, 0] * 5), torch.tensor([0, 1] * 10)
+    ar_tables = torch.tensor([[[0, 0, 1], [1, 1, 0]], [[0, 1, 1], [1, 1, 0]]])
+    results = []
+    for dtype in (torch.int64, torch.uint16):
+        coder = TorchANSInterface()
+        coder.init_params(torch.tensor([[3.0, 1], [1, 3]]))
+        coder.init_ar_params(ar_tables.to(dtype), 1)
+        chosen = indexes.to(dtype)
+        results.append(coder.encode_with_indexes(symbols, chosen, ar_indexes=chosen))
+        decoded = coder.decode_with_indexes(results[-1], chosen, ar_indexes=chosen)
+        assert torch.equal(decoded.long(), symbols)
+        with pytest.raises(IndexError, match="ar_indexes"):
+            coder.encode_with_indexes(symbols, chosen, ar_indexes=torch.full_like(chosen, 2))
+    assert results[0] == results[1]
+
+
+def test_a_call_leaves_nothing_on_the_tensors() -> None:
+    """A note on `ar_tables` would be saved with them, and copied to tensors that change."""
+    tables, symbols = torch.tensor([[0, 9, 256], [0, 200, 256]]), torch.arange(40)[None] % 2
+
+    def push(ar_tables: torch.Tensor) -> torch.Tensor:
+        stream = torch_ans.rans64_init_stream(1)
+        options: Any = {"freq_precision": 8, "bypass_coding": False}
+        torch_ans.rans64_push(
+            stream, symbols, None, tables, ar_tables=ar_tables, ar_offsets=1, **options
+        )
+        return stream
+
+    first = torch.zeros((1, 1, 3), dtype=torch.int64)
+    first[0, 0, 1] = 1
+    before = push(first)
+    assert torch.equal(push(first), before)
+    assert not vars(first)
+    copied = copy.deepcopy(first)
+    copied[0, 0, 2] = 1
+    first[0, 0, 2] = 1
+    assert torch.equal(push(copied), push(first)) and not torch.equal(push(first), before)

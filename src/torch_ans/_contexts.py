@@ -12,6 +12,7 @@ import torch
 
 from . import _core, _native, _native_tables
 from ._layout import Split
+from ._table_cache import TensorCache, identity_of
 from .tables import CodingTables
 
 __all__ = [
@@ -79,6 +80,8 @@ class BoundContexts(NamedTuple):
         chosen = self.ar_indexes
         if chosen is None or not chosen.numel():
             return
+        if chosen.element_size() == 2:
+            chosen = chosen.to(torch.int32)  # as above
         if not 0 <= int(chosen.min()) <= int(chosen.max()) < self.num_sets:
             raise IndexError(f"ar_indexes must name one of the {self.num_sets} sets of ar_tables")
 
@@ -96,7 +99,8 @@ def make_contexts(ar_tables: torch.Tensor, ar_offsets: ArOffsets) -> Contexts:
             "ar_tables must have shape (sets, indexes, contexts), with up to 3 dimensions of "
             f"contexts and none of them empty, got shape {tuple(tensor.shape)}"
         )
-    low, high = int(tensor.min()), int(tensor.max())
+    wide = tensor.to(torch.int64)  # torch finds no least uint16
+    low, high = int(wide.min()), int(wide.max())
     if low < 0 or high >= 2**31:
         raise ValueError(f"ar_tables must name tables from 0 on, got {low if low < 0 else high}")
     tables = tensor.to("cpu", torch.int32, copy=True).contiguous()
@@ -118,21 +122,18 @@ def call_contexts(
     return ContextCall(_known_contexts(ar_tables, ar_offsets), ar_indexes)
 
 
-_ATTRIBUTE = "_torch_ans_contexts"
+_cache: TensorCache[Contexts] = TensorCache()
 
 
 def _known_contexts(ar_tables: torch.Tensor, ar_offsets: ArOffsets) -> Contexts:
-    """`make_contexts`, which waits for a CUDA tensor, unless the tensor carries them already."""
-    try:
-        version = ar_tables._version
-        known = getattr(ar_tables, _ATTRIBUTE, None)
-    except (AttributeError, RuntimeError):  # no tensor, or an inference tensor without a version
-        return make_contexts(ar_tables, ar_offsets)
-    if known is not None and known[:2] == (version, ar_tables.shape):
-        found: Contexts = known[2]
-        return found.replace_offsets(ar_offsets)
+    """`make_contexts`, which waits for a CUDA tensor, from the cache if it has not changed."""
+    key = identity_of([ar_tables])
+    known = _cache.find(key) if key else None
+    if known is not None:
+        return known.replace_offsets(ar_offsets)
     contexts = make_contexts(ar_tables, ar_offsets)
-    setattr(ar_tables, _ATTRIBUTE, (version, ar_tables.shape, contexts))
+    if key:
+        _cache.keep(key, contexts, [ar_tables])
     return contexts
 
 

@@ -1,17 +1,19 @@
-"""The tables that low-level calls used last, so that they need not be built for every call."""
+"""What low-level calls made of tensors last, so that it need not be made for every call."""
 
 from __future__ import annotations
 
 import threading
 import weakref
-from typing import Dict, Hashable, List, NamedTuple, Optional, Tuple, Union
+from typing import Dict, Generic, Hashable, List, Optional, Sequence, Tuple, TypeVar, Union
 
 import torch
 
 from .quantize import tans_cdfs
 from .tables import CodingTables
 
-__all__ = ["cached_tables"]
+__all__ = ["TensorCache", "cached_tables", "identity_of"]
+
+_Made = TypeVar("_Made")
 
 
 def cached_tables(
@@ -25,15 +27,9 @@ def cached_tables(
     """`CodingTables` of (cdfs, cdfs_sizes, offsets), from the cache if none of them changed.
 
     With `tans`, `cdfs` may also be what `tans_build_tables` made of them.
-
-    A tensor is the same if it is the same object with the same memory, shape and version counter.
-    (The version counter does not see writes through a NumPy array that shares the memory.)
     """
     given = [tensor for tensor in tensors if tensor is not None]
-    try:
-        identity = tuple([(id(t), t._version, t.data_ptr(), t.shape) for t in given])
-    except (AttributeError, RuntimeError):  # no tensor, or an inference tensor without a version
-        identity = ()
+    identity = identity_of(given)
     present = (tensors[1] is None, tensors[2] is None)
     key = (identity, present, freq_precision, bypass_coding, alias, inverse_cdf_precision, tans)
     tables = _cache.find(key) if identity else None
@@ -54,40 +50,48 @@ def cached_tables(
     return tables
 
 
-class _Entry(NamedTuple):
-    tables: CodingTables
-    sources: List[weakref.ref[torch.Tensor]]
+def identity_of(tensors: Sequence[torch.Tensor]) -> Tuple[Hashable, ...]:
+    """What changes when one of the tensors does; () where that cannot be told.
+
+    A tensor is the same if it is the same object with the same memory, shape and version counter.
+    (The version counter does not see writes through `tensor.data`, or through a NumPy array that
+    shares the memory.)
+    """
+    try:
+        return tuple([(id(t), t._version, t.data_ptr(), t.shape) for t in tensors])
+    except (AttributeError, RuntimeError):  # no tensor, or an inference tensor without a version
+        return ()
 
 
-class _TableCache:
-    """The tables used last, by what they were made from; forgotten with their tensors."""
+class TensorCache(Generic[_Made]):
+    """What was made of tensors last, under a key with their identity; forgotten with them."""
 
     SIZE = 16
 
     def __init__(self) -> None:
-        self._entries: Dict[Hashable, _Entry] = {}
+        self._entries: Dict[Hashable, Tuple[_Made, List[weakref.ref[torch.Tensor]]]] = {}
         self._lock = threading.RLock()
 
-    def find(self, key: Hashable) -> Optional[CodingTables]:
-        """The tables under this key, which become the most recently used."""
+    def find(self, key: Hashable) -> Optional[_Made]:
+        """What is under this key, which becomes the most recently used."""
         entry = self._entries.pop(key, None)
         if entry is None:
             return None
         with self._lock:
             self._entries[key] = entry
-        return entry.tables
+        return entry[0]
 
-    def keep(self, key: Hashable, tables: CodingTables, sources: List[torch.Tensor]) -> None:
+    def keep(self, key: Hashable, made: _Made, sources: Sequence[torch.Tensor]) -> None:
         """Adds an entry that lives as long as the tensors; drops the oldest beyond `SIZE`."""
 
         def forget(_: object) -> None:
             self._entries.pop(key, None)
 
-        entry = _Entry(tables, [weakref.ref(tensor, forget) for tensor in sources])
+        entry = made, [weakref.ref(tensor, forget) for tensor in sources]
         with self._lock:
             self._entries[key] = entry
             while len(self._entries) > self.SIZE:
                 self._entries.pop(next(iter(self._entries)), None)
 
 
-_cache = _TableCache()
+_cache: TensorCache[CodingTables] = TensorCache()
