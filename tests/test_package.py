@@ -16,6 +16,7 @@ import torch
 
 import torch_ans
 from helpers import ROOT, run_child
+from torch_ans import _core, benchmark
 
 COMPILER = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
 
@@ -173,6 +174,23 @@ def test_the_benchmark_module_runs(tmp_path: object) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "rans64" in done.stdout and "Msym/s" in done.stdout
+
+
+@pytest.mark.parametrize("family", _core.FAMILIES)
+def test_the_benchmark_module_knows_every_family(family: str) -> None:
+    assert benchmark.measure(family, "both", 2, symbols=500, repeat=1).rows == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--device bogus", "--device meta", "--data-mb nan", "--data-mb inf", "--sizes 0", "--impl x"],
+)
+def test_the_benchmark_module_names_a_wrong_option(
+    arguments: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        benchmark.main(arguments.split())
+    assert arguments.split()[0].strip("-") in capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("folder", ["examples", "benchmarks"])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import time
@@ -20,6 +21,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
 import torch
 
 from . import __version__, _core, lowlevel
+from ._options import check_device
 from .variant import parse_variant
 
 __all__ = ["Row", "main", "measure"]
@@ -56,13 +58,14 @@ class _Case:
         generator = torch.Generator().manual_seed(rows)
         shape = (rows, max(symbols // rows, 1))
         options: Dict[str, Any] = {"dtype": torch.int32}
-        self.symbols = torch.randint(256, shape, generator=generator, **options).to(device)
+        bits = min(8, precision)  # 7 for tans8
+        self.symbols = torch.randint(2**bits, shape, generator=generator, **options).to(device)
         self._indexes = torch.zeros_like(self.symbols)
         self._out = torch.empty_like(self.symbols)
-        cdf = torch.arange(0, 2**precision + 1, 2 ** (precision - 8), **options)
+        cdf = torch.arange(0, 2**precision + 1, 2 ** (precision - bits), **options)
         self._tables = (
             cdf[None].to(device),
-            torch.tensor([257], **options).to(device),
+            torch.tensor([2**bits + 1], **options).to(device),
             torch.zeros(1, **options).to(device),
             8,  # symbol_precision, which is ignored
             precision,
@@ -197,9 +200,10 @@ def _parse_arguments(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     add("--plot", type=Path, metavar="PATH", help="draw the table (needs matplotlib)")
     options = parser.parse_args(arguments)
     numbers = [*options.sizes, options.repeat, options.data_mb, options.threads or 1]
-    if min(numbers) <= 0:
+    if not all(0 < number < math.inf for number in numbers):
         parser.error("--sizes, --data-mb, --threads and --repeat must be positive")
     try:
+        check_device(options.device)
         for impl in options.impl:
             parse_variant(impl)
         options.impl = [name for impl in options.impl for name in _names(impl, options.lanes)]
