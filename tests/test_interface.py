@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import reference
+import torch_ans
 import torch_ans.utils
 from helpers import VARIANT_IDS, VARIANTS, Tables, make_symbols, make_tables, max_precision, suffix
 from torch_ans import CorruptStreamError, TorchANSInterface
@@ -431,3 +432,41 @@ def test_grad_and_inference_mode_do_not_matter() -> None:
         assert torch.equal(
             coder.decode_with_indexes(data, indexes), offsets[indexes].to(torch.int32)
         )
+
+
+@pytest.mark.skipif(not hasattr(torch, "set_default_device"), reason="came with torch 2.0")
+def test_the_default_device_of_torch_does_not_matter() -> None:
+    """Work without a device goes to host memory: here one that computes nothing would show."""
+    freqs, numbers, offsets = random_freqs(5, 3, 12)
+    indexes = torch.arange(600, device="cpu") % 3
+    symbols = offsets[indexes]
+    results = []
+    for device in ("cpu", "meta"):
+        torch.set_default_device(device)
+        try:
+            coder = TorchANSInterface(num_parallel_states=8)
+            coder.init_params(freqs, numbers, offsets)
+            data = coder.encode_with_indexes(symbols, indexes)
+            fit = torch_ans.fit_markov_tables(symbols, 3)
+            stream = torch_ans.rans64_init_stream(1)
+            torch_ans.rans64_push(stream, symbols[None], None, fit.cdfs[:1], None, fit.offsets[:1])
+            coder.set_stream(data)
+            results.append(
+                [
+                    coder.decode_with_indexes(data, indexes),
+                    coder.decode_stream(indexes),
+                    coder.unpack(coder.pack(symbols, indexes), indexes, errors="salvage").symbols,
+                    coder.estimate_bits(symbols, indexes),
+                    torch_ans.rans_pmf_to_quantized_cdf(freqs),
+                    torch_ans.rans_build_inverse_cdf(coder.cdfs[0, : int(coder.cdfs_sizes[0])]),
+                    torch_ans.pmf_to_quantized_cdf_batched(freqs),
+                    torch_ans.decode_pmf(torch_ans.encode_pmf(symbols[:3] * 0, freqs), freqs),
+                    *torch_ans.rans_alias_build_table(coder.cdfs, coder.cdfs_sizes),
+                    fit.ar_tables,
+                    stream,
+                ]
+            )
+        finally:
+            torch.set_default_device("cpu")
+    for here, there in zip(*results):
+        assert there.device.type == "cpu" and torch.equal(here, there)

@@ -125,7 +125,7 @@ def allocate(
     Without `filled` much of it will never be written, and need not exist.
     """
     try:
-        tensor = torch.empty(shape, dtype=dtype, device=device)
+        tensor = torch.empty(shape, dtype=dtype, device=device or "cpu")
     except RuntimeError as error:
         raise MemoryError(
             f"no memory for a tensor of shape {tuple(shape)} and {dtype}: {error}"

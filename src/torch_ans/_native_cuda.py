@@ -132,7 +132,7 @@ def is_capturing() -> bool:
 
 def pinned(size: int, dtype: torch.dtype = torch.uint8) -> torch.Tensor:
     """Host memory that a device reads and writes itself."""
-    return torch.empty(size, dtype=dtype, pin_memory=True)
+    return torch.empty(size, dtype=dtype, device="cpu", pin_memory=True)
 
 
 def is_pinned(memory: torch.Tensor) -> bool:

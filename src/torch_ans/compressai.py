@@ -126,7 +126,7 @@ class BatchedEntropyModel(models.EntropyModel):  # type: ignore[misc]
         device = self._quantized_cdf.device
         here = on_host(indexes) and device == indexes.device
         if here and _is_theirs(self, "dequantize", _dequantize) and _adds_floats(means, dtype):
-            values = torch.empty(indexes.shape, dtype=torch.float32)
+            values = torch.empty(indexes.shape, dtype=torch.float32, device="cpu")
             means = _laid_out(means, indexes.shape)
             return decode_rows(tables, strings, indexes, values, means)
         place = _coding_device(indexes)
@@ -200,10 +200,10 @@ class GaussianMixtureConditional(models.GaussianMixtureConditional, GaussianCond
         """The inverse of `compress`: floats (1, M, H, W) in host memory."""
         channels = zero_bitmap.nonzero().flatten().tolist()
         tables = _mixture_tables(self, scales, means, weights, channels, abs_max)
-        out = torch.empty((1, tables.num_tables), dtype=torch.int32)
+        out = torch.empty((1, tables.num_tables), dtype=torch.int32, device="cpu")
         decode_rows(tables, [strings], _numbers(tables), out)
         batch, _, height, width = scales.shape
-        result = torch.zeros(batch, zero_bitmap.numel(), height, width)
+        result = torch.zeros(batch, zero_bitmap.numel(), height, width, device="cpu")
         result[:, channels] = (out - abs_max).reshape(batch, -1, height, width).float()
         return result
 
@@ -222,12 +222,12 @@ def _mixture_tables(
 
 
 def _numbers(tables: CodingTables) -> torch.Tensor:
-    return torch.arange(tables.num_tables, dtype=torch.int32).unsqueeze(0)
+    return torch.arange(tables.num_tables, dtype=torch.int32, device="cpu").unsqueeze(0)
 
 
 @lru_cache(maxsize=16)
 def _channels(size: Tuple[int, ...]) -> torch.Tensor:
-    channels = torch.arange(size[1], dtype=torch.int32)
+    channels = torch.arange(size[1], dtype=torch.int32, device="cpu")
     return channels.reshape(1, -1, *[1] * (len(size) - 2)).expand(*size)
 
 

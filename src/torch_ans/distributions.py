@@ -343,7 +343,7 @@ def shape_of(out: _MaybeTensor, values: Dict[str, torch.Tensor], trailing: int) 
         shapes.append(tensor.shape[: max(tensor.dim() - trailing, 0)])
     try:
         # (torch.broadcast_shapes imports sympy, which takes half a second.)
-        one = torch.empty(())
+        one = torch.empty((), device="cpu")
         all_of_one = torch.broadcast_tensors(*map(one.expand, shapes))  # type: ignore[no-untyped-call]
         shape: torch.Size = all_of_one[0].shape
     except RuntimeError as error:

@@ -92,10 +92,12 @@ def fit_markov_tables(
     assignment, freqs = _cluster(counts, min(states, len(seen)))
     shape = (1, 1) + (width + 1,) * order
     best = int(_costs(counts.sum(0, keepdim=True), freqs).argmin())
-    ar_tables = torch.full(shape, best, dtype=torch.int32)
+    ar_tables = torch.full(shape, best, dtype=torch.int32, device="cpu")
     ar_tables.view(-1)[seen] = assignment.to(torch.int32)
     cdfs, sizes = quantize_frequencies(freqs, None, freq_precision, bypass_coding)
-    return MarkovTables(cdfs, sizes, torch.full((len(freqs),), low), ar_tables, parsed)
+    return MarkovTables(
+        cdfs, sizes, torch.full((len(freqs),), low, device="cpu"), ar_tables, parsed
+    )
 
 
 def _costs(counts: torch.Tensor, freqs: torch.Tensor) -> torch.Tensor:
@@ -115,7 +117,7 @@ def _cluster(counts: torch.Tensor, states: int) -> Tuple[torch.Tensor, torch.Ten
         worst = counts[(least - own).argmax()][None] + smoothing
         freqs = torch.cat([freqs, worst])
         least = torch.minimum(least, _costs(counts, worst)[:, 0])
-    assignment = torch.zeros(len(counts), dtype=torch.int64)
+    assignment = counts.new_zeros(len(counts), dtype=torch.int64)
     for _ in range(_ROUNDS):
         before, assignment = assignment, _costs(counts, freqs).argmin(1)
         freqs = torch.zeros_like(freqs).index_add_(0, assignment, counts) + smoothing

@@ -102,7 +102,7 @@ def pmf_to_quantized_cdf_batched(
         raise ValueError(f"pmf must have shape (K, length), got {tuple(tensor.shape)}")
     rows = tensor.detach().to("cpu", torch.float32)  # sums of floats depend on the device
     if add_tail:
-        tail = torch.full((rows.shape[0], 1), tail_mass, dtype=torch.float32)
+        tail = torch.full((rows.shape[0], 1), tail_mass, dtype=torch.float32, device="cpu")
         rows = torch.cat([rows, tail], dim=1)
     if normalize:
         rows = rows / rows.sum(1, keepdim=True)
@@ -146,9 +146,9 @@ def quantize_frequencies(
         raise ValueError(f"num_freqs[{row}] must be in 1..{width}, got {int(lengths[row])}")
     rows = tensor.to(torch.float32)
     if tail:
-        rows = torch.cat([rows, torch.zeros((count, 1), dtype=torch.float32)], dim=1)
+        rows = torch.cat([rows, rows.new_zeros((count, 1))], dim=1)
     if bool((lengths < width).any()):
-        behind = torch.arange(rows.shape[1]) >= lengths.unsqueeze(1)
+        behind = torch.arange(rows.shape[1], device="cpu") >= lengths.unsqueeze(1)
         rows = rows.masked_fill(behind, 0.0)
     if tail:
         rows = rows.scatter(1, lengths.to(torch.int64).unsqueeze(1), TAIL_MASS)
@@ -223,8 +223,9 @@ def rans_build_inverse_cdf(
     rows = cdf_rows(cdfs).cpu()
     ends = (rows >= 1 << freq_precision).to(torch.int32)
     # A row counts up to the first entry that reaches 2**freq_precision: the rest is padding.
-    found = ends.any(1) if rows.shape[1] else torch.zeros(rows.shape[0], dtype=torch.bool)
-    sizes = torch.where(found, ends.argmax(1) + 1, torch.tensor(rows.shape[1]))
+    found = ends.any(1) if rows.shape[1] else ends.new_zeros(rows.shape[0], dtype=torch.bool)
+    whole = torch.tensor(rows.shape[1], device="cpu")
+    sizes = torch.where(found, ends.argmax(1) + 1, whole)
     table = _native_tables.inverse_cdfs(rows, sizes.to(torch.int32), freq_precision, q)
     return table[0] if cdfs.dim() == 1 else table
 

@@ -215,7 +215,7 @@ def per_table(
 ) -> torch.Tensor:
     """A contiguous int32 (K,) copy of one number per table, on `device` (None: in host memory)."""
     if values is None:
-        return torch.full((num_tables,), default, dtype=torch.int32, device=device)
+        return torch.full((num_tables,), default, dtype=torch.int32, device=device or "cpu")
     tensor = _native.check_integers(values, name, cuda=True).reshape(-1)
     if tensor.shape[0] != num_tables:
         raise ValueError(

@@ -213,7 +213,7 @@ class RansDecoder:
             self._tables = tables if cdfs is tables else None
         if isinstance(indexes, torch.Tensor):
             source = check_integers(indexes, "indexes")
-            out = torch.empty(indexes.shape, dtype=torch.int32)
+            out = torch.empty(indexes.shape, dtype=torch.int32, device="cpu")
             return decode_tensor(reader, tables, source, out, Split(1, out.numel(), out.numel()))
         if isinstance(indexes, np.ndarray):
             return decode_array(reader, tables, indexes)
