@@ -912,6 +912,71 @@ def what_is_written_and_read_at_once() -> None:
 
 
 @case
+def numbers_that_are_no_integers() -> None:
+    tables = uniform_tables(4, 8)
+    symbols, means = torch.zeros(1, 5, dtype=torch.int64), torch.zeros(1, 5)
+    stream = torch_ans.rans64_init_stream(1)
+    cdfs, pmf = tables.cdfs, torch.ones(4)
+    calls: Dict[str, Callable[[Any], Any]] = {
+        "bypass_precision": lambda n: TorchANSInterface(bypass_precision=n),
+        "num_interleaves": lambda n: TorchANSInterface(num_interleaves=n),
+        "num_bytes_code_length": lambda n: TorchANSInterface(num_bytes_code_length=n),
+        "freq_precision": lambda n: torch_ans.CodingTables(cdfs, freq_precision=n),
+        "freq_precision must": lambda n: torch_ans.fit_markov_tables(symbols, 2, freq_precision=n),
+        "freq_precision ": lambda n: torch_ans.rans_alias_build_table(cdfs, freq_precision=n),
+        "table_precision": lambda n: torch_ans.rans_build_inverse_cdf(cdfs, 8, n),
+        "table_log": lambda n: torch_ans.tans_build_tables(cdfs, None, n),
+        "precision": lambda n: torch_ans.rans_pmf_to_quantized_cdf(pmf, n),
+        "order": lambda n: torch_ans.fit_markov_tables(symbols, 2, n),
+        "low": lambda n: torch_ans.encode_gaussian(symbols, means, means + 1, n, 9),
+        "high": lambda n: torch_ans.encode_gaussian(symbols, means, means + 1, 0, n),
+        "low must": lambda n: torch_ans.encode_pmf(symbols, pmf, low=n),
+        "num_bytes_length": lambda n: torch_ans.split_merged_bytes(b"", n),
+        "num_segments": lambda n: torch_ans.split_merged_bytes(b"", 4, n),
+        "_interleaves": lambda n: torch_ans.rans64_init_stream(1, n),
+        "bypass_precision ": lambda n: torch_ans.rans64_push(
+            stream, symbols, None, cdfs, freq_precision=8, bypass_precision=n
+        ),
+    }
+    for words, call in calls.items():
+        for number in (2.0, "2", torch.tensor(2.5), [2]):
+            with refused(TypeError, words=(words,)):
+                call(number)
+        if words not in ("low", "low must", "_interleaves"):
+            with refused(ValueError, words=(words.strip(),)):
+                call(-5)
+    for precision in (17, 40):
+        with refused(ValueError, words=("freq_precision",)):
+            torch_ans.fit_markov_tables(symbols, 2, freq_precision=precision)
+    with refused(ValueError, words=("size",)):
+        TorchANSInterface.decode_symbols(_plain_coder(), b"", 2**70)
+
+
+def _plain_coder() -> TorchANSInterface:
+    coder = TorchANSInterface()
+    coder.init_params(torch.ones(1, 4))
+    return coder
+
+
+@case
+def byte_strings_of_other_types() -> None:
+    for bad in (5, "ab", None, 1.5):
+        with refused(TypeError, words=("data[0]",)):
+            torch_ans.merge_bytes([bad])
+        with refused(TypeError, words=("byte_strings[0]",)):
+            torch_ans.rans_byte_strings_to_stream([bad])
+    for bad in (b"ab", "ab", 5, None, bytearray(2)):
+        with refused(TypeError, words=("data",)):
+            torch_ans.merge_bytes(bad)
+    wide = memoryview(np.arange(6, dtype=np.int32))
+    assert torch_ans.merge_bytes([wide]) == torch_ans.merge_bytes([bytes(wide)])
+    stream = torch_ans.rans_byte_strings_to_stream([wide])
+    assert torch_ans.rans_stream_to_byte_strings(stream) == [bytes(wide)]
+    with refused(ValueError, words=("contiguous",)):
+        torch_ans.merge_bytes([memoryview(b"abcd")[::2]])
+
+
+@case
 def init_stream_arguments() -> None:
     for family in FAMILIES:
         for bad in (-1, -(2**40)):

@@ -292,6 +292,37 @@ def test_bytes_behind_the_last_row():
     assert salvaged.broken_rows == [] and torch.equal(salvaged.symbols, symbols)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_salvage_into_memory_with_strides(dtype: str) -> None:
+    if not hasattr(torch, dtype):
+        pytest.skip("this torch has no " + dtype)
+    symbols, indexes = sample((4, 60))
+    coder = coder_for(rows=4)
+    data = bytearray(coder.pack(symbols, indexes))
+    data[-1] ^= 1
+    memory = torch.full((4, 70), 9, dtype=torch.int64).to(getattr(torch, dtype))
+    salvaged = coder.unpack(data, indexes, out=memory[:, :60], errors="salvage")
+    assert salvaged.broken_rows == [3]
+    assert torch.equal(memory[:3, :60].int(), symbols[:3])
+    assert memory[3, :60].int().eq(0).all() and memory[:, 60:].int().eq(9).all()
+
+
+def test_rows_that_are_no_bytes() -> None:
+    symbols, indexes = sample((4, 60))
+    coder = coder_for()
+    stream = coder.encode(symbols, indexes)
+    rows = torch_ans.rans_stream_to_byte_strings(stream)
+    options: Any = {"impl": "rans64", "shape": (4, 60)}
+    data = torch_ans.pack(rows, coder.tables, **options)
+    words = [memoryview(row).cast("i") for row in rows]  # their len counts words
+    assert torch_ans.pack(words, coder.tables, **options) == data
+    whole = np.frombuffer(torch_ans.merge_bytes(rows), np.uint8)
+    assert torch_ans.pack(whole, coder.tables, **options) == data
+    for bad in (["a"], "abc", None, 5, [5]):
+        with pytest.raises(TypeError, match="encoded"):
+            torch_ans.pack(bad, coder.tables, **options)  # type: ignore[arg-type]
+
+
 def test_rows_that_change_places_are_noticed():
     coder = coder_for("rans64", rows=2)
     symbols, indexes = torch.ones(1, 8, dtype=torch.int32), torch.zeros(1, 8, dtype=torch.int32)

@@ -470,3 +470,14 @@ def test_the_default_device_of_torch_does_not_matter() -> None:
             torch.set_default_device("cpu")
     for here, there in zip(*results):
         assert there.device.type == "cpu" and torch.equal(here, there)
+
+
+def test_a_size_may_be_any_integer() -> None:
+    coder = TorchANSInterface()
+    coder.init_params(torch.ones(1, 4))
+    symbols = torch.tensor([[3, 1, 0], [2, 2, 1]])
+    data = coder.encode_symbols(symbols)
+    for size in (6, np.int64(6), torch.tensor(6), [6]):
+        assert torch.equal(coder.decode_symbols(data, size).long(), symbols.flatten())
+    for shape in ((2, 3), np.array([2, 3]), torch.tensor([2, 3]), symbols.shape):
+        assert torch.equal(coder.decode_symbols(data, shape).long(), symbols)

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Optional, Sequence, Tuple, Union
 
 import torch
 
 from . import _core, _native
 from ._contexts import ContextCall, index_limit
+from ._numbers import check_range, check_size
 from ._table_cache import cached_tables
 from .tables import CodingTables
 from .variant import is_tans
 
 
-def check_size(value: object, name: str) -> int:
-    """A size as an int.
-
-    Raises:
-        TypeError: it is no integer.
-        ValueError: it is negative.
-    """
-    try:
-        size = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name} must be an int, got {type(value).__name__}") from None
-    if size < 0:
-        raise ValueError(f"{name} must not be negative, got {size}")
-    return size
-
-
-def check_bypass_precision(codec: _core.Codec, value: int) -> int:
+def check_bypass_precision(codec: _core.Codec, value: object) -> int:
     """Bits of a bypass digit; ValueError unless a state can take them."""
-    if 1 <= value <= codec.max_freq_precision:
+    most = codec.max_freq_precision
+    if type(value) is int and 1 <= value <= most:
         return value
-    raise ValueError(f"bypass_precision must be in 1..{codec.max_freq_precision}, got {value}")
+    return check_range(value, "bypass_precision", 1, most)
 
 
-def check_freq_precision(family: str, value: int, name: str = "freq_precision") -> None:
-    """Raises ValueError unless the family can code probabilities of this many bits."""
+def check_freq_precision(family: str, value: object, name: str = "freq_precision") -> int:
+    """Bits of probabilities; ValueError unless the family can code them."""
     most = _core.FAMILIES[family].max_freq_precision
-    if not 1 <= value <= most:
-        raise ValueError(f"{name} must be in 1..{most} for {family}, got {value}")
+    if type(value) is int and 1 <= value <= most:
+        return value
+    return check_range(value, name, 1, most, f" for {family}")
 
 
 def check_dtype(value: object, name: str = "dtype") -> torch.dtype:
@@ -139,7 +125,7 @@ def resolve_tables(
     """
     cdfs, cdfs_sizes, offsets = rows
     if not isinstance(cdfs, CodingTables):
-        check_freq_precision(family, freq_precision)
+        freq_precision = check_freq_precision(family, freq_precision)
         return cached_tables(
             (_native.check_integers(cdfs, "cdfs", cuda=True), cdfs_sizes, offsets),
             freq_precision,

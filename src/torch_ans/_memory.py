@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-__all__ = ["ByteSource", "ByteTarget", "Target", "check_target", "data_of", "place", "written"]
+__all__ = [
+    "ByteSource",
+    "ByteTarget",
+    "Target",
+    "check_target",
+    "data_of",
+    "is_bytes_like",
+    "place",
+    "written",
+]
 
 ByteSource = Union[bytes, bytearray, memoryview, mmap.mmap, "Array", torch.Tensor]
 """Encoded data: contiguous memory. A tensor is uint8 of one dimension, in host memory."""
@@ -25,6 +34,15 @@ ByteTarget = Union[bytearray, memoryview, mmap.mmap, "Array", torch.Tensor]
 
 Target = Any
 """A `ByteTarget` that has been checked, as Python's buffer protocol knows it: typing does not."""
+
+
+def is_bytes_like(data: object) -> bool:
+    """Whether it is memory that Python can view."""
+    try:
+        memoryview(data)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
 
 
 def data_of(data: object, name: str = "encoded data") -> Data:

@@ -14,6 +14,7 @@ import torch
 from . import _core, _cuda_stream, _native, _native_messages
 from ._arguments import index_tensor
 from ._layout import Split
+from ._memory import data_of
 from ._native import Coding, Data
 from ._native_messages import Integers, Outcome, Part
 from ._status import raise_broken_rows, raise_for_status
@@ -160,8 +161,7 @@ def decode_rows(
     split = _split_of(out)
     if len(messages) != split.rows:
         raise ValueError(f"expected {split.rows} byte strings, got {len(messages)}")
-    for row, message in enumerate(messages):
-        check_data(message, f"strings[{row}]")
+    messages = [check_data(message, f"strings[{row}]") for row, message in enumerate(messages)]
     indexes = index_tensor(indexes, tables, out.shape)
     if _native.any_cuda(out, indexes):
         _native.check_devices(out, "out", {"indexes": indexes})
@@ -269,9 +269,11 @@ def _reverse_words(data: Data) -> bytes:
 
 
 def check_data(data: object, name: str) -> Data:
-    """Bytes-like data; TypeError otherwise."""
-    if isinstance(data, (bytes, bytearray, memoryview)):
+    """Bytes-like data, of one dimension; TypeError otherwise."""
+    if isinstance(data, (bytes, bytearray)):
         return data
+    if isinstance(data, memoryview):
+        return data_of(data, name)
     raise TypeError(f"{name} must be bytes-like, got {type(data).__name__}")
 
 
@@ -310,5 +312,4 @@ def _flat_tensor(values: Integers) -> torch.Tensor:
     """The integers as a tensor, for an error message."""
     if isinstance(values, torch.Tensor):
         return values.reshape(-1)
-    array = values if isinstance(values, np.ndarray) else np.array(list(values))
-    return torch.from_numpy(np.array(array)).reshape(-1)
+    return torch.from_numpy(np.array(values).astype(np.int64)).reshape(-1)

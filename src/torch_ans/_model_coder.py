@@ -12,6 +12,7 @@ from ._layout import Split, split_rows
 from ._memory import ByteSource, data_of
 from ._native import Stream
 from ._native_models import Model
+from ._numbers import check_int
 from ._options import check_rows
 from ._status import describe_element, raise_broken_rows
 from .byte_strings import segment_spans
@@ -76,7 +77,7 @@ def describe_values(
     """
     described = []
     for given in values:
-        tensor = given.detach()
+        tensor = given.detach().resolve_neg()
         own = tensor.shape[tensor.dim() - trailing :]
         width = own.numel()
         if tensor.numel() == width:  # one for all
@@ -159,8 +160,9 @@ def _decode(coder: Coder, model: Model, stream: Stream, split: Split, target: to
         raise_broken_rows(broken, split.rows, _BROKEN)
 
 
-def check_low(value: int, name: str = "low") -> int:
+def check_low(value: object) -> int:
     """The smallest symbol of an alphabet; ValueError where it is too far from 0."""
-    if not -_MOST_LOW <= value <= _MOST_LOW:
-        raise ValueError(f"{name} must be in -2**30..2**30, got {value}")
-    return value
+    low = check_int(value, "low")
+    if not -_MOST_LOW <= low <= _MOST_LOW:
+        raise ValueError(f"low must be in -2**30..2**30, got {low}")
+    return low

@@ -122,7 +122,8 @@ def allocate(
 ) -> torch.Tensor:
     """A new tensor with any content; MemoryError, where torch raises RuntimeError, if it fails.
 
-    Without `filled` much of it will never be written, and need not exist.
+    It is in host memory where there is no `device`, whatever torch's default device is. Without
+    `filled` much of it will never be written, and need not exist.
     """
     try:
         tensor = torch.empty(shape, dtype=dtype, device=device or "cpu")

@@ -60,7 +60,7 @@ def alias_tables(
 ) -> Tuple[torch.Tensor, torch.Tensor]:
     """(remap rows, alias rows) of contiguous int32 (K, width) and (K,)."""
     num_tables, width = cdfs.shape
-    largest = int(cdfs_sizes.max()) if num_tables else 2
+    largest = min(int(cdfs_sizes.max()), width) if num_tables else 2
     remap_width, table_width = _core.alias_widths(largest, freq_precision)
     remap = allocate((num_tables, remap_width)).zero_()
     table = allocate((num_tables, table_width)).zero_()

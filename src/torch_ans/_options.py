@@ -7,8 +7,8 @@ from typing import Optional, Union
 import torch
 
 from . import _core
-from ._arguments import check_size
 from ._native import cuda_problem
+from ._numbers import check_int, check_size
 
 __all__ = ["check_device", "check_mode", "check_rows", "clamp_freq_precision"]
 
@@ -22,7 +22,7 @@ def clamp_freq_precision(family: str, value: object) -> int:
         TypeError: it is no integer.
         ValueError: it is less than 1.
     """
-    bits = check_size(value, "freq_precision")
+    bits = check_int(value, "freq_precision")
     most = _core.FAMILIES[family].max_freq_precision
     if bits < 1:
         raise ValueError(f"freq_precision must be in 1..{most} for {family}, got {bits}")

@@ -7,11 +7,12 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 import torch
 
 from . import _core, _native, _native_cuda, _native_short, _stream
-from ._arguments import check_bypass_precision, check_size, index_tensor, new_output
+from ._arguments import check_bypass_precision, index_tensor, new_output
 from ._contexts import ContextCall, bind_contexts
 from ._layout import Split, split_rows
 from ._memory import ByteSource, Target, data_of, place
 from ._native import Coding, Stream
+from ._numbers import check_sizes
 from .byte_strings import segment_spans
 from .errors import CorruptStreamError
 from .tables import CodingTables
@@ -60,8 +61,7 @@ def make_output(
         return _native.allocate_like(_native.check_tensor(indexes, "indexes", cuda=True), dtype)
     if size is None:
         return _native.check_integers(out, "out", cuda=True)
-    sizes = (size,) if isinstance(size, int) else size
-    return new_output(out, torch.Size([check_size(n, "size") for n in sizes]), dtype, device)
+    return new_output(out, torch.Size(check_sizes(size, "size")), dtype, device)
 
 
 class RowCoder:

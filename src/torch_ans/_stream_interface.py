@@ -10,6 +10,7 @@ from ._arguments import check_dtype
 from ._contexts import ArOffsets, ContextCall, Contexts, make_contexts
 from ._memory import ByteSource
 from ._native import check_tensor
+from ._numbers import check_int
 from ._options import check_device, check_mode, check_rows, clamp_freq_precision
 from ._row_coder import Job, RowCoder, make_job, make_output
 from .byte_strings import check_length_bytes
@@ -55,7 +56,7 @@ class StreamInterface:
         self.device = check_device(device)
         self.num_parallel_states = check_rows(num_parallel_states)
         self.bypass_coding = bool(bypass_coding)
-        self.bypass_precision = bypass_precision
+        self.bypass_precision = check_int(bypass_precision, "bypass_precision")
         lookup_precision(inverse_cdf_precision, self.freq_precision)
         self.inverse_cdf_precision = inverse_cdf_precision
         self.num_bytes_code_length = check_length_bytes(
@@ -67,7 +68,7 @@ class StreamInterface:
         self.check_validity = bool(check_validity)
         self._coder = RowCoder(
             (family, self.num_interleaves),
-            bypass_precision,
+            self.bypass_precision,
             self.num_parallel_states,
             self.num_bytes_code_length,
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Union
+from typing import Any, Iterable, List, Optional, Sequence, Union
 
 import torch
 
 from . import _core, _native, _stream
-from ._memory import ByteSource, data_of
+from ._memory import ByteSource, data_of, is_bytes_like
 from ._native import Data, Stream
+from ._numbers import check_int, check_size
+from ._options import check_device
 from .errors import CorruptStreamError
 
 __all__ = [
@@ -69,25 +71,19 @@ def rans_byte_strings_to_stream(
         tensor([[4, 1],
                 [1, 2]], dtype=torch.int32)
     """
-    if isinstance(byte_strings, (bytes, bytearray, memoryview, str)):
-        raise TypeError("byte_strings must be a list with the bytes of each row, got one string")
-    for row, string in enumerate(byte_strings):
-        if not isinstance(string, (bytes, bytearray, memoryview)):
-            raise TypeError(f"byte_strings[{row}] must be bytes-like, got {type(string).__name__}")
-    longest = max(map(len, byte_strings), default=0)
+    strings, place = check_strings(byte_strings, "byte_strings"), check_device(device)
+    longest = max(map(len, strings), default=0)
     if longest > 4 * (_stream.MAX_COLUMNS - 1):
         raise ValueError(f"a row of {longest} bytes is longer than 2 GiB")
     columns = _stream.columns_for(longest)
-    view = Stream(
-        torch.zeros((len(byte_strings), columns), dtype=torch.int32), len(byte_strings), columns
-    )
-    for row, string in enumerate(byte_strings):
+    view = Stream(_native.allocate((len(strings), columns)).zero_(), len(strings), columns)
+    for row, string in enumerate(strings):
         _native.fill_row(string, view, row)
-    return view.memory if device is None else view.memory.to(device)
+    return view.memory if place is None else view.memory.to(place)
 
 
 def merge_bytes(
-    data: Sequence[bytes], num_bytes_length: int = 4, num_segments: Optional[int] = None
+    data: Sequence[Data], num_bytes_length: int = 4, num_segments: Optional[int] = None
 ) -> bytes:
     r"""Joins byte strings, each behind its length in little endian.
 
@@ -98,17 +94,18 @@ def merge_bytes(
             needs no length.
 
     Raises:
+        TypeError: a string is not bytes-like.
         ValueError: there are not `num_segments` strings, or a length does not fit.
 
     Example:
         >>> merge_bytes([b"ab", b"c"], num_bytes_length=1)
         b'\x02ab\x01c'
     """
-    check_length_bytes(num_bytes_length)
-    strings = [bytes(string) for string in data]
+    num_bytes_length = check_length_bytes(num_bytes_length)
+    strings = check_strings(data, "data")
     if num_segments is not None and len(strings) != num_segments:
         raise ValueError(f"data must have num_segments={num_segments} strings, got {len(strings)}")
-    pieces: List[bytes] = []
+    pieces: List[Data] = []
     for position, string in enumerate(strings):
         if num_segments is None or position < num_segments - 1:
             try:
@@ -129,13 +126,16 @@ def split_merged_bytes(
 
     Raises:
         CorruptStreamError: `data` ends early, or where it should not.
-        TypeError: `data` is neither bytes-like nor a uint8 tensor.
+        TypeError: `data` is neither bytes-like nor a uint8 tensor, or a number is no integer.
+        ValueError: `num_segments` is negative, or there are no such lengths.
 
     Example:
         >>> split_merged_bytes(b"\x02abc", num_bytes_length=1, num_segments=2)
         [b'ab', b'c']
     """
-    data = data_of(data)
+    data, num_bytes_length = data_of(data), check_length_bytes(num_bytes_length)
+    if num_segments is not None:
+        num_segments = check_size(num_segments, "num_segments")
     spans = segment_spans(data, num_bytes_length, num_segments)
     return [bytes(data[start : start + length]) for start, length in spans]
 
@@ -149,8 +149,22 @@ def segment_spans(data: Data, num_bytes_length: int, num_segments: Optional[int]
         raise CorruptStreamError(f"encoded data: {error}") from None
 
 
-def check_length_bytes(value: int, name: str = "num_bytes_length") -> int:
+def check_length_bytes(value: object, name: str = "num_bytes_length") -> int:
     """Bytes of a length word; ValueError unless 1, 2, 4 or 8."""
-    if value not in _LENGTH_BYTES:
-        raise ValueError(f"{name} must be one of {_LENGTH_BYTES}, got {value!r}")
-    return value
+    size = check_int(value, name)
+    if size not in _LENGTH_BYTES:
+        raise ValueError(f"{name} must be one of {_LENGTH_BYTES}, got {size}")
+    return size
+
+
+def check_strings(strings: Any, name: str) -> List[Data]:
+    """Several byte strings, as bytes of one dimension each.
+
+    Raises:
+        TypeError: they are one string, or one of them is not bytes-like.
+        ValueError: one is not contiguous.
+    """
+    several = isinstance(strings, Iterable) and not isinstance(strings, (str, torch.Tensor))
+    if not several or is_bytes_like(strings):
+        raise TypeError(f"{name} must be a list of byte strings, got {type(strings).__name__}")
+    return [data_of(string, f"{name}[{k}]") for k, string in enumerate(strings)]

@@ -18,12 +18,14 @@ from weakref import WeakKeyDictionary
 import torch
 
 from . import _core, _native, _stream
-from ._arguments import check_bypass_precision, check_dtype, check_size, index_tensor, new_output
+from ._arguments import check_bypass_precision, check_dtype, index_tensor, new_output
 from ._layout import split_rows
-from ._memory import ByteSource, data_of
+from ._memory import ByteSource, data_of, is_bytes_like
 from ._native import Coding, Data
+from ._numbers import check_sizes
+from ._options import check_rows
 from ._status import raise_broken_rows
-from .byte_strings import segment_spans
+from .byte_strings import check_length_bytes, check_strings, segment_spans
 from .errors import CorruptStreamError, TableMismatchError
 from .tables import CodingTables
 from .variant import resolve_variant
@@ -121,11 +123,11 @@ def pack(
     if not isinstance(tables, CodingTables):
         raise TypeError(f"tables must be CodingTables, got {type(tables).__name__}")
     family, lanes, _ = resolve_variant(impl, num_interleaves, tables.alias, None)
-    sizes = [check_size(size, "shape") for size in shape]
+    sizes = check_sizes(shape, "shape")
     numel = _numel(sizes)
     if numel is None or len(sizes) > _MOST_DIMS:
         raise ValueError(f"shape must be that of a tensor, got {tuple(sizes)}")
-    data, spans = _row_spans(encoded, num_bytes_code_length, num_parallel_states)
+    data, spans = _row_spans(encoded, num_bytes_code_length, check_rows(num_parallel_states))
     if numel and not spans:
         raise ValueError(f"encoded has no row for symbols of shape {tuple(sizes)}")
     codec = _native.get_codec(family, lanes)
@@ -264,11 +266,14 @@ def _decode(
 def _blank(symbols: torch.Tensor, rows: int, broken: List[int]) -> Salvaged:
     """Zeroes the symbols of broken rows."""
     row_length = split_rows(symbols.numel(), rows).row_length
-    intact = torch.ones(symbols.numel(), dtype=torch.bool)
+    intact = torch.ones(symbols.numel(), dtype=torch.bool, device="cpu")
+    flat = symbols.reshape(-1)  # a copy, where the strides of `out=` need one
     for row in broken:
         lost = slice(row * row_length, (row + 1) * row_length)
         intact[lost] = False
-        symbols.view(-1)[lost].zero_()  # torch.where knows no uint16 in some versions
+        flat[lost].zero_()  # torch.where knows no uint16 in some versions
+    if broken and not symbols.is_contiguous():
+        symbols.copy_(flat.view(symbols.shape))
     return Salvaged(symbols, intact.reshape(symbols.shape), list(broken))
 
 
@@ -336,15 +341,16 @@ def _row_spans(
         except ValueError as error:
             raise CorruptStreamError(f"encoded: {error}") from None
         return encoded, segment_spans(encoded, 4, None)
-    if isinstance(encoded, (bytes, bytearray, memoryview)):
-        encoded = data_of(encoded)
+    if is_bytes_like(encoded):
+        encoded, length_bytes = data_of(encoded), check_length_bytes(length_bytes)
         return encoded, segment_spans(encoded, length_bytes, num_rows)
+    strings = check_strings(encoded, "encoded")
     spans: List[Tuple[int, int]] = []
     end = 0
-    for row in encoded:
-        spans.append((end, len(row)))
-        end += len(row)
-    return b"".join(encoded), _core.RowSpans(spans)
+    for string in strings:
+        spans.append((end, len(string)))
+        end += len(string)
+    return b"".join(strings), _core.RowSpans(spans)
 
 
 def _packed_dtype(header: PackedHeader) -> torch.dtype:

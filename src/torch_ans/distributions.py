@@ -31,7 +31,6 @@ from typing import Dict, Optional, Sequence, Tuple
 import torch
 
 from . import _native
-from ._arguments import check_size
 from ._memory import ByteSource
 from ._model_coder import (
     Coder,
@@ -42,6 +41,7 @@ from ._model_coder import (
     encode_bytes,
 )
 from ._native_models import REAL_NAMES, make_model, tabulate_logits
+from ._numbers import check_range
 
 __all__ = [
     "decode_cdf",
@@ -352,9 +352,7 @@ def shape_of(out: _MaybeTensor, values: Dict[str, torch.Tensor], trailing: int) 
 
 
 def check_alphabet(num_symbols: int, freq_precision: int, text: str, extra: int) -> None:
-    bits = check_size(freq_precision, "freq_precision")
-    if not 1 <= bits <= 16:
-        raise ValueError(f"freq_precision must be in 1..16, got {bits}")
+    bits = check_range(freq_precision, "freq_precision", 1, 16)
     if not 1 <= num_symbols <= 1 << bits:
         most = (1 << bits) + extra
         raise ValueError(f"{text.format(most)}, got {num_symbols + extra}")

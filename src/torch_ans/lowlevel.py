@@ -35,7 +35,6 @@ import torch
 from . import _core, _cuda_stream, _native, _stream
 from ._arguments import (
     check_bypass_precision,
-    check_size,
     index_tensor,
     new_output,
     pop_shape,
@@ -44,6 +43,7 @@ from ._arguments import (
 from ._contexts import ArOffsets, ContextCall, bind_contexts, call_contexts
 from ._layout import Split
 from ._lowlevel_docs import DOCS
+from ._numbers import check_int, check_size
 from ._options import check_device
 from .byte_strings import rans_byte_strings_to_stream, rans_stream_to_byte_strings
 from .quantize import (
@@ -92,7 +92,7 @@ def _make_init_stream(family: str) -> _Function:
         *,
         device: Union[torch.device, str, None] = None,
     ) -> torch.Tensor:
-        codec = _native.get_codec(family, num_interleaves)
+        codec = _native.get_codec(family, check_int(num_interleaves, "num_interleaves"))
         spare = check_size(preallocate_size, "preallocate_size")
         return _stream.new_stream(codec, check_size(size, "size"), spare, check_device(device))
 

@@ -6,9 +6,9 @@ from typing import NamedTuple, Optional, Tuple
 
 import torch
 
-from ._arguments import check_size
 from ._contexts import ArOffsets, flatten_offsets
 from ._native import check_integers
+from ._numbers import check_range, check_size
 from .quantize import quantize_frequencies
 
 __all__ = ["MarkovTables", "fit_markov_tables"]
@@ -69,8 +69,8 @@ def fit_markov_tables(
     """
     flat = check_integers(symbols, "symbols").reshape(-1).to(torch.int64)
     states = check_size(num_states, "num_states")
-    if not 1 <= order <= 3:
-        raise ValueError(f"order must be in 1..3, got {order}")
+    order = check_range(order, "order", 1, 3)
+    freq_precision = check_range(freq_precision, "freq_precision", 1, 16)
     if states < 1 or not flat.numel():
         what = "num_states must be at least 1" if states < 1 else "symbols must not be empty"
         raise ValueError(f"{what}, got {num_states if states < 1 else tuple(symbols.shape)}")

@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional, Sequence, Union, overload
 import torch
 
 from ._memory import ByteSource, ByteTarget, check_target
+from ._numbers import check_int
 from ._options import check_rows, clamp_freq_precision
 from ._row_coder import RowCoder, make_job, make_output
 from ._table_cache import cached_tables
@@ -79,10 +80,10 @@ class EntropyCoder(torch.nn.Module):
         self.impl = impl
         self.freq_precision = clamp_freq_precision(family, freq_precision)
         self.bypass_coding = bool(bypass_coding)
-        self.bypass_precision = bypass_precision
+        self.bypass_precision = check_int(bypass_precision, "bypass_precision")
         rows = check_rows(num_parallel_states)
         length_bytes = check_length_bytes(num_bytes_code_length, "num_bytes_code_length")
-        self._coder = RowCoder((family, lanes), bypass_precision, rows, length_bytes)
+        self._coder = RowCoder((family, lanes), self.bypass_precision, rows, length_bytes)
         alias, suffix = "_alias" if self.alias_sampling else "", f"_i{lanes}" if lanes > 1 else ""
         self._stem = f"{family}{alias}{suffix}"
         for name in _BUFFERS:

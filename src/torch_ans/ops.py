@@ -34,13 +34,13 @@ import torch
 from . import _core, _native, _stream
 from ._arguments import (
     check_bypass_precision,
-    check_size,
     index_tensor,
     new_output,
     pop_shape,
     resolve_tables,
 )
 from ._layout import Split
+from ._numbers import check_size
 
 __all__ = ["available"]
 

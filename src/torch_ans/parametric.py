@@ -26,6 +26,7 @@ import torch
 from ._memory import ByteSource
 from ._model_coder import Distributions, check_low, describe_values
 from ._native_models import make_model
+from ._numbers import check_int
 from .distributions import check_alphabet, check_symbols, check_values, decode, encode, shape_of
 
 __all__ = [
@@ -49,10 +50,9 @@ def _distributions(
     alphabet: Tuple[int, int, int],
     shape: torch.Size,
 ) -> Distributions:
-    low, high, precision = alphabet
+    low, high, precision = check_low(alphabet[0]), check_int(alphabet[1], "high"), alphabet[2]
     trailing = 1 if kind == "logistic_mixture" else 0
     check_values(values, trailing, shape)
-    check_low(low)
     check_alphabet(high - low + 1, precision, "low..high must have 1 to {} symbols", 0)
     tensors = list(values.values())
     devices = {str(tensor.device) for tensor in tensors}

@@ -7,6 +7,7 @@ from typing import Optional, Tuple
 import torch
 
 from . import _native, _native_cuda, _native_tables
+from ._numbers import check_range
 from .tables import cdf_rows, per_table
 
 __all__ = [
@@ -51,14 +52,13 @@ def rans_pmf_to_quantized_cdf(pmfs: torch.Tensor, precision: int = 16) -> torch.
         tensor([ 0,  8, 12, 16], dtype=torch.int32)
     """
     tensor = _native.check_tensor(pmfs, "pmfs", cuda=True)
-    if not 1 <= precision <= _MAX_PRECISION:
-        raise ValueError(f"precision must be in 1..{_MAX_PRECISION}, got {precision}")
+    precision = check_range(precision, "precision", 1, _MAX_PRECISION)
     if tensor.dim() < 1 or tensor.shape[-1] < 1:
         raise ValueError(f"pmfs must have shape (..., length), got {tuple(tensor.shape)}")
     length = tensor.shape[-1]
     rows = tensor.numel() // length
     if tensor.is_floating_point():
-        flat = tensor.detach().reshape(rows, length).to(torch.float32).contiguous()
+        flat = tensor.detach().resolve_neg().reshape(rows, length).to(torch.float32).contiguous()
     else:
         integers = _native.check_integers(tensor, "pmfs", cuda=True)
         flat = integers.reshape(rows, length).to(torch.int64)
@@ -131,7 +131,7 @@ def quantize_frequencies(
         TypeError: an argument is no tensor of numbers.
         ValueError: a shape does not fit, or a row cannot be quantised.
     """
-    tensor = _native.check_tensor(freqs, "freqs", cuda=True).detach().cpu()
+    tensor = _native.check_tensor(freqs, "freqs", cuda=True).detach().resolve_neg().cpu()
     if tensor.dim() == 1:
         tensor = tensor.unsqueeze(0)
     if tensor.dim() != 2 or tensor.shape[1] < 1:
@@ -185,6 +185,7 @@ def rans_alias_build_table(
         ValueError: a row is not a CDF (the message names it).
     """
     del symbol_precision
+    freq_precision = check_range(freq_precision, "freq_precision", 1, _MAX_PRECISION)
     rows = cdf_rows(cdfs).cpu()
     sizes = per_table(cdfs_sizes, "cdfs_sizes", *rows.shape)
     push, pop = _native_tables.alias_tables(rows, sizes, freq_precision)
@@ -214,12 +215,9 @@ def rans_build_inverse_cdf(
         >>> rans_build_inverse_cdf(torch.tensor([0, 1, 4]), freq_precision=2)
         tensor([0, 1, 4, 0, 1, 1, 1], dtype=torch.int32)
     """
+    freq_precision = check_range(freq_precision, "freq_precision", 1, _MAX_PRECISION)
     q = freq_precision if table_precision is None else table_precision
-    if not 1 <= q <= freq_precision <= _MAX_PRECISION:
-        raise ValueError(
-            f"table_precision must be in 1..{freq_precision} (freq_precision, at most "
-            f"{_MAX_PRECISION}), got {q}"
-        )
+    q = check_range(q, "table_precision", 1, freq_precision, " (freq_precision)")
     rows = cdf_rows(cdfs).cpu()
     ends = (rows >= 1 << freq_precision).to(torch.int32)
     # A row counts up to the first entry that reaches 2**freq_precision: the rest is padding.
@@ -275,8 +273,7 @@ def tans_build_tables(
     """
     rows = cdf_rows(cdfs).cpu()
     sizes = per_table(cdfs_sizes, "cdfs_sizes", rows.shape[0], rows.shape[1])
-    if not 1 <= table_log <= _MAX_TABLE_LOG:
-        raise ValueError(f"table_log must be in 1..{_MAX_TABLE_LOG}, got {table_log}")
+    table_log = check_range(table_log, "table_log", 1, _MAX_TABLE_LOG)
     return _native_tables.tans_tables(rows, sizes, table_log).to(cdfs.device)
 
 

@@ -15,10 +15,12 @@ import torch
 
 from . import _core, _native, _native_tables
 from ._native_cuda_tables import DeviceTables
+from ._numbers import check_range
 
 __all__ = ["CodingTables"]
 
 _AUTO = -1
+_MOST_PRECISION = 16
 
 
 class CodingTables:
@@ -79,6 +81,7 @@ class CodingTables:
         (count, width), device = self._cdfs.shape, self._cdfs.device
         self._cdfs_sizes = per_table(cdfs_sizes, "cdfs_sizes", count, width, device, misfits)
         self._offsets = per_table(offsets, "offsets", count, 0, device, misfits)
+        freq_precision = check_range(freq_precision, "freq_precision", 1, _MOST_PRECISION)
         lookup = lookup_precision(inverse_cdf_precision, freq_precision)
         self._options = freq_precision, bool(bypass_coding), bool(alias), lookup
         self._devices: Dict[torch.device, DeviceTables] = {}

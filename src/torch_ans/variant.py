@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple, NoReturn, Optional, Tuple, Union
 
 from . import _core
+from ._numbers import check_int
 
 __all__ = ["Variant", "is_tans", "parse_variant", "resolve_variant"]
 
@@ -71,10 +72,12 @@ def resolve_variant(
     """The family, lanes and alias that a name and the options beside it mean together.
 
     Raises:
+        TypeError: an option has the wrong type.
         ValueError: they contradict each other, or there is no such coder.
     """
     variant = parse_variant(impl)
     lanes = variant.lanes
+    num_interleaves = check_int(num_interleaves, "num_interleaves")
     if lanes is not None and num_interleaves not in (1, lanes):
         raise ValueError(
             f"impl {impl!r} has {lanes} lanes, but num_interleaves is {num_interleaves}"

@@ -170,7 +170,7 @@ class RansDecoder:
             TypeError: an argument has the wrong type.
             ValueError: tables that are not valid.
         """
-        check_data(encoded, "encoded")
+        encoded = check_data(encoded, "encoded")
         tables, plain = self._tables, cdfs_sizes is None and offsets is None
         if tables is not None and cdfs is tables and plain and type(indexes) is list:
             return decode_message(tables, encoded, indexes)  # for short calls

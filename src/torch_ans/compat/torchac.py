@@ -23,6 +23,7 @@ import torch
 
 from .. import _native, _native_models
 from .._layout import split_rows
+from .._memory import data_of
 from .._model_coder import Coder, Distributions, decode_bytes, describe_values, encode_bytes
 from .._native import Data
 from .._status import describe_element
@@ -195,8 +196,7 @@ def _decode(
     byte_stream: Data,
     format: str,
 ) -> torch.Tensor:
-    if not isinstance(byte_stream, (bytes, bytearray, memoryview)):
-        raise TypeError(f"byte_stream must be bytes-like, got {type(byte_stream).__name__}")
+    byte_stream = data_of(byte_stream, "byte_stream")
     shape, device = distributions.shape, distributions.device
     dtype = torch.int16 if distributions.model.native.num_symbols <= 1 << 15 else torch.int32
     if format == "torch_ans":
