@@ -132,7 +132,7 @@ class RowDecoder {
   TORCH_ANS_FN void prefetch_next(const IntArray& array, int r, std::int64_t first) {
     const std::int64_t left = symbols_in_row(task_, first_row_) - first;
     prefetch_tile<prefetch>(array, first_row_ + r, first,
-                  static_cast<int>(smaller<std::int64_t>(kTileSymbols, left)));
+                            static_cast<int>(smaller<std::int64_t>(kTileSymbols, left)));
   }
 
   bool reject(int r, std::int64_t first, const std::int32_t* indexes) {
