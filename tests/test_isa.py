@@ -68,6 +68,42 @@ def test_loads_in_place_of_gathers_give_the_same(slow: str, scalar: dict) -> Non
     assert run_child(SAFETY, env=env) == "avx512\n"
 
 
+# Pushes onto states of any size, under every rounding mode (of x86): first the greatest states.
+STATES = """
+import ctypes, hashlib
+from helpers import *
+digest = hashlib.sha256()
+for family, lanes in VARIANTS:
+    widths = reference.FAMILIES[family]
+    dtype = np.uint64 if widths.state_bits == 64 else np.uint32
+    for precision in (11, 13, widths.max_freq_precision):
+        rng = np.random.default_rng(precision)
+        tables = make_tables(precision, [5, 200, 2], precision)
+        symbols, indexes = make_symbols(precision, (25, 40), tables)
+        top = widths.lower_bound << widths.word_bits
+        states = rng.integers(widths.lower_bound, top, (25, lanes), dtype)
+        states[::3], states[1::3] = top - 1, widths.lower_bound
+        for mode in (0, 0x400, 0x800, 0xC00):
+            stream = init_op(family)(25, lanes)
+            stream[:, 1:] = torch.from_numpy(states.view(np.int32))
+            ctypes.CDLL(None).fesetround(mode)
+            try:
+                push_op(family, lanes)(stream, symbols, indexes, *tables.args)
+            finally:
+                ctypes.CDLL(None).fesetround(0)
+            for row in stream_rows(stream):
+                digest.update(row)
+print(digest.hexdigest())
+"""
+
+
+@pytest.mark.skipif(CAPABILITIES["available"] == ["scalar"], reason="needs vectors")
+def test_states_of_any_size_get_the_same_bytes() -> None:
+    isas = CAPABILITIES["available"]
+    found = [run_child(STATES, env={"TORCH_ANS_FORCE_ISA": isa}) for isa in isas]
+    assert found == found[:1] * len(isas)
+
+
 def test_capabilities() -> None:
     assert CAPABILITIES["isa"] in CAPABILITIES["available"]
     assert "scalar" in CAPABILITIES["available"]

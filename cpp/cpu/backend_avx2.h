@@ -39,6 +39,29 @@ TORCH_ANS_FN __m256i pick_64(__m256i a, __m256i b, __m256i mask) {
       _mm256_blendv_pd(_mm256_castsi256_pd(a), _mm256_castsi256_pd(b), _mm256_castsi256_pd(mask)));
 }
 
+/// The low halves of elements of 64 bits: undoes what `_mm256_unpacklo_epi32` and
+/// `_mm256_unpackhi_epi32` do with zeros.
+TORCH_ANS_FN __m256i low_halves(__m256i a, __m256i b) {
+  return _mm256_castps_si256(
+      _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88));
+}
+
+/// Eight elements of 64 bits, as these take vectors of 32 bits apart: 0, 1, 4, 5 and 2, 3, 6, 7.
+struct EightWide {
+  __m256i half[2];
+
+  TORCH_ANS_FN void load(const std::uint64_t* source) {
+    const __m256i low = load256(source), high = load256(source + 4);
+    half[0] = _mm256_permute2x128_si256(low, high, 0x20);
+    half[1] = _mm256_permute2x128_si256(low, high, 0x31);
+  }
+
+  TORCH_ANS_FN void store(std::uint64_t* target) const {
+    store256(target, _mm256_permute2x128_si256(half[0], half[1], 0x20));
+    store256(target + 4, _mm256_permute2x128_si256(half[0], half[1], 0x31));
+  }
+};
+
 /// Eight tables, column by column.
 struct TableColumns {
   __m256i base;

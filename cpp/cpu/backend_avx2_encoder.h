@@ -1,17 +1,18 @@
-/// Encoder for 32-bit states: eight lanes of a row in a vector.
+/// Encoder for rows of eight lanes or more: eight lanes in a vector.
 #pragma once
 
-#include "backend_avx2.h"
+#include "backend_avx2_put.h"
 #include "backend_avx2_shuffles.h"
 #include "backend_scalar.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// Appends the words of 16 bits that the lanes in `need` give up, highest lane first.
-TORCH_ANS_FN void emit_words(__m256i x, __m256i need, std::uint8_t*& out) {
-  const auto mask = static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(need)));
-  const __m256i low = _mm256_and_si256(x, _mm256_set1_epi32(0xffff));
+/// Appends the words of 16 bits that the lanes give up, highest lane first.
+TORCH_ANS_FN void emit(const Leaving<Rans32x16>& leaving, std::uint8_t*& out) {
+  const auto mask =
+      static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(leaving.leaves[0])));
+  const __m256i low = _mm256_and_si256(leaving.words, _mm256_set1_epi32(0xffff));
   const __m128i words =
       _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
   const auto* shuffle = reinterpret_cast<const __m128i*>(kSqueezeWords.bytes[mask]);
@@ -20,12 +21,13 @@ TORCH_ANS_FN void emit_words(__m256i x, __m256i need, std::uint8_t*& out) {
   out += 2 * _mm_popcnt_u32(mask);
 }
 
-/// The same for up to two words of 8 bits a lane, of which `need` and `need_again` tell.
-TORCH_ANS_FN void emit_bytes(__m256i x, __m256i need, __m256i need_again, std::uint8_t*& out) {
-  const __m256i pairs = _mm256_blend_epi16(need, need_again, 0xaa);
+/// The same for up to two words of 8 bits a lane.
+TORCH_ANS_FN void emit(const Leaving<Rans32>& leaving, std::uint8_t*& out) {
+  const __m256i pairs = _mm256_blend_epi16(leaving.leaves[0], leaving.leaves[1], 0xaa);
   const auto masks =
       static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_packs_epi16(pairs, pairs)));
-  const __m128i halves[2] = {_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)};
+  const __m128i halves[2] = {_mm256_castsi256_si128(leaving.words),
+                             _mm256_extracti128_si256(leaving.words, 1)};
   for (int half = 1; half >= 0; --half) {
     const std::uint32_t mask = masks >> (16 * half) & 0xff;
     const auto* shuffle = reinterpret_cast<const __m128i*>(kSqueezeBytes.bytes[mask]);
@@ -35,72 +37,15 @@ TORCH_ANS_FN void emit_bytes(__m256i x, __m256i need, __m256i need_again, std::u
   }
 }
 
-/// x / freq for x < freq << (31 - precision), for precisions from kMinPrecision on.
-///
-/// Three roundings and the conversion of x are off by a factor of up to 1 +- 2^-22, which the
-/// factor 1 - 2^-21 makes a quotient that is never too high; and as x / freq < 2^20 it is too low
-/// by 1 at most, which the remainder shows.
-struct Quotient {
-  static constexpr int kMinPrecision = 11;
-  __m256i quotient;
-  __m256i remainder;
-  __m256i is_low;  ///< all ones: one more
-};
-
-TORCH_ANS_FN Quotient divide(__m256i x, __m256i freq) {
-  const __m256 rounded_down = _mm256_set1_ps(1.0f - 0x1p-21f);
-  const __m256 reciprocal =
-      _mm256_mul_ps(_mm256_div_ps(_mm256_set1_ps(1.0f), _mm256_cvtepi32_ps(freq)), rounded_down);
-  const __m256i quotient = _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(x), reciprocal));
-  const __m256i remainder = _mm256_sub_epi32(x, _mm256_mullo_epi32(quotient, freq));
-  const __m256i most = _mm256_sub_epi32(freq, _mm256_set1_epi32(1));
-  return {quotient, remainder, _mm256_cmpgt_epi32(remainder, most)};
+/// The same for words of 32 bits.
+TORCH_ANS_FN void emit(const Leaving<Rans64>& leaving, std::uint8_t*& out) {
+  const auto mask =
+      static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(leaving.leaves[0])));
+  const __m256i order = _mm256_cvtepu8_epi32(
+      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kSqueezeOrder.lanes[mask])));
+  store256(out, _mm256_permutevar8x32_epi32(leaving.words, order));
+  out += 4 * _mm_popcnt_u32(mask);
 }
-
-/// C(s, x) for eight lanes and the symbols of `pairs`.
-template <typename Traits>
-class VectorPut {
- public:
-  TORCH_ANS_FN explicit VectorPut(const TablesView& tables)
-      : precision_(_mm256_set1_epi32(tables.freq_precision)),
-        limit_shift_(_mm256_set1_epi32(31 - tables.freq_precision)),
-        total_(_mm256_set1_epi32(1 << tables.freq_precision)) {}
-
-  TORCH_ANS_FN __m256i put(__m256i x, const SlotPair* pairs, std::uint8_t*& out) const {
-    const __m256i ends = load256(pairs);  // an end of 2^16 reads 0
-    const __m256i low_half = _mm256_set1_epi32(0xffff);
-    const __m256i start = _mm256_and_si256(ends, low_half);
-    const __m256i freq =
-        _mm256_and_si256(_mm256_sub_epi32(_mm256_srli_epi32(ends, 16), start), low_half);
-    x = renormalise(x, _mm256_sllv_epi32(freq, limit_shift_), out);
-    const Quotient q = divide(x, freq);
-    const __m256i low = _mm256_add_epi32(_mm256_sllv_epi32(q.quotient, precision_),
-                                         _mm256_add_epi32(q.remainder, start));
-    const __m256i one_more = _mm256_and_si256(q.is_low, _mm256_sub_epi32(total_, freq));
-    return _mm256_add_epi32(low, one_more);
-  }
-
- private:
-  TORCH_ANS_FN static __m256i renormalise(__m256i x, __m256i limit, std::uint8_t*& out) {
-    static_assert(Traits::kLowerBits + Traits::kWordBits == 31, "what limit_shift_ is for");
-    const __m256i most = _mm256_sub_epi32(limit, _mm256_set1_epi32(1));  // limit may be 2^31
-    const __m256i need = _mm256_cmpgt_epi32(x, most);
-    const __m256i bits = _mm256_set1_epi32(Traits::kWordBits);
-    if constexpr (Traits::kMaxWords == 1) {
-      emit_words(x, need, out);
-      return _mm256_srlv_epi32(x, _mm256_and_si256(need, bits));
-    } else {
-      const __m256i need_again = _mm256_cmpgt_epi32(_mm256_srli_epi32(x, Traits::kWordBits), most);
-      emit_bytes(x, need, need_again, out);
-      return _mm256_srlv_epi32(
-          x, _mm256_add_epi32(_mm256_and_si256(need, bits), _mm256_and_si256(need_again, bits)));
-    }
-  }
-
-  __m256i precision_;
-  __m256i limit_shift_;
-  __m256i total_;
-};
 
 /// The slots of four symbols.
 TORCH_ANS_FN __m128i load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
@@ -117,15 +62,14 @@ TORCH_ANS_FN void replace_by_pairs(const std::uint16_t* cdf16, std::uint32_t* id
   store256(ids, _mm256_set_m128i(load_four_pairs(cdf16, ids + 4), low));
 }
 
-template <typename Traits, int kLanes, int kRows_>
-struct VectorEncoder : ScalarTile, TakesPairs {
-  static constexpr int kRows = kRows_;
-  static constexpr int kVectors = kLanes / 8;
-  static constexpr int kStoreSlack = 16;
+/// How an encoder comes to the slots of a tile's symbols (row_encoder.h).
+template <typename Traits>
+struct PairsByLoads : ScalarTile, TakesPairs {
   using State = typename Traits::State;
 
   static bool accepts(const CodingTask& task) {
-    return task.tables.freq_precision >= Quotient::kMinPrecision && !task.tables.has_full_freq;
+    return task.tables.freq_precision >= EightPuts<Traits>::kMinPrecision &&
+           !task.tables.has_full_freq;
   }
 
   static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
@@ -148,14 +92,24 @@ struct VectorEncoder : ScalarTile, TakesPairs {
                                    std::uint8_t*& out) {
     return PutByPair::put_id<Traits>(tables, x, pair, out);
   }
+};
+
+template <typename Traits, int kLanes, int kRows_>
+struct VectorEncoder : PairsByLoads<Traits> {
+  static constexpr int kRows = kRows_;
+  static constexpr int kVectors = kLanes / 8;
+  static constexpr int kStoreSlack = 32;
+  using State = typename Traits::State;
+  using VectorEncoder::ScalarTile::kTileStride;
 
   static void encode_groups(const TablesView& tables, State* states, std::uint8_t** outs,
                             const SlotPair* pairs, int begin, int end) {
-    const VectorPut<Traits> putter(tables);
-    __m256i x[kRows * kVectors];
+    using Puts = EightPuts<Traits>;
+    const typename Puts::Constants constants(tables.freq_precision);
+    Puts x[kRows * kVectors];
     std::uint8_t* out[kRows];
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kVectors; ++k) x[k] = load256(states + 8 * k);
+    for (int k = 0; k < kRows * kVectors; ++k) x[k].load(states + 8 * k);
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) out[r] = outs[r];
     for (int group = end - 1; group >= begin; --group) {
@@ -163,13 +117,13 @@ struct VectorEncoder : ScalarTile, TakesPairs {
       for (int v = kVectors - 1; v >= 0; --v) {
         TORCH_ANS_UNROLL
         for (int r = 0; r < kRows; ++r) {
-          __m256i& lanes = x[r * kVectors + v];
-          lanes = putter.put(lanes, pairs + r * kTileStride + group * kLanes + 8 * v, out[r]);
+          const SlotPair* place = pairs + r * kTileStride + group * kLanes + 8 * v;
+          emit(x[r * kVectors + v].put(constants, load256(place)), out[r]);
         }
       }
     }
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kVectors; ++k) store256(states + 8 * k, x[k]);
+    for (int k = 0; k < kRows * kVectors; ++k) x[k].store(states + 8 * k);
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) outs[r] = out[r];
   }

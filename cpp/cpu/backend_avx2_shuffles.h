@@ -80,6 +80,42 @@ constexpr ShuffleTable make_spread_bytes() {
   return table;
 }
 
+/// Which lanes of eight stand first where those of a mask are squeezed together, the highest first.
+struct LaneOrders {
+  alignas(64) std::uint8_t lanes[256][8];
+};
+
+constexpr LaneOrders make_squeeze_order() {
+  LaneOrders orders{};
+  for (int mask = 0; mask < 256; ++mask) {
+    int to = 0;
+    for (int lane = 7; lane >= 0; --lane) {
+      if ((mask >> lane & 1) != 0) orders.lanes[mask][to++] = static_cast<std::uint8_t>(lane);
+    }
+  }
+  return orders;
+}
+
+/// For four elements of 32 bits, the first one first, each with up to `most` words of `word_bytes`
+/// that leave it: bit k of a mask for the first word of element k, bit 4 + k for the second.
+constexpr ShuffleTable make_squeeze_steps(int word_bytes, int most) {
+  ShuffleTable table{};
+  for (int mask = 0; mask < 1 << (4 * most); ++mask) {
+    int to = 0;
+    for (int element = 0; element < 4; ++element) {
+      for (int byte = 0; byte < word_bytes * most; ++byte) {
+        if ((mask >> (4 * (byte / word_bytes) + element) & 1) == 0) continue;
+        table.bytes[mask][to++] = static_cast<std::uint8_t>(4 * element + byte);
+      }
+    }
+    while (to < 16) table.bytes[mask][to++] = 0x80;
+  }
+  return table;
+}
+
+template <int kWordBytes, int kMost>
+constexpr ShuffleTable kSqueezeSteps = make_squeeze_steps(kWordBytes, kMost);
+constexpr LaneOrders kSqueezeOrder = make_squeeze_order();
 constexpr ShuffleTable kSqueezeWords = make_squeeze_words();
 constexpr ShuffleTable kSpreadWords = make_spread_words();
 constexpr ShuffleTable kSqueezeBytes = make_squeeze_bytes();

@@ -72,8 +72,7 @@ class EightStates {
   __m256i words_;  ///< the next one uppermost
 };
 
-/// Eight states of 64 bits: rows 0, 1, 4, 5 and rows 2, 3, 6, 7, which is how vectors of 32 bits
-/// are taken apart and put together. Two words a row are loaded at a time.
+/// Eight states of 64 bits. Two words a row are loaded at a time.
 ///
 /// A state has at least 2^31 between two steps. One that takes a word has 2^15 or more before it
 /// and 2^47 after, which the next step leaves at 2^31 or above: no row takes words in two steps
@@ -85,19 +84,11 @@ class EightStates<Traits, true> {
  public:
   static constexpr int kReadSteps = 4;
 
-  TORCH_ANS_FN void load(const std::uint64_t* states) {
-    const __m256i low = load256(states), high = load256(states + 4);
-    x_[0] = _mm256_permute2x128_si256(low, high, 0x20);
-    x_[1] = _mm256_permute2x128_si256(low, high, 0x31);
-  }
-
-  TORCH_ANS_FN void store(std::uint64_t* states) const {
-    store256(states, _mm256_permute2x128_si256(x_[0], x_[1], 0x20));
-    store256(states + 4, _mm256_permute2x128_si256(x_[0], x_[1], 0x31));
-  }
+  TORCH_ANS_FN void load(const std::uint64_t* states) { x_.load(states); }
+  TORCH_ANS_FN void store(std::uint64_t* states) const { x_.store(states); }
 
   TORCH_ANS_FN __m256i slots(const StepConstants& step) const {
-    return _mm256_and_si256(low_halves(x_[0], x_[1]), step.full);
+    return _mm256_and_si256(low_halves(x_.half[0], x_.half[1]), step.full);
   }
 
   template <typename End>
@@ -124,15 +115,10 @@ class EightStates<Traits, true> {
   }
 
  private:
-  static TORCH_ANS_FN __m256i low_halves(__m256i a, __m256i b) {
-    return _mm256_castps_si256(
-        _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88));
-  }
-
   /// Returns which states took a word.
   TORCH_ANS_FN __m256i advance_half(int half, __m256i freq, __m256i rank,
                                     const StepConstants& step) {
-    __m256i& x = x_[half];
+    __m256i& x = x_.half[half];
     __m256i& words = words_[half];
     const __m256i quotient = _mm256_srl_epi64(x, step.precision);
     const __m256i high = _mm256_mul_epu32(_mm256_srli_epi64(quotient, 32), freq);
@@ -144,7 +130,7 @@ class EightStates<Traits, true> {
     return need;
   }
 
-  __m256i x_[2];
+  EightWide x_;
   __m256i words_[2];  ///< the next one in the low half
 };
 

@@ -1,10 +1,11 @@
-/// Kernels for AVX2. Eight lanes or more of a 32-bit state, or pop of eight rows or more of one
-/// lane: vectors. All others: the portable loops compiled for x86-64-v3, whose shifts and
-/// multiplications leave the flags alone.
+/// Kernels for AVX2. Eight rows or more of one lane, push of eight lanes or more, and pop of as
+/// many of a 32-bit state: vectors. All others: the portable loops compiled for x86-64-v3, whose
+/// shifts and multiplications leave the flags alone.
 #include "backend_avx2.h"
 #include "backend_avx2_decoder.h"
 #include "backend_avx2_encoder.h"
 #include "backend_avx2_rows.h"
+#include "backend_avx2_rows_encoder.h"
 #include "backend_scalar.h"
 #include "chain_decoder.h"
 #include "doubled_encoder.h"
@@ -22,18 +23,25 @@ void add_vector_decoder(KernelChoice*& get) {
   *get++ = decoder_kernel<RansRow<Traits, kLanes>, Decoder>(&Decoder::accepts);
 }
 
+template <typename Traits, int kLanes, int kRows>
+void add_vector_encoder(KernelChoice*& put) {
+  using Encoder = VectorEncoder<Traits, kLanes, kRows>;
+  *put++ = encoder_kernel<RansRow<Traits, kLanes>, Encoder>(&Encoder::accepts);
+}
+
 /// Appends the vector kernels for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_vectors(KernelChoice*& put, KernelChoice*& get) {
-  using Encoder = VectorEncoder<Traits, kLanes, kRows>;
-  *put++ = encoder_kernel<RansRow<Traits, kLanes>, Encoder>(&Encoder::accepts);
+  add_vector_encoder<Traits, kLanes, kRows>(put);
   add_vector_decoder<Traits, kLanes, kRows>(get);
 }
 
-/// Appends the vector decoder of 8 * kVectors rows of one lane.
+/// Appends the vector kernels for 8 * kVectors rows of one lane.
 template <typename Traits, int kVectors>
-void add_rows_decoder(KernelChoice*& get) {
+void add_rows(KernelChoice*& put, KernelChoice*& get) {
+  using Encoder = RowsEncoder<Traits, kVectors>;
   using Decoder = RowsDecoder<Traits, kVectors>;
+  *put++ = encoder_kernel<RansRow<Traits, 1>, Encoder>(&Encoder::accepts);
   *get++ = decoder_kernel<RansRow<Traits, 1>, Decoder>(&accepts_log_buckets);
 }
 
@@ -57,10 +65,13 @@ void fill(CodecKernels& kernels) {
     if constexpr (kLanes < 32) add_vectors<Traits, kLanes, 32 / kLanes>(put, get);
     if constexpr (kLanes == 32) add_vector_decoder<Traits, kLanes, 2>(get);
     add_vectors<Traits, kLanes, 1>(put, get);
+  } else if constexpr (kLanes >= 8) {
+    if constexpr (kLanes == 8) add_vector_encoder<Traits, kLanes, 2>(put);
+    add_vector_encoder<Traits, kLanes, 1>(put);
   }
   if constexpr (kLanes == 1) {
-    add_rows_decoder<Traits, 2>(get);
-    add_rows_decoder<Traits, 1>(get);
+    add_rows<Traits, 2>(put, get);
+    add_rows<Traits, 1>(put, get);
   }
   if constexpr (kLanes < 4) add_lockstep<Traits, kLanes, 4 / kLanes>(put, get);
   add_lockstep<Traits, kLanes, 1>(put, get);
