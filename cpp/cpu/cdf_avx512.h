@@ -123,7 +123,7 @@ class FloatCdfVectors {
     std::uint32_t bad = 0;
     for (std::uint32_t left = missed; left != 0; left = _blsr_u32(left)) {
       const auto k = static_cast<int>(_tzcnt_u32(left));
-      bad |= find_block_symbols<1>(model, element + k, slots + k, matches + k);
+      bad |= find_symbol(model, element[k], slots + k, matches + k);
     }
     return bad == 0;
   }

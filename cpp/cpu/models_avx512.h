@@ -103,10 +103,6 @@ struct FoundSlots {
   }
 };
 
-TORCH_ANS_FN SlotMatches operator+(const SlotMatches& matches, int count) {
-  return {matches.symbol + count, matches.start + count, matches.freq + count};
-}
-
 /// The slots of a tile's symbols, by `vectors`, which has
 ///   find_run(first, present, symbol)   FoundSlots of elements that follow each other
 ///   prefetch(first)                    asks for what these read

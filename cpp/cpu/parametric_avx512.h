@@ -12,7 +12,6 @@ template <ModelKind kKind, typename Real>
 class ParametricVectors {
   using Scalar = ParametricModel<kKind, Real>;
   static constexpr int kMostSteps = 8;
-  static constexpr int kElementsAhead = 512;
 
  public:
   TORCH_ANS_FN explicit ParametricVectors(const Model& model)
@@ -266,7 +265,7 @@ class ParametricVectors {
     for (std::uint32_t left = missed; left != 0; left = _blsr_u32(left)) {
       const auto k = static_cast<int>(_tzcnt_u32(left));
       const std::int64_t element = element_of(elements, done + k);
-      bad |= find_block_symbols<1>(model, &element, slots + k, matches + k);
+      bad |= find_symbol(model, element, slots + k, matches + k);
     }
     return bad == 0;
   }

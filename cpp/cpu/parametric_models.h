@@ -70,7 +70,7 @@ const Quantiles& quantiles() {
 
 /// A mean and a scale for each symbol.
 template <ModelKind kKind, typename Real>
-class ParametricModel {
+class ParametricModel : public Guesses {
  public:
   template <int kCount>
   struct Block {
@@ -86,8 +86,8 @@ class ParametricModel {
         scale_stride_(model.strides[1]),
         low_(model.low) {}
 
-  template <int kCount>
-  TORCH_ANS_FN void load(const std::int64_t* element, Block<kCount>& block) const {
+  template <int kCount, typename Places>
+  TORCH_ANS_FN void load(const Places& element, Block<kCount>& block) const {
     Real mean[kCount], scale[kCount];
     for (int k = 0; k < kCount; ++k) {
       mean[k] = means_[element[k] * mean_stride_];
@@ -99,6 +99,11 @@ class ParametricModel {
 
   TORCH_ANS_FN void prefetch(std::int64_t /*element*/, std::uint32_t /*i*/) const {}
 
+  TORCH_ANS_FN void prefetch_run(std::int64_t element) const {
+    torch_ans::prefetch(means_ + element * mean_stride_);
+    torch_ans::prefetch(scales_ + element * scale_stride_);
+  }
+
   template <int kCount>
   TORCH_ANS_FN void edges(const Block<kCount>& block, const std::uint32_t* i,
                           std::uint32_t* out) const {
@@ -106,35 +111,8 @@ class ParametricModel {
     for (int k = 0; k < kCount; ++k) out[k] = limits.inner(i[k], out[k]);
   }
 
-  /// From a guess outwards in growing steps, then by halves.
-  template <int kCount>
-  TORCH_ANS_FN void find(const Block<kCount>& block, const std::uint32_t* slots,
-                         std::uint32_t* symbol) const {
-    std::uint32_t past[kCount], probe[kCount], edge[kCount];
-    guess<kCount>(block, slots, probe);
-    for (int k = 0; k < kCount; ++k) {
-      symbol[k] = 0;
-      past[k] = limits.num_symbols;
-    }
-    for (std::uint32_t step = 1;; step *= 2) {
-      std::uint32_t widest = 0;
-      for (int k = 0; k < kCount; ++k) widest = larger(widest, past[k] - symbol[k]);
-      if (widest <= 1) return;
-      edges<kCount>(block, probe, edge);
-      for (int k = 0; k < kCount; ++k) {
-        const bool open = past[k] - symbol[k] > 1;
-        const bool above = edge[k] <= slots[k];
-        symbol[k] = open && above ? probe[k] : symbol[k];
-        past[k] = open && !above ? probe[k] : past[k];
-        const std::uint32_t stride = smaller(step, (past[k] - symbol[k]) / 2);
-        probe[k] = above ? symbol[k] + stride : past[k] - stride;
-      }
-    }
-  }
-
   const Edges limits;
 
- private:
   /// Within a symbol of the right one, nearly always: x with leak * x + spread * F(x) = slot, by
   /// Newton's method. What F gives follows from where its inverse is at what x leaves of the slot.
   template <int kCount>
@@ -184,10 +162,11 @@ class ParametricModel {
     }
     for (int k = 0; k < kCount; ++k) {
       const auto whole = static_cast<std::int32_t>(x[k]);
-      symbol[k] = static_cast<std::uint32_t>(larger(whole, 1));
+      symbol[k] = static_cast<std::uint32_t>(whole);
     }
   }
 
+ private:
   const Real* means_;
   const Real* scales_;
   std::int64_t mean_stride_;
@@ -214,8 +193,8 @@ class MixtureModel {
     }
   }
 
-  template <int kCount>
-  TORCH_ANS_FN void load(const std::int64_t* element, Block<kCount>& block) const {
+  template <int kCount, typename Places>
+  TORCH_ANS_FN void load(const Places& element, Block<kCount>& block) const {
     for (int k = 0; k < kCount; ++k) {
       const Real* means = values_[0] + element[k] * strides_[0];
       const Real* scales = values_[1] + element[k] * strides_[1];
