@@ -19,8 +19,6 @@ const X86Features& features() {
   return instance;
 }
 
-void nothing(KernelTable& /*table*/) {}
-
 bool has_avx2() { return features().has_avx2(); }
 bool has_avx512() { return features().has_avx512(); }
 
@@ -48,7 +46,8 @@ constexpr Isa kIsas[] = {
 #if defined(TORCH_ANS_X86_KERNELS)
     {"avx512", &has_avx512, &add_avx512_kernels, &add_avx512_model_kernels, &add_avx512_models,
      &add_avx512_id_kernels},
-    {"avx2", &has_avx2, &add_avx2_kernels, &nothing, &add_avx2_models, &no_id_kernels},
+    {"avx2", &has_avx2, &add_avx2_kernels, &add_avx2_model_kernels, &add_avx2_models,
+     &no_id_kernels},
 #endif
     {"scalar", &always, &add_scalar_kernels, &add_scalar_model_kernels, &add_scalar_models,
      &no_id_kernels},

@@ -16,6 +16,7 @@ void add_avx512_decoders(KernelTable& table);
 
 /// The same for the models' kernels.
 void add_scalar_model_kernels(KernelTable& table);
+void add_avx2_model_kernels(KernelTable& table);
 void add_avx512_model_kernels(KernelTable& table);
 
 /// The share of tANS in each, compiled apart.
