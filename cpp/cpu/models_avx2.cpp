@@ -6,9 +6,8 @@ namespace torch_ans {
 
 void add_avx2_models(ModelTable& table) {
   add_models(table);
-  add_parametric_vectors<ModelKind::kGaussian>(table);
-  add_parametric_vectors<ModelKind::kLaplace>(table);
-  add_parametric_vectors<ModelKind::kLogistic>(table);
+  add_parametric_vectors<float>(table, RealType::kFloat32);
+  add_parametric_vectors<double>(table, RealType::kFloat64);
 }
 
 }  // namespace torch_ans

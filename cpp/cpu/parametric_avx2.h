@@ -26,8 +26,7 @@ struct FourScales {
   static constexpr double kSymbol = kPositionUnits * kUnits;
 
   __m256d position;  ///< of the mean, as `position_of`, times kUnits: so a symbol is kSymbol
-  __m256d divisor;   ///< as `divisor_of`
-  __m256d inverse;   ///< 1 / divisor, a bit more than that
+  __m256d inverse;   ///< 1 / divisor, as `divisor_of`, and a bit more than that
 
   FourScales() = default;
   TORCH_ANS_FN FourScales(__m256d mean, __m256d scale, std::int32_t low) {
@@ -38,7 +37,7 @@ struct FourScales {
     position = clamp_to(_mm256_fmsub_pd(whole, _mm256_set1_pd(kUnits), first_edge), -kMost * kUnits,
                         2 * kMost * kUnits);
     const __m256d units = _mm256_mul_pd(scale, _mm256_set1_pd(kScaleUnits));
-    divisor = cut_off(clamp_to(units, 1.0, 4294967296.0));
+    const __m256d divisor = cut_off(clamp_to(units, 1.0, 4294967296.0));
     inverse = _mm256_div_pd(_mm256_set1_pd(1.0 + 0x1p-50), divisor);
   }
 
@@ -103,10 +102,43 @@ TORCH_ANS_FN void load_neighbours(const T* table, __m256i at, __m256& first, __m
   second = _mm256_shuffle_ps(front, back, 0xdd);
 }
 
+/// F at the edges below eight symbols.
+TORCH_ANS_FN __m256i find_eight(const std::uint32_t* tail, const FourScales& low,
+                                const FourScales& high, __m256i i) {
+  const __m256d differences[2] = {low.difference(_mm256_castsi256_si128(i)),
+                                  high.difference(_mm256_extracti128_si256(i, 1))};
+  const __m256i distance =
+      _mm256_set_m128i(high.distance(differences[1]), low.distance(differences[0]));
+  __m256 entries, nexts;
+  load_neighbours(tail, _mm256_srli_epi32(distance, kFractionBits), entries, nexts);
+  const __m256i entry = _mm256_castps_si256(entries);
+  const __m256i drop = _mm256_sub_epi32(entry, _mm256_castps_si256(nexts));
+  const __m256i fraction = _mm256_and_si256(distance, _mm256_set1_epi32((1 << kFractionBits) - 1));
+  const __m256i below =
+      _mm256_sub_epi32(entry, _mm256_srli_epi32(_mm256_mullo_epi32(drop, fraction), kFractionBits));
+  const __m256i above = _mm256_sub_epi32(_mm256_set1_epi32(kFixedOne), below);
+  // A distance that is cut off to 0 has half of 2^30 on either side.
+  const __m256 halves =
+      _mm256_shuffle_ps(_mm256_castpd_ps(differences[0]), _mm256_castpd_ps(differences[1]), 0xdd);
+  const __m256i signs = _mm256_permute4x64_epi64(_mm256_castps_si256(halves), 0xd8);
+  return pick(above, below, signs);
+}
+
+/// As Edges::inner. 2^2 F * spread is 2^32 times what F gives.
+TORCH_ANS_FN __m256i inner_edges(const Edges& limits, __m256i i, __m256i fixed) {
+  static_assert(kFixedBits == 30, "the upper halves of products are shares");
+  const __m256i factor = _mm256_set1_epi32(static_cast<int>(limits.spread << 2));
+  const __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(fixed, factor), 32);
+  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(fixed, 32), factor);
+  const __m256i leaks = _mm256_set1_epi32(-static_cast<int>(limits.leak));  // 0 or all ones
+  return _mm256_add_epi32(_mm256_and_si256(i, leaks), _mm256_blend_epi32(even, odd, 0xaa));
+}
+
 /// For blocks of one the portable code.
 template <ModelKind kKind, typename Real>
 class ParametricVectors : public ParametricModel<kKind, Real> {
   using Scalar = ParametricModel<kKind, Real>;
+  static_assert(tail_of(kKind)[0] == kFixedOne / 2, "symmetric");
 
   template <int kCount>
   struct VectorBlock {
@@ -146,7 +178,10 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
     } else {
       TORCH_ANS_UNROLL
       for (int k = 0; k < kCount; k += 8) {
-        store256(out + k, eight_edges(block.four[k / 4], block.four[k / 4 + 1], load256(i + k)));
+        const __m256i symbol = load256(i + k);
+        const FourScales* four = block.four + k / 4;
+        store256(out + k,
+                 inner_edges(limits, symbol, find_eight(tail_of(kKind), four[0], four[1], symbol)));
       }
     }
   }
@@ -176,42 +211,6 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
   }
 
  private:
-  TORCH_ANS_FN __m256i eight_edges(const FourScales& low, const FourScales& high, __m256i i) const {
-    const __m256d differences[2] = {low.difference(_mm256_castsi256_si128(i)),
-                                    high.difference(_mm256_extracti128_si256(i, 1))};
-    const __m256i distance =
-        _mm256_set_m128i(high.distance(differences[1]), low.distance(differences[0]));
-    const __m256i tail = interpolate(distance);
-    // A distance that is cut off to 0 has half of 2^30 on either side.
-    static_assert(tail_of(kKind)[0] == kFixedOne / 2, "symmetric");
-    const __m256 halves =
-        _mm256_shuffle_ps(_mm256_castpd_ps(differences[0]), _mm256_castpd_ps(differences[1]), 0xdd);
-    const __m256i signs = _mm256_permute4x64_epi64(_mm256_castps_si256(halves), 0xd8);
-    const __m256i above = _mm256_sub_epi32(_mm256_set1_epi32(kFixedOne), tail);
-    return inner(i, pick(above, tail, signs));
-  }
-
-  static TORCH_ANS_FN __m256i interpolate(__m256i distance) {
-    __m256 entries, nexts;
-    load_neighbours(tail_of(kKind), _mm256_srli_epi32(distance, kFractionBits), entries, nexts);
-    const __m256i entry = _mm256_castps_si256(entries);
-    const __m256i drop = _mm256_sub_epi32(entry, _mm256_castps_si256(nexts));
-    const __m256i fraction =
-        _mm256_and_si256(distance, _mm256_set1_epi32((1 << kFractionBits) - 1));
-    return _mm256_sub_epi32(entry,
-                            _mm256_srli_epi32(_mm256_mullo_epi32(drop, fraction), kFractionBits));
-  }
-
-  /// As Edges::inner. 2^2 F * spread is 2^32 times what F gives.
-  TORCH_ANS_FN __m256i inner(__m256i i, __m256i fixed) const {
-    static_assert(kFixedBits == 30, "the upper halves of products are shares");
-    const __m256i factor = _mm256_set1_epi32(static_cast<int>(limits.spread << 2));
-    const __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(fixed, factor), 32);
-    const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(fixed, 32), factor);
-    const __m256i leaks = _mm256_set1_epi32(-static_cast<int>(limits.leak));  // 0 or all ones
-    return _mm256_add_epi32(_mm256_and_si256(i, leaks), _mm256_blend_epi32(even, odd, 0xaa));
-  }
-
   /// As in ParametricVectors of AVX-512, with one table.
   struct Newton {
     __m256 leak, share, mean, scale, first, last;
@@ -223,7 +222,8 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
       const __m256 slot = _mm256_add_ps(_mm256_cvtepi32_ps(slots), _mm256_set1_ps(0.5f));
       leak = _mm256_set1_ps(static_cast<float>(limits.leak) * per_slot);
       share = _mm256_mul_ps(slot, _mm256_set1_ps(per_slot));
-      scale = scaled(low.divisor, high.divisor, 1.0 / kScaleUnits);
+      scale = _mm256_div_ps(_mm256_set1_ps(static_cast<float>(1.0 / kScaleUnits)),
+                            scaled(low.inverse, high.inverse, 1.0));
       mean = scaled(low.position, high.position, 1.0 / FourScales::kSymbol);
       // Each symbol before the right one has a slot at least, each one behind it too.
       const __m256 spread = _mm256_set1_ps(static_cast<float>(limits.spread));
@@ -287,11 +287,101 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
   const std::int32_t low_;
 };
 
-template <ModelKind kKind>
-void add_parametric_vectors(ModelTable& table) {
-  ModelFunctions* kind = table[static_cast<int>(kKind)];
-  kind[static_cast<int>(RealType::kFloat32)] = functions_of<ParametricVectors<kKind, float>>();
-  kind[static_cast<int>(RealType::kFloat64)] = functions_of<ParametricVectors<kKind, double>>();
+/// For blocks of one the portable code.
+template <typename Real>
+class MixtureVectors : public MixtureModel<Real> {
+  using Scalar = MixtureModel<Real>;
+
+  template <int kCount>
+  struct VectorBlock {
+    FourScales four[kMostComponents][kCount / 4];
+    std::uint32_t weight[kMostComponents][kCount];
+  };
+
+ public:
+  using Scalar::limits;
+  template <int kCount>
+  using Block =
+      std::conditional_t<kCount == 1, typename Scalar::template Block<kCount>, VectorBlock<kCount>>;
+
+  TORCH_ANS_FN explicit MixtureVectors(const Model& model)
+      : Scalar(model), components_(model.components), low_(model.low) {}
+
+  template <int kCount, typename Places>
+  TORCH_ANS_FN void load(const Places& element, Block<kCount>& block) const {
+    if constexpr (kCount == 1) {
+      Scalar::template load<1>(element, block);
+    } else {
+      for (int k = 0; k < kCount; ++k) {
+        this->find_shares(element[k],
+                          [&](int c, std::uint32_t share) { block.weight[c][k] = share; });
+      }
+      for (int q = 0; q < kCount / 4; ++q) {
+        const Real* of[2][4];
+        for (int k = 0; k < 4; ++k) {
+          for (int v = 0; v < 2; ++v) of[v][k] = this->values(v, element[4 * q + k]);
+        }
+        for (int c = 0; c < components_; ++c) {
+          block.four[c][q] = FourScales(four(of[0], c), four(of[1], c), low_);
+        }
+      }
+    }
+  }
+
+  template <int kCount>
+  TORCH_ANS_FN void edges(const Block<kCount>& block, const std::uint32_t* i,
+                          std::uint32_t* out) const {
+    if constexpr (kCount == 1) {
+      Scalar::template edges<1>(block, i, out);
+    } else {
+      __m256i even[kCount / 8], odd[kCount / 8];  // sums
+      for (int v = 0; v < kCount / 8; ++v) even[v] = odd[v] = _mm256_setzero_si256();
+      for (int c = 0; c < components_; ++c) {
+        TORCH_ANS_UNROLL
+        for (int v = 0; v < kCount / 8; ++v) {
+          const FourScales* four = block.four[c] + 2 * v;
+          const __m256i fixed = find_eight(kLogisticTail, four[0], four[1], load256(i + 8 * v));
+          const __m256i weight = load256(block.weight[c] + 8 * v);
+          even[v] = _mm256_add_epi64(even[v], _mm256_mul_epu32(fixed, weight));
+          odd[v] = _mm256_add_epi64(odd[v], _mm256_mul_epu32(_mm256_srli_epi64(fixed, 32),
+                                                             _mm256_srli_epi64(weight, 32)));
+        }
+      }
+      TORCH_ANS_UNROLL
+      for (int v = 0; v < kCount / 8; ++v) {
+        const __m256i fixed = _mm256_blend_epi32(_mm256_srli_epi64(even[v], kWeightBits),
+                                                 _mm256_slli_epi64(odd[v], 32 - kWeightBits), 0xaa);
+        store256(out + 8 * v, inner_edges(limits, load256(i + 8 * v), fixed));
+      }
+    }
+  }
+
+  template <int kCount>
+  TORCH_ANS_FN void find(const Block<kCount>& block, const std::uint32_t* slots,
+                         std::uint32_t* symbol) const {
+    bisect<kCount>(*this, block, slots, symbol);
+  }
+
+ private:
+  static TORCH_ANS_FN __m256d four(const Real* const* of, int c) {
+    return _mm256_setr_pd(static_cast<double>(of[0][c]), static_cast<double>(of[1][c]),
+                          static_cast<double>(of[2][c]), static_cast<double>(of[3][c]));
+  }
+
+  const int components_;
+  const std::int32_t low_;
+};
+
+template <typename Real>
+void add_parametric_vectors(ModelTable& table, RealType type) {
+  const auto t = static_cast<int>(type);
+  table[static_cast<int>(ModelKind::kGaussian)][t] =
+      functions_of<ParametricVectors<ModelKind::kGaussian, Real>>();
+  table[static_cast<int>(ModelKind::kLaplace)][t] =
+      functions_of<ParametricVectors<ModelKind::kLaplace, Real>>();
+  table[static_cast<int>(ModelKind::kLogistic)][t] =
+      functions_of<ParametricVectors<ModelKind::kLogistic, Real>>();
+  table[static_cast<int>(ModelKind::kLogisticMixture)][t] = functions_of<MixtureVectors<Real>>();
 }
 
 }  // namespace TORCH_ANS_ISA

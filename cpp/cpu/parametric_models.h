@@ -196,24 +196,13 @@ class MixtureModel {
   template <int kCount, typename Places>
   TORCH_ANS_FN void load(const Places& element, Block<kCount>& block) const {
     for (int k = 0; k < kCount; ++k) {
-      const Real* means = values_[0] + element[k] * strides_[0];
-      const Real* scales = values_[1] + element[k] * strides_[1];
-      const Real* weights = values_[2] + element[k] * strides_[2];
-      std::uint64_t sum = 0;
+      const Real* means = values(0, element[k]);
+      const Real* scales = values(1, element[k]);
       for (int c = 0; c < components_; ++c) {
         block.position[c][k] = position_of(static_cast<double>(means[c]), low_);
         block.divisor[c][k] = divisor_of(static_cast<double>(scales[c]));
-        sum += to_fixed(weights[c]);
       }
-      // Shares are cut off; the first component takes what is left.
-      std::uint32_t left = 1u << kWeightBits;
-      for (int c = components_ - 1; c > 0; --c) {
-        const std::uint64_t weight = to_fixed(weights[c]);
-        const auto share = sum == 0 ? 0 : static_cast<std::uint32_t>((weight << kWeightBits) / sum);
-        block.weight[c][k] = share;
-        left -= share;
-      }
-      block.weight[0][k] = left;
+      find_shares(element[k], [&](int c, std::uint32_t share) { block.weight[c][k] = share; });
     }
   }
 
@@ -241,6 +230,28 @@ class MixtureModel {
   }
 
   const Edges limits;
+
+ protected:
+  /// Those of an element's components.
+  TORCH_ANS_FN const Real* values(int which, std::int64_t element) const {
+    return values_[which] + element * strides_[which];
+  }
+
+  /// Calls `set(component, share)`. Shares are cut off; the first component takes what is left.
+  template <typename Set>
+  TORCH_ANS_FN void find_shares(std::int64_t element, const Set& set) const {
+    const Real* weights = values(2, element);
+    std::uint64_t sum = 0;
+    for (int c = 0; c < components_; ++c) sum += to_fixed(weights[c]);
+    std::uint32_t left = 1u << kWeightBits;
+    for (int c = components_ - 1; c > 0; --c) {
+      const std::uint64_t weight = to_fixed(weights[c]);
+      const auto share = sum == 0 ? 0 : static_cast<std::uint32_t>((weight << kWeightBits) / sum);
+      set(c, share);
+      left -= share;
+    }
+    set(0, left);
+  }
 
  private:
   const Real* values_[kModelValues];
