@@ -11,8 +11,8 @@
 /// - 32-bit states: x / freq < 2^(31 - P). One step leaves 2^-28 missing, and rounding it, the
 ///   conversion of x and the product lose 2^-23 each: together less than one if
 ///   3.04 * 2^(8 - P) <= 1, that is from P = 10 on.
-/// - 64-bit states: x / freq < 2^(63 - P). Two steps leave 2^-56 missing, the roundings lose 2^-52
-///   each: 3.07 * 2^(11 - P) <= 1 from P = 13 on.
+/// - 64-bit states: x / freq < 2^(63 - P). Two steps leave 2^-56 missing, the roundings of the
+///   reciprocal and of x lose 2^-52 each: 2.07 * 2^(11 - P) <= 1 from P = 13 on.
 #pragma once
 
 #include "torch_ans/rans.h"
@@ -110,8 +110,11 @@ TORCH_ANS_FN __m512d reciprocal_of(__m512d divisor) {
   return refine(refine(_mm512_rcp14_pd(divisor)));
 }
 
+/// The quotient in the last bits of a double of which it is the fraction. Its exponent stands above
+/// the lowest 52 bits, whence a shift by a precision drops it.
 TORCH_ANS_FN Vec quotient_of(__m512d dividend, __m512d reciprocal) {
-  return _mm512_cvttpd_epi64(_mm512_mul_round_pd(dividend, reciprocal, kTowardZero));
+  return _mm512_castpd_si512(
+      _mm512_fmadd_round_pd(dividend, reciprocal, _mm512_set1_pd(0x1p52), kTowardZero));
 }
 
 /// States of 64 bits. Their halves are two vectors, so that limits, words and remainders are those

@@ -19,18 +19,27 @@ class WordWriter {
   static constexpr int kChunk = Shape::kChunk;
   static constexpr int kMasks = Traits::kMaxWords;
   static constexpr bool kNarrow = sizeof(typename Traits::State) == 4;
+  /// A 64-bit state that gives up a word is below 2^31 after that and below 2^47 after the step,
+  /// which no limit is below: so in rows of one lane two steps share an element.
+  static constexpr int kShare = !kNarrow && kBlock == 1 ? 2 : 1;
 
  public:
   /// Words of 16 bits (or pairs of 8): two steps share a vector, or the two vectors of a row.
-  static constexpr int kSteps = kNarrow && Shape::kRowVectors == 1 ? 2 * kChunk : kChunk;
+  static constexpr int kSteps = kNarrow && Shape::kRowVectors == 1 ? 2 * kChunk : kShare * kChunk;
 
   /// Before fewer than kSteps steps are kept.
   TORCH_ANS_FN void clear() { std::memset(masks_, 0, sizeof(masks_)); }
 
   TORCH_ANS_FN void keep(int v, int step, Vec words, const __mmask16* leaves) {
-    words_[v][step] = words;
+    const int place = step / kShare;
+    if (step % kShare != 0) {
+      words_[v][place] = _mm512_mask_mov_epi32(words_[v][place], leaves[0], words);
+      masks_[0][v][place] = static_cast<std::uint16_t>(masks_[0][v][place] | leaves[0]);
+      return;
+    }
+    words_[v][place] = words;
     TORCH_ANS_UNROLL
-    for (int w = 0; w < kMasks; ++w) masks_[w][v][step] = leaves[w];
+    for (int w = 0; w < kMasks; ++w) masks_[w][v][place] = leaves[w];
   }
 
   TORCH_ANS_FN void write(std::uint8_t** out) {
@@ -119,7 +128,7 @@ class WordWriter {
     const std::uint16_t* masks = masks_[w][v];
     if constexpr (kBlock == 1) {
       const Vec bit = _mm512_set1_epi16(static_cast<std::int16_t>(1u << block));
-      if constexpr (kSteps == 32) {
+      if constexpr (kSteps / kShare == 32) {
         return _mm512_test_epi16_mask(_mm512_loadu_si512(masks), bit);
       } else {
         return _mm256_test_epi16_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(masks)),
@@ -162,8 +171,8 @@ class WordWriter {
     }
   }
 
-  Vec words_[kVectors][kSteps];
-  alignas(64) std::uint16_t masks_[kMasks][kVectors][kSteps];
+  Vec words_[kVectors][kSteps / kShare];
+  alignas(64) std::uint16_t masks_[kMasks][kVectors][kSteps / kShare];
 };
 
 }  // namespace TORCH_ANS_ISA
