@@ -70,7 +70,8 @@ class DecoderStates<Rans64> {
   TORCH_ANS_FN void advance(const Matches& matches, int precision, __mmask16& one,
                             __mmask16& /*two*/) {
     const Vec freq = matches.freq;
-    const Vec low = _mm512_shrdv_epi32(x_.low, x_.high, splat(static_cast<std::uint32_t>(precision)));
+    const Vec low =
+        _mm512_shrdv_epi32(x_.low, x_.high, splat(static_cast<std::uint32_t>(precision)));
     const Vec high = _mm512_srl_epi32(x_.high, _mm_cvtsi32_si128(precision));
     const Vec even = _mm512_mul_epu32(low, freq);
     const Vec odd = _mm512_mul_epu32(_mm512_srli_epi64(low, 32), _mm512_srli_epi64(freq, 32));
