@@ -52,12 +52,13 @@ TORCH_ANS_FN Halves look_up_halves(const void* base, Vec place) {
     return split(first, second);
   }
   const auto at = [base](std::int64_t number) {
-    return reinterpret_cast<const double*>(static_cast<const std::uint8_t*>(base) +
-                                           kScale * number);
+    return static_cast<const std::uint8_t*>(base) + kScale * number;
   };
   const auto pair = [at](long long two) {
-    return _mm_castpd_si128(
-        _mm_loadh_pd(_mm_load_sd(at(FourPlaces::low(two))), at(FourPlaces::high(two))));
+    const auto* front = reinterpret_cast<const __m128i*>(at(FourPlaces::low(two)));
+    const auto* back = reinterpret_cast<const double*>(at(FourPlaces::high(two)));
+    // (The loads of doubles into low halves want them aligned.)
+    return _mm_castpd_si128(_mm_loadh_pd(_mm_castsi128_pd(_mm_loadl_epi64(front)), back));
   };
   const FourPlaces q0(_mm512_castsi512_si128(place));
   const FourPlaces q1(_mm512_extracti32x4_epi32(place, 1));
