@@ -163,9 +163,9 @@ class Avx512IdFinder {
     TORCH_ANS_FN Vec find(Vec entries, Vec symbol, Vec& context, __mmask16& all_outside) const {
       const Vec first = gather(_mm512_castsi512_si256(entries));
       const Vec second = gather(_mm512_extracti64x4_epi64(entries, 1));
-      const Vec even = _mm512_slli_epi32(iota(), 1);
-      const Vec high = _mm512_permutex2var_epi32(first, _mm512_or_si512(even, splat(1)), second);
-      const Vec low = _mm512_permutex2var_epi32(first, even, second);
+      const Halves found = split(first, second);
+      const Vec low = found.low;
+      const Vec high = found.high;
       const Vec v = _mm512_sub_epi32(symbol, _mm512_srai_epi32(high, 32 - IdColumns::kOffsetBits));
       context = _mm512_max_epi32(_mm512_add_epi32(v, splat(1)), _mm512_setzero_si512());
       const Vec last = _mm512_and_si512(low, splat(0xffff));

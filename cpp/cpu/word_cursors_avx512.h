@@ -69,10 +69,8 @@ class GatherCursor {
     return Traits::kWordBits == 16 ? _mm512_srli_epi32(bytes, 16) : bytes;
   }
 
-  /// A state has at least 2^31 between two steps. One that takes a word has 2^15 or more before it
-  /// and 2^47 after, which the next step leaves at 2^31 or above: no row takes words in two steps
-  /// running. So two words last for four steps. (A row from which a group may be taken has as much
-  /// below its words: its header and its length.)
+  /// Two words last for four steps, as `WideStates` says (rows_decoder_avx512.h); and a row from
+  /// which a group may be taken has as much below its words: its header and its length.
   TORCH_ANS_FN Vec read_two_ahead(int step, __mmask16 one) {
     if (step % 4 == 0) {
       two_words_ = look_up_halves<kLoads, 1>(base_, _mm512_sub_epi32(offset_, splat(8)));
