@@ -140,24 +140,27 @@ TORCH_ANS_FN VectorMatch match_in_buckets(const TablesView& tables, __m256i numb
           pick(_mm256_sub_epi32(rank_a, freq_a), rank_a, is_a)};
 }
 
-/// Loads one by one, two slots a 64-bit register: a gather of eight takes longer.
-TORCH_ANS_FN __m256i load_packed(const PackedSlot* packed, __m256i slot) {
-  const auto half = [packed](__m128i four) {
+/// The 32-bit values at eight places. Loads one by one, two places a 64-bit register: a gather takes
+/// longer.
+template <typename T>
+TORCH_ANS_FN __m256i load_eight(const T* values, __m256i places) {
+  static_assert(sizeof(T) == 4, "32-bit values");
+  const auto half = [values](__m128i four) {
     const auto front = static_cast<std::uint64_t>(_mm_cvtsi128_si64(four));
     const auto back = static_cast<std::uint64_t>(_mm_extract_epi64(four, 1));
-    const auto at = [packed](std::uint64_t number) { return static_cast<int>(packed[number]); };
+    const auto at = [values](std::uint64_t place) { return static_cast<int>(values[place]); };
     const __m128i a = _mm_cvtsi32_si128(at(front & 0xffffffffu));
     const __m128i b = _mm_cvtsi32_si128(at(back & 0xffffffffu));
     return _mm_unpacklo_epi64(_mm_insert_epi32(a, at(front >> 32), 1),
                               _mm_insert_epi32(b, at(back >> 32), 1));
   };
-  return _mm256_set_m128i(half(_mm256_extracti128_si256(slot, 1)),
-                          half(_mm256_castsi256_si128(slot)));
+  return _mm256_set_m128i(half(_mm256_extracti128_si256(places, 1)),
+                          half(_mm256_castsi256_si128(places)));
 }
 
 /// Slots that tell all by themselves.
 TORCH_ANS_FN VectorMatch find_packed(const TablesView& tables, __m256i slot) {
-  const __m256i found = load_packed(tables.packed_slots, slot);
+  const __m256i found = load_eight(tables.packed_slots, slot);
   const __m256i low12 = _mm256_set1_epi32((1 << kPackedSlotPrecision) - 1);
   return {_mm256_srli_epi32(found, 24),
           _mm256_and_si256(_mm256_srli_epi32(found, kPackedSlotPrecision), low12),

@@ -1,8 +1,27 @@
-/// The kernels of tables that follow the symbols for AVX2 machines: shifts by any count.
+/// The kernels of tables that follow the symbols for AVX2 machines: rows of one lane in vectors, in
+/// front of the portable ones with shifts by any count.
+#include "backend_avx2_contexts.h"
 #include "context_kernels.h"
 
 namespace torch_ans {
+namespace {
 
-void add_avx2_context_kernels(KernelTable& table) { fill_contexts(table); }
+template <typename Traits, int kVectors>
+KernelChoice decoder() {
+  using Decoder = RowsContextDecoder<Traits, kVectors>;
+  return decoder_kernel<RansRow<Traits, 1>, Decoder>(&accepts_log_buckets);
+}
+
+}  // namespace
+
+void add_avx2_context_kernels(KernelTable& table) {
+  fill_contexts(table);
+  for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
+    if constexpr (lanes == 1) {
+      prepend(following(kernels), decoder<decltype(traits), 1>());
+      prepend(following(kernels), decoder<decltype(traits), 2>());
+    }
+  });
+}
 
 }  // namespace torch_ans
