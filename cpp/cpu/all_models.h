@@ -4,6 +4,7 @@
 #include "logits_models.h"
 #include "models.h"
 #include "parametric_models.h"
+#include "pmf_models.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
@@ -18,11 +19,10 @@ inline void add_models(ModelTable& table) {
   cdf[static_cast<int>(RealType::kInt32)] = functions_of<CdfModel<std::int32_t>>();
   cdf[static_cast<int>(RealType::kInt64)] = functions_of<CdfModel<std::int64_t>>();
 
-  ModelFunctions* pmf = table[static_cast<int>(ModelKind::kPmf)];
-  pmf[static_cast<int>(RealType::kFloat32)] = functions_of<PmfModel<float>>();
-  pmf[static_cast<int>(RealType::kFloat64)] = functions_of<PmfModel<double>>();
-  pmf[static_cast<int>(RealType::kFloat16)] = functions_of<PmfModel<Float16>>();
-  pmf[static_cast<int>(RealType::kBFloat16)] = functions_of<PmfModel<BFloat16>>();
+  add_pmf<PmfRow<float>>(table, RealType::kFloat32);
+  add_pmf<PmfRow<double>>(table, RealType::kFloat64);
+  add_pmf<PmfRow<Float16>>(table, RealType::kFloat16);
+  add_pmf<PmfRow<BFloat16>>(table, RealType::kBFloat16);
 
   add_logits<LogitRow<float>>(table, RealType::kFloat32);
   add_logits<LogitRow<double>>(table, RealType::kFloat64);

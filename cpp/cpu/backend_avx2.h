@@ -17,6 +17,11 @@ TORCH_ANS_FN void store256(void* target, __m256i value) {
   _mm256_storeu_si256(static_cast<__m256i*>(target), value);
 }
 
+/// The first `count` elements of eight of 32 bits: all ones.
+TORCH_ANS_FN __m256i first_of_eight(int count) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
 /// A constant to compare with that GCC does not know: with one it does, it makes two instructions
 /// of a comparison, in the middle of what a state waits for.
 TORCH_ANS_FN __m256i hidden(__m256i value) {

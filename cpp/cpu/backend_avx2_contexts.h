@@ -26,7 +26,7 @@ class FollowingRowsTables {
       for (int r = 0; r < 8; ++r) {
         rows[r] = bases == nullptr ? _mm256_setzero_si256()
                                    : _mm256_maskload_epi32(bases[8 * v + r] + group,
-                                                           first_elements(groups));
+                                                           first_of_eight(groups));
       }
       transpose_8(rows, bases_[v]);
     }

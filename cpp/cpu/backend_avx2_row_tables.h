@@ -7,11 +7,6 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// The first `count` elements of eight.
-TORCH_ANS_FN __m256i first_elements(int count) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
 /// What a RowsDecoder asks of its source of tables, here where there is one table. Vector v has rows
 /// 8 * v .. 8 * v + 7; `group` counts from the tile's start, steps from the last `load`.
 template <bool kPacked_>
@@ -61,7 +56,7 @@ class NamedRowsTables {
         const std::int32_t* index = indexes[8 * v + r] + group;
         alignas(32) std::int32_t padded[8];
         if (unlikely(groups < 8)) {
-          store256(padded, _mm256_maskload_epi32(index, first_elements(groups)));
+          store256(padded, _mm256_maskload_epi32(index, first_of_eight(groups)));
           index = padded;
         }
         const PackedColumns columns = load_packed_columns(tables_, index);

@@ -139,7 +139,7 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
         std::int32_t* place = job.symbols[8 * v + r] + group;
         const __m256i row = _mm256_add_epi32(rows[r], source.offsets(v, r));
         if (unlikely(groups < kSteps)) {
-          _mm256_maskstore_epi32(place, first_elements(groups), row);
+          _mm256_maskstore_epi32(place, first_of_eight(groups), row);
         } else {
           store256(place, row);
         }

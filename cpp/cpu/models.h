@@ -36,9 +36,10 @@ TORCH_ANS_FN std::uint32_t integer_edge(std::int64_t value) {
 ///   prefetch(element, i)                 asks for what edges i and i + 1 will read
 ///   edges(block, i, out)                 C(i) of an inner edge; anything for 0 and S
 ///   find(block, slots, symbol)           the last symbol that starts at or below a slot, where C
-///                                        does not decrease; or, if it Guesses:
-///   guess(block, slots, symbol)          mostly the same
+///                                        does not decrease; and, if it Guesses:
+///   guess(block, slots, symbol)          mostly the same; then `find` is for blocks of one
 ///   prefetch_run(element)                asks for what describes this and following elements
+///   prefetch_group(first, count)         asks for what groups behind these elements will read
 /// Loads stand in loops of their own: what is left of the others is arithmetic on whole vectors.
 
 struct Guesses {
@@ -112,7 +113,7 @@ class RowModel {
 
   const Edges limits;
 
- private:
+ protected:
   const Real* rows_;
   std::int64_t stride_;
 };
@@ -142,48 +143,6 @@ struct CdfModel : RowModel<Real> {
   TORCH_ANS_FN void find(const Block<kCount>& block, const std::uint32_t* slots,
                          std::uint32_t* symbol) const {
     bisect<kCount>(*this, block, slots, symbol);
-  }
-};
-
-/// Probabilities, which are summed up to the symbol: S of them, as fractions of 1.
-template <typename Real>
-class PmfModel : public RowModel<Real> {
- public:
-  using RowModel<Real>::RowModel, RowModel<Real>::limits;
-  template <int kCount>
-  using Block = typename RowModel<Real>::template Block<kCount>;
-
-  template <int kCount>
-  TORCH_ANS_FN void edges(const Block<kCount>& block, const std::uint32_t* i,
-                          std::uint32_t* out) const {
-    for (int k = 0; k < kCount; ++k) {
-      std::uint64_t sum = 0;
-      const std::uint32_t count = smaller(i[k], limits.num_symbols);
-      for (std::uint32_t j = 0; j < count; ++j) sum += to_fixed(block.row[k][j]);
-      out[k] = edge(i[k], sum);
-    }
-  }
-
-  template <int kCount>
-  TORCH_ANS_FN void find(const Block<kCount>& block, const std::uint32_t* slots,
-                         std::uint32_t* symbol) const {
-    for (int k = 0; k < kCount; ++k) {
-      std::uint64_t sum = 0;
-      std::uint32_t i = 0;
-      while (i + 1 < limits.num_symbols) {
-        sum += to_fixed(block.row[k][i]);
-        if (edge(i + 1, sum) > slots[k]) break;
-        ++i;
-      }
-      symbol[k] = i;
-    }
-  }
-
- private:
-  /// Sums above 1 count as 1.
-  TORCH_ANS_FN std::uint32_t edge(std::uint32_t i, std::uint64_t sum) const {
-    const auto fixed = smaller(sum, static_cast<std::uint64_t>(kFixedOne));
-    return limits.inner(i, static_cast<std::uint32_t>(fixed));
   }
 };
 
@@ -293,12 +252,7 @@ TORCH_ANS_FN std::uint32_t find_symbol(const Policy& policy, std::int64_t elemen
   std::uint32_t symbol;
   typename Policy::template Block<1> block;
   policy.template load<1>(PlacesInTurn{element}, block);
-  if constexpr (std::is_base_of_v<Guesses, Policy>) {
-    policy.template guess<1>(block, slot, &symbol);
-    symbol = search_around(policy, block, *slot, symbol);
-  } else {
-    policy.template find<1>(block, slot, &symbol);
-  }
+  policy.template find<1>(block, slot, &symbol);
   return match_slots<1>(policy, block, slot, &symbol, match);
 }
 
@@ -358,8 +312,9 @@ template <typename Policy>
 bool find_symbols(const Model& model, const Elements& elements, const std::uint32_t* slots,
                   const SlotMatches& matches) {
   constexpr int kTogether = together<Policy>();
+  constexpr int kSome = smaller(kTogether, kLockstep);
   // From so many elements on a block is worth it.
-  constexpr int kLeast = std::is_base_of_v<Guesses, Policy> ? kLockstep / 4 : kLockstep;
+  constexpr int kLeast = std::is_base_of_v<Guesses, Policy> ? kSome / 4 : kSome;
   const Policy policy(model);
   std::int64_t element[kTogether];
   std::uint32_t bad = 0;
@@ -367,7 +322,7 @@ bool find_symbols(const Model& model, const Elements& elements, const std::uint3
   int done = 0;
   for (int r = 0; r < elements.rows; ++r) {
     if constexpr (std::is_base_of_v<Guesses, Policy>) {
-      policy.prefetch_run(elements.first[r] + kElementsAhead);
+      policy.prefetch_group(elements.first[r], elements.lanes);
     }
     for (int lane = 0; lane < elements.lanes; ++lane) {
       element[filled++] = elements.first[r] + lane;
@@ -378,10 +333,10 @@ bool find_symbols(const Model& model, const Elements& elements, const std::uint3
     }
   }
   for (int k = 0; k < filled;) {
-    const int count = filled - k < kLeast ? 1 : smaller(filled - k, kLockstep);
+    const int count = filled - k < kLeast ? 1 : smaller(filled - k, kSome);
     bad |= count == 1 ? find_symbol(policy, element[k], slots + done, matches + done)
-                      : find_some_symbols<kLockstep>(policy, element + k, count, slots + done,
-                                                     matches + done);
+                      : find_some_symbols<kSome>(policy, element + k, count, slots + done,
+                                                 matches + done);
     k += count;
     done += count;
   }

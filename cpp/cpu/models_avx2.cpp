@@ -1,11 +1,17 @@
 /// The models, compiled for this instruction set.
 #include "all_models.h"
+#include "cdf_avx2.h"
+#include "logits_avx2.h"
 #include "parametric_avx2.h"
+#include "pmf_avx2.h"
 
 namespace torch_ans {
 
 void add_avx2_models(ModelTable& table) {
   add_models(table);
+  add_cdf_vectors(table);
+  add_pmf_vectors(table);
+  add_logit_vectors(table);
   add_parametric_vectors<float>(table, RealType::kFloat32);
   add_parametric_vectors<double>(table, RealType::kFloat64);
 }

@@ -2,7 +2,7 @@
 /// sixteen symbols (models.h), four or eight at a time.
 #pragma once
 
-#include "backend_avx2.h"
+#include "models_avx2.h"
 #include "parametric_models.h"
 
 namespace torch_ans {
@@ -81,27 +81,6 @@ class Column {
   std::int64_t stride_;
 };
 
-/// table[at] and table[at + 1] for eight places. Loads one by one: gathers take longer.
-template <typename T>
-TORCH_ANS_FN void load_neighbours(const T* table, __m256i at, __m256& first, __m256& second) {
-  static_assert(sizeof(T) == 4, "pairs of 64 bits");
-  const auto pair = [table](long long two) {
-    const auto places = static_cast<std::uint64_t>(two);
-    const auto* front = reinterpret_cast<const __m128i*>(table + (places & 0xffffffffu));
-    const auto* back = reinterpret_cast<const double*>(table + (places >> 32));
-    // (The loads of doubles into low halves want them aligned.)
-    return _mm_loadh_pd(_mm_castsi128_pd(_mm_loadl_epi64(front)), back);
-  };
-  const __m128i low = _mm256_castsi256_si128(at);
-  const __m128i high = _mm256_extracti128_si256(at, 1);
-  const __m256 front = _mm256_castpd_ps(
-      _mm256_set_m128d(pair(_mm_cvtsi128_si64(high)), pair(_mm_cvtsi128_si64(low))));
-  const __m256 back = _mm256_castpd_ps(
-      _mm256_set_m128d(pair(_mm_extract_epi64(high, 1)), pair(_mm_extract_epi64(low, 1))));
-  first = _mm256_shuffle_ps(front, back, 0x88);
-  second = _mm256_shuffle_ps(front, back, 0xdd);
-}
-
 /// F at the edges below eight symbols.
 TORCH_ANS_FN __m256i find_eight(const std::uint32_t* tail, const FourScales& low,
                                 const FourScales& high, __m256i i) {
@@ -109,29 +88,13 @@ TORCH_ANS_FN __m256i find_eight(const std::uint32_t* tail, const FourScales& low
                                   high.difference(_mm256_extracti128_si256(i, 1))};
   const __m256i distance =
       _mm256_set_m128i(high.distance(differences[1]), low.distance(differences[0]));
-  __m256 entries, nexts;
-  load_neighbours(tail, _mm256_srli_epi32(distance, kFractionBits), entries, nexts);
-  const __m256i entry = _mm256_castps_si256(entries);
-  const __m256i drop = _mm256_sub_epi32(entry, _mm256_castps_si256(nexts));
-  const __m256i fraction = _mm256_and_si256(distance, _mm256_set1_epi32((1 << kFractionBits) - 1));
-  const __m256i below =
-      _mm256_sub_epi32(entry, _mm256_srli_epi32(_mm256_mullo_epi32(drop, fraction), kFractionBits));
+  const __m256i below = interpolate_tail(tail, distance);
   const __m256i above = _mm256_sub_epi32(_mm256_set1_epi32(kFixedOne), below);
   // A distance that is cut off to 0 has half of 2^30 on either side.
   const __m256 halves =
       _mm256_shuffle_ps(_mm256_castpd_ps(differences[0]), _mm256_castpd_ps(differences[1]), 0xdd);
   const __m256i signs = _mm256_permute4x64_epi64(_mm256_castps_si256(halves), 0xd8);
   return pick(above, below, signs);
-}
-
-/// As Edges::inner. 2^2 F * spread is 2^32 times what F gives.
-TORCH_ANS_FN __m256i inner_edges(const Edges& limits, __m256i i, __m256i fixed) {
-  static_assert(kFixedBits == 30, "the upper halves of products are shares");
-  const __m256i factor = _mm256_set1_epi32(static_cast<int>(limits.spread << 2));
-  const __m256i even = _mm256_srli_epi64(_mm256_mul_epu32(fixed, factor), 32);
-  const __m256i odd = _mm256_mul_epu32(_mm256_srli_epi64(fixed, 32), factor);
-  const __m256i leaks = _mm256_set1_epi32(-static_cast<int>(limits.leak));  // 0 or all ones
-  return _mm256_add_epi32(_mm256_and_si256(i, leaks), _mm256_blend_epi32(even, odd, 0xaa));
 }
 
 /// For blocks of one the portable code.

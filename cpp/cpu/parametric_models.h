@@ -104,6 +104,10 @@ class ParametricModel : public Guesses {
     torch_ans::prefetch(scales_ + element * scale_stride_);
   }
 
+  TORCH_ANS_FN void prefetch_group(std::int64_t first, int /*count*/) const {
+    prefetch_run(first + kElementsAhead);
+  }
+
   template <int kCount>
   TORCH_ANS_FN void edges(const Block<kCount>& block, const std::uint32_t* i,
                           std::uint32_t* out) const {
@@ -164,6 +168,14 @@ class ParametricModel : public Guesses {
       const auto whole = static_cast<std::int32_t>(x[k]);
       symbol[k] = static_cast<std::uint32_t>(whole);
     }
+  }
+
+  template <int kCount>
+  TORCH_ANS_FN void find(const Block<kCount>& block, const std::uint32_t* slots,
+                         std::uint32_t* symbol) const {
+    static_assert(kCount == 1, "blocks are guessed");
+    guess<1>(block, slots, symbol);
+    *symbol = search_around(*this, block, *slots, *symbol);
   }
 
  private:

@@ -1,0 +1,40 @@
+/// Probabilities for AVX2: the sums of pmf_models.h, eight at a time.
+#pragma once
+
+#include "models_avx2.h"
+#include "pmf_models.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+
+/// As PmfRow.
+template <typename Real_>
+class PmfVectors {
+ public:
+  using Real = Real_;
+
+  TORCH_ANS_FN PmfVectors(const Real* pmf, std::uint32_t /*size*/) : pmf_(pmf) {}
+
+  TORCH_ANS_FN std::uint32_t weight(std::uint32_t i) const { return torch_ans::to_fixed(pmf_[i]); }
+
+  TORCH_ANS_FN std::uint64_t sum(std::uint32_t begin, std::uint32_t end) const {
+    __m256i sums = _mm256_setzero_si256();
+    for_each_eight(pmf_, begin, end, [&](__m256 eight, __m256i present) {
+      sums = _mm256_add_epi64(sums, sum_pairs(_mm256_and_si256(to_fixed(eight), present)));
+    });
+    return sum_of_four(sums);
+  }
+
+ private:
+  const Real* pmf_;
+};
+
+/// float64 is left to plain loops.
+inline void add_pmf_vectors(ModelTable& table) {
+  add_pmf<PmfVectors<float>>(table, RealType::kFloat32);
+  add_pmf<PmfVectors<Float16>>(table, RealType::kFloat16);
+  add_pmf<PmfVectors<BFloat16>>(table, RealType::kBFloat16);
+}
+
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
