@@ -22,6 +22,20 @@ TORCH_ANS_FN __m256i first_of_eight(int count) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
+/// Loads the first `count` elements of eight; the others are 0.
+TORCH_ANS_FN __m256i load_first(const std::int32_t* source, int count) {
+  return unlikely(count < 8) ? _mm256_maskload_epi32(source, first_of_eight(count))
+                             : load256(source);
+}
+
+TORCH_ANS_FN void store_first(std::int32_t* target, int count, __m256i values) {
+  if (unlikely(count < 8)) {
+    _mm256_maskstore_epi32(target, first_of_eight(count), values);
+  } else {
+    store256(target, values);
+  }
+}
+
 /// A constant to compare with that GCC does not know: with one it does, it makes two instructions
 /// of a comparison, in the middle of what a state waits for.
 TORCH_ANS_FN __m256i hidden(__m256i value) {
@@ -49,6 +63,11 @@ TORCH_ANS_FN __m256i pick_64(__m256i a, __m256i b, __m256i mask) {
 TORCH_ANS_FN __m256i low_halves(__m256i a, __m256i b) {
   return _mm256_castps_si256(
       _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88));
+}
+
+TORCH_ANS_FN __m256i high_halves(__m256i a, __m256i b) {
+  return _mm256_castps_si256(
+      _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0xdd));
 }
 
 /// Eight elements of 64 bits, as these take vectors of 32 bits apart: 0, 1, 4, 5 and 2, 3, 6, 7.

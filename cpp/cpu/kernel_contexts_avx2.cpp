@@ -1,6 +1,7 @@
-/// The kernels of tables that follow the symbols for AVX2 machines: rows of one lane in vectors, in
-/// front of the portable ones with shifts by any count.
+/// The kernels of tables that follow the symbols for AVX2 machines: rows of one lane, and rows of
+/// tANS, in vectors, in front of the portable ones with shifts by any count.
 #include "backend_avx2_contexts.h"
+#include "backend_avx2_tans.h"
 #include "context_kernels.h"
 
 namespace torch_ans {
@@ -10,6 +11,18 @@ template <typename Traits, int kVectors>
 KernelChoice decoder() {
   using Decoder = RowsContextDecoder<Traits, kVectors>;
   return decoder_kernel<RansRow<Traits, 1>, Decoder>(&accepts_log_buckets);
+}
+
+template <int kLanes, int kVectors>
+KernelChoice tans_decoder() {
+  using Decoder = VectorTansContextDecoder<kLanes, kVectors>;
+  return decoder_kernel<TansRow<kLanes>, Decoder>(&Decoder::accepts);
+}
+
+template <int kLanes>
+void add_tans(CodecKernels& kernels) {
+  prepend(following(kernels), tans_decoder<kLanes, 1>());
+  if constexpr (kLanes == 1) prepend(following(kernels), tans_decoder<kLanes, 2>());
 }
 
 }  // namespace
@@ -22,6 +35,7 @@ void add_avx2_context_kernels(KernelTable& table) {
       prepend(following(kernels), decoder<decltype(traits), 2>());
     }
   });
+  for_each_tans(table, [](CodecKernels& kernels, auto lanes) { add_tans<lanes>(kernels); });
 }
 
 }  // namespace torch_ans

@@ -60,8 +60,8 @@ struct TansRow {
     states[kLanes + 1] += 8;
   }
 
-  /// Vectors of 4 bytes a lane are read up to the end of the group before, 8 bytes for one lane:
-  /// never below the row's length word.
+  /// A lane reads up to 15 bytes below its next bit, a group takes up to 2 bytes a lane, and the
+  /// last starts at the header's end or above: nothing is read below the row's length word.
   static std::int64_t readable_groups(std::int64_t bytes) { return 1 + bytes / kGroupBytes; }
 
   template <typename Backend>
