@@ -3,60 +3,33 @@
 #include <stdexcept>
 #include <utility>
 
+#include "arithmetic_rows.h"
 #include "tiles.h"
-#include "torch_ans/arithmetic.h"
 
 namespace torch_ans {
 namespace {
 
 constexpr int kTileSymbols = 256;
-
-template <typename Value>
-class Rows {
- public:
-  explicit Rows(const Model& model)
-      : edges{model.num_symbols, model.leaks ? 1u : 0u},
-        rows_(static_cast<const Value*>(model.values[0])),
-        stride_(model.strides[0]) {}
-
-  const Value* row(std::int64_t i) const { return rows_ + i * stride_; }
-
-  /// The last symbol that starts at or below a slot.
-  std::uint32_t find(const Value* row, std::uint32_t slot) const {
-    std::uint32_t low = 0;
-    for (std::uint32_t left = edges.num_symbols; left > 1;) {
-      const std::uint32_t half = left / 2;
-      low = select_below(slot, edges.inner(low + half, row[low + half]), low, low + half);
-      left -= half;
-    }
-    return low;
-  }
-
-  const ArithmeticEdges edges;
-
- private:
-  const Value* rows_;
-  std::int64_t stride_;
-};
+constexpr int kSymbolsAhead = 32;
 
 template <typename Value>
 std::int64_t encode_rows(const Model& model, const IntArray& symbols, std::int64_t count,
                          std::vector<std::uint8_t>& bytes) {
-  const Rows<Value> rows(model);
+  const ArithmeticRows<Value> rows(model);
+  const auto low = static_cast<std::uint32_t>(model.low);
   ArithmeticEncoder encoder;
   std::int32_t tile[kTileSymbols];
   for (std::int64_t first = 0; first < count; first += kTileSymbols) {
     const auto present = static_cast<int>(smaller<std::int64_t>(kTileSymbols, count - first));
     const std::int32_t* loaded = load_tile(symbols, 0, first, present, tile);
     for (int t = 0; t < present; ++t) {
-      const std::uint32_t symbol =
-          static_cast<std::uint32_t>(loaded[t]) - static_cast<std::uint32_t>(model.low);
+      const int later = smaller(t + kSymbolsAhead, present - 1);
+      rows.prefetch_edges(first + later, static_cast<std::uint32_t>(loaded[later]) - low);
+      const std::uint32_t symbol = static_cast<std::uint32_t>(loaded[t]) - low;
       if (symbol >= model.num_symbols) return first + t;
-      const Value* row = rows.row(first + t);
-      const std::uint32_t start = rows.edges.at(row, symbol);
-      const std::uint32_t end = rows.edges.at(row, symbol + 1);
-      if (start >= end) return first + t;
-      encoder.put(start, end);
+      const SymbolSlots found = rows.slots(rows.row(first + t), symbol);
+      if (found.start >= found.end) return first + t;
+      encoder.put(found.start, found.end);
     }
   }
   bytes = encoder.finish();
@@ -66,20 +39,25 @@ std::int64_t encode_rows(const Model& model, const IntArray& symbols, std::int64
 template <typename Value>
 std::int64_t decode_rows(const Model& model, const std::uint8_t* bytes, std::size_t size,
                          const IntArray& symbols, std::int64_t count) {
-  const Rows<Value> rows(model);
+  const ArithmeticRows<Value> rows(model);
+  const auto low = static_cast<std::uint32_t>(model.low);
+  const bool few = model.num_symbols >= RowEdges::kLeastSymbols &&
+                   model.num_symbols <= RowEdges::kMostSymbols;
+  RowEdges edges;
   ArithmeticDecoder decoder(bytes, size);
   std::int32_t tile[kTileSymbols];
   for (std::int64_t first = 0; first < count; first += kTileSymbols) {
     const auto present = static_cast<int>(smaller<std::int64_t>(kTileSymbols, count - first));
     for (int t = 0; t < present; ++t) {
       const Value* row = rows.row(first + t);
+      rows.prefetch_behind(first + t);
+      const bool counts = few && edges.load(rows.edges, row);
       const std::uint32_t slot = decoder.slot();
-      const std::uint32_t symbol = rows.find(row, slot);
-      const std::uint32_t start = rows.edges.at(row, symbol);
-      const std::uint32_t end = rows.edges.at(row, symbol + 1);
-      if (slot < start || slot >= end) return first + t;
-      decoder.advance(start, end);
-      tile[t] = static_cast<std::int32_t>(symbol + static_cast<std::uint32_t>(model.low));
+      const std::uint32_t symbol = counts ? edges.find(slot) : rows.search(row, slot);
+      const SymbolSlots found = counts ? edges.slots(symbol) : rows.slots(row, symbol);
+      if (slot < found.start || slot >= found.end) return first + t;
+      decoder.advance(found.start, found.end);
+      tile[t] = static_cast<std::int32_t>(symbol + low);
     }
     store_tile(symbols, 0, first, present, tile, true);
   }

@@ -118,7 +118,7 @@ class ArithmeticDecoder {
  public:
   ArithmeticDecoder(const std::uint8_t* bytes, std::size_t size)
       : next_(bytes), end_(bytes + size) {
-    value_ = take(32);
+    value_ = take(kMostTaken);
   }
 
   /// The slot that names the next symbol.
@@ -133,24 +133,26 @@ class ArithmeticDecoder {
     interval_.narrow(start, end);
     const int settled = interval_.settled();
     interval_.drop_settled(settled);
-    value_ = value_ << settled | take(settled);
     const int pending = interval_.pending();
-    if (pending > 0) {
-      interval_.drop_pending(pending);
-      // Each step subtracts 2^30 and doubles: modulo 2^32 only the last one's 2^31 is left.
-      value_ = ((value_ << pending) ^ 0x80000000u) | take(pending);
-    }
+    interval_.drop_pending(pending);
+    // Each pending bit subtracts 2^30 and doubles: modulo 2^32 only the last one's 2^31 is left.
+    const std::uint32_t subtracted = pending > 0 ? 0x80000000u : 0;
+    value_ = (value_ << (settled + pending) | take(settled + pending)) ^ subtracted;
   }
 
  private:
-  /// The next `count` bits, up to 32.
+  static constexpr int kMostTaken = 32;
+
+  /// The next `count` bits. (Of a symbol 18 at most: an interval of 2^30 leaves 2^14 to a slot.)
   TORCH_ANS_FN std::uint32_t take(int count) {
-    while (filled_ < count) {
-      buffer_ = buffer_ << 8 | (next_ < end_ ? *next_++ : 0u);
-      filled_ += 8;
-    }
+    if (filled_ < kMostTaken) fill();
     filled_ -= count;
     return static_cast<std::uint32_t>((buffer_ >> filled_) & ((std::uint64_t{1} << count) - 1));
+  }
+
+  TORCH_ANS_FN void fill() {
+    for (int k = 0; k < 4; ++k) buffer_ = buffer_ << 8 | (next_ < end_ ? *next_++ : 0u);
+    filled_ += 32;
   }
 
   ArithmeticInterval interval_;
@@ -174,14 +176,20 @@ struct ArithmeticEdges {
 
   template <typename Float>
   TORCH_ANS_FN std::uint32_t inner(std::uint32_t i, Float p) const {
-    const auto spread = static_cast<Float>(65536 - static_cast<std::int32_t>(num_symbols * leak));
-    const Float scaled = p * spread;
+    const Float scaled = p * spread<Float>();
     const Float clamped = scaled > 0 ? (scaled < 65536 ? scaled : Float{65536}) : Float{0};
-    // Half to even: adding pushes all fractional bits out of the mantissa.
-    constexpr Float kPush = sizeof(Float) == 4 ? Float(8388608) : Float(4503599627370496);
-    const auto rounded = static_cast<std::uint32_t>((clamped + kPush) - kPush);
-    return (rounded + i * leak) & 0xffff;
+    const auto rounded = static_cast<std::int32_t>((clamped + kPush<Float>)-kPush<Float>);
+    return (static_cast<std::uint32_t>(rounded) + i * leak) & 0xffff;
   }
+
+  template <typename Float>
+  TORCH_ANS_FN Float spread() const {
+    return static_cast<Float>(65536 - static_cast<std::int32_t>(num_symbols * leak));
+  }
+
+  /// Half to even: adding it pushes all fractional bits out of the mantissa.
+  template <typename Float>
+  static constexpr Float kPush = sizeof(Float) == 4 ? Float(8388608) : Float(4503599627370496);
 
   /// Edge i of a row: the first one is taken as it is, the last one is the end of all slots.
   template <typename Value>
