@@ -120,6 +120,46 @@ def test_any_bytes_decode_to_symbols_of_the_alphabet_or_raise(format: str) -> No
                 assert int(found.min()) >= 0 and int(found.max()) < 30
 
 
+def search(row: np.ndarray, slot: int, leak: int) -> Tuple[int, bool]:
+    """The last symbol that starts at or below a slot, by halves, and whether the slot is its own."""
+    size = len(row) - 1
+    scaled = row * np.float32(65536 - size * leak)
+    whole = np.rint(np.clip(np.where(np.isnan(scaled), 0, scaled), 0, 65536)).astype(int)
+    edges = (whole + leak * np.arange(size + 1)) & 0xFFFF
+    edges[size] = 65536
+    low, left = 0, size
+    while left > 1:
+        half = left // 2
+        low += half if slot >= edges[low + half] else 0
+        left -= half
+    return low, bool(edges[low] <= slot < edges[low + 1])
+
+
+@pytest.mark.parametrize("leak", [0, 1])
+def test_rows_of_any_floats_are_searched_by_halves(leak: int) -> None:
+    rng = np.random.default_rng(leak)
+    for size in (1, 2, 3, 4, 5, 8, 11, 31, 32, 33, 62, 63, 64, 65, 66, 200):
+        for kind in range(12):
+            row = np.sort(rng.random(size + 1, np.float32))
+            row[0] = 0
+            if kind % 3 == 1:
+                row[size // 2 :] = 1  # edges of 2^16 count as 0
+            if kind % 3 == 2:
+                special = np.array([np.nan, -np.nan, np.inf, -np.inf, -1, 2], np.float32)
+                chosen = rng.random(size + 1) < 0.2
+                row[chosen] = rng.choice(special, chosen.sum())
+            slot = int(rng.integers(65536))
+            symbol, owned = search(row, slot, leak)
+            cdf = torch.from_numpy(row)[None]
+            data = bytes([slot >> 8, slot & 255, 0, 0])  # the first slot is what they begin with
+            try:
+                found = torchac.decode_float_cdf(cdf, data, bool(leak), format="torchac")
+            except CorruptStreamError:
+                assert not owned, (size, kind, slot)
+            else:
+                assert owned and found.tolist() == [symbol], (size, kind, slot)
+
+
 def test_long_runs_of_pending_bits() -> None:
     """Symbols that keep the interval around its middle, so that bits stay open for long."""
     cdf = torch.tensor([0, 32767, 32769, 0]).short().expand(3000, 4)

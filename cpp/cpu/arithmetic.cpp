@@ -41,8 +41,8 @@ std::int64_t decode_rows(const Model& model, const std::uint8_t* bytes, std::siz
                          const IntArray& symbols, std::int64_t count) {
   const ArithmeticRows<Value> rows(model);
   const auto low = static_cast<std::uint32_t>(model.low);
-  const bool few = model.num_symbols >= RowEdges::kLeastSymbols &&
-                   model.num_symbols <= RowEdges::kMostSymbols;
+  const bool few =
+      model.num_symbols >= RowEdges::kLeastSymbols && model.num_symbols <= RowEdges::kMostSymbols;
   RowEdges edges;
   ArithmeticDecoder decoder(bytes, size);
   std::int32_t tile[kTileSymbols];

@@ -140,8 +140,8 @@ TORCH_ANS_FN VectorMatch match_in_buckets(const TablesView& tables, __m256i numb
           pick(_mm256_sub_epi32(rank_a, freq_a), rank_a, is_a)};
 }
 
-/// The 32-bit values at eight places. Loads one by one, two places a 64-bit register: a gather takes
-/// longer.
+/// The 32-bit values at eight places. Loads one by one, two places a 64-bit register: a gather
+/// takes longer.
 template <typename T>
 TORCH_ANS_FN __m256i load_eight(const T* values, __m256i places) {
   static_assert(sizeof(T) == 4, "32-bit values");

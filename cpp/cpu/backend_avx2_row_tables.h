@@ -7,15 +7,16 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// What a RowsDecoder asks of its source of tables, here where there is one table. Vector v has rows
-/// 8 * v .. 8 * v + 7; `group` counts from the tile's start, steps from the last `load`.
+/// What a RowsDecoder asks of its source of tables, here where there is one table. Vector v has
+/// rows 8 * v .. 8 * v + 7; `group` counts from the tile's start, steps from the last `load`.
 template <bool kPacked_>
 class OneRowsTable {
  public:
   static constexpr bool kPacked = kPacked_;  ///< slots tell all by themselves
   static constexpr bool kReadsIndexes = false;
 
-  explicit OneRowsTable(const TablesView& tables) : columns_(load_decoder_columns(tables, kFirst)) {}
+  explicit OneRowsTable(const TablesView& tables)
+      : columns_(load_decoder_columns(tables, kFirst)) {}
 
   /// Prepares steps of groups group .. group + groups - 1, up to eight.
   TORCH_ANS_FN void load(const std::int32_t* const* /*indexes*/, int /*group*/, int /*groups*/) {}

@@ -51,7 +51,7 @@ class LogitRow {
 struct LogitSearch {
   template <typename Row>
   static TORCH_ANS_FN void find_edges(const Edges& limits, const Row& row, std::uint32_t symbol,
-                                  std::uint32_t& start, std::uint32_t& end) {
+                                      std::uint32_t& start, std::uint32_t& end) {
     const std::uint32_t size = limits.num_symbols;
     const std::uint32_t begin = symbol / kRowBlock * kRowBlock;
     std::uint32_t weights[kRowBlock];
@@ -70,7 +70,7 @@ struct LogitSearch {
 
   template <typename Row>
   static TORCH_ANS_FN void find_symbol(const Edges& limits, const Row& row, std::uint32_t slot,
-                              const SlotMatches& match) {
+                                       const SlotMatches& match) {
     const std::uint32_t size = limits.num_symbols;
     std::uint64_t below[kMostLogitBlocks];  // the block
     std::uint64_t sum = 0;
@@ -114,7 +114,7 @@ struct LogitSearch {
 
 template <typename Row>
 void add_logits(ModelTable& table, RealType type) {
-  table[static_cast<int>(ModelKind::kLogits)][static_cast<int>(type)] = 
+  table[static_cast<int>(ModelKind::kLogits)][static_cast<int>(type)] =
       row_functions_of<LogitSearch, Row>();
 }
 

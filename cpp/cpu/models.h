@@ -334,9 +334,9 @@ bool find_symbols(const Model& model, const Elements& elements, const std::uint3
   }
   for (int k = 0; k < filled;) {
     const int count = filled - k < kLeast ? 1 : smaller(filled - k, kSome);
-    bad |= count == 1 ? find_symbol(policy, element[k], slots + done, matches + done)
-                      : find_some_symbols<kSome>(policy, element + k, count, slots + done,
-                                                 matches + done);
+    bad |= count == 1
+               ? find_symbol(policy, element[k], slots + done, matches + done)
+               : find_some_symbols<kSome>(policy, element + k, count, slots + done, matches + done);
     k += count;
     done += count;
   }

@@ -3,12 +3,14 @@
 #include "cdf_avx512.h"
 #include "logits_avx512.h"
 #include "parametric_avx512.h"
+#include "pmf_avx2.h"
 
 namespace torch_ans {
 
 void add_avx512_models(ModelTable& table) {
   add_models(table);
   add_cdf_vectors(table);
+  add_pmf_vectors(table);
   add_logit_vectors(table);
   add_parametric_vectors<ModelKind::kGaussian>(table);
   add_parametric_vectors<ModelKind::kLaplace>(table);

@@ -1,5 +1,5 @@
-/// Models whose edges are sums along a row: rows are not searched in blocks as those of other models
-/// (models.h), each is read by itself.
+/// Models whose edges are sums along a row: rows are not searched in blocks as those of other
+/// models (models.h), each is read by itself.
 #pragma once
 
 #include "models.h"
