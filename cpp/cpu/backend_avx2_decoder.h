@@ -1,322 +1,171 @@
-/// Decoder for 32-bit states: eight lanes of a row in a vector.
+/// Decoder for rows of several lanes: eight lanes in a vector, of one row or of several.
 #pragma once
 
-#include <type_traits>
-
-#include "backend_avx2.h"
-#include "backend_avx2_shuffles.h"
+#include "backend_avx2_words.h"
 #include "backend_scalar.h"
-#include "torch_ans/inverse_cdf.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// Where x is below the lower bound a word of 16 bits enters, lowest lane first. Reads 16 bytes
-/// below `in`.
-TORCH_ANS_FN __m256i absorb_words(__m256i x, __m256i need, const std::uint8_t*& in) {
-  const auto mask = static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(need)));
-  const __m128i below = _mm_loadu_si128(reinterpret_cast<const __m128i*>(in - 16));
-  const auto* shuffle = reinterpret_cast<const __m128i*>(kSpreadWords.bytes[mask]);
-  const __m256i words = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(below, _mm_load_si128(shuffle)));
-  in -= 2 * _mm_popcnt_u32(mask);
-  const __m256i refilled = _mm256_or_si256(_mm256_slli_epi32(x, 16), words);
-  return pick(x, refilled, need);
-}
+/// Eight elements of a few rows: kBlock of each, from `first` on.
+template <int kBlock, typename T>
+struct EightPlaces {
+  T* const* rows;
+  int first;
 
-/// The same for up to two words of 8 bits a lane.
-TORCH_ANS_FN __m256i absorb_bytes(__m256i x, __m256i need, __m256i need_again,
-                                  const std::uint8_t*& in) {
-  const __m256i pairs = _mm256_blend_epi16(need, need_again, 0xaa);
-  const auto masks =
-      static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_packs_epi16(pairs, pairs)));
-  const std::uint32_t mask[2] = {masks & 0xff, masks >> 16 & 0xff};
-  __m128i bytes[2];
-  for (int half = 0; half < 2; ++half) {
-    // Eight bytes may enter and no more are known to be there.
-    const __m128i below =
-        _mm_slli_si128(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(in - 8)), 8);
-    const auto* shuffle = reinterpret_cast<const __m128i*>(kSpreadBytes.bytes[mask[half]]);
-    bytes[half] = _mm_shuffle_epi8(below, _mm_load_si128(shuffle));
-    in -= _mm_popcnt_u32(mask[half]);
-  }
-  const __m256i eight = _mm256_set1_epi32(8);
-  const __m256i shift =
-      _mm256_add_epi32(_mm256_and_si256(need, eight), _mm256_and_si256(need_again, eight));
-  return _mm256_or_si256(_mm256_sllv_epi32(x, shift), _mm256_set_m128i(bytes[1], bytes[0]));
-}
-
-/// Eight symbols, their freqs and the slots' ranks among theirs.
-struct VectorMatch {
-  __m256i symbol;
-  __m256i freq;
-  __m256i rank;
+  TORCH_ANS_FN T& operator[](int e) const { return rows[e / kBlock][first + e % kBlock]; }
 };
 
-/// What a slot needs of eight tables.
-struct DecoderColumns {
-  __m256i offset;
-  __m256i place;  ///< of the bucket in the middle of the LogGrid
-  __m256i shift;
-};
-
-TORCH_ANS_FN DecoderColumns split_columns(__m256i offset, __m256i bucket_shift) {
-  return {offset, _mm256_srli_epi32(bucket_shift, 5),
-          _mm256_and_si256(bucket_shift, _mm256_set1_epi32(31))};
-}
-
-/// The same as TablesView::decoder_columns has it.
-struct PackedColumns {
-  __m256i offset;
-  __m256i bucket_shift;
-};
-
-TORCH_ANS_FN __m256i load_two_columns(const TablesView& tables, std::int32_t a, std::int32_t b,
-                                      std::int32_t c, std::int32_t d) {
-  const auto pair = [&tables](std::int32_t low, std::int32_t high) {
-    const auto* column = reinterpret_cast<const double*>(tables.decoder_columns);
-    return _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(column + low), column + high));
-  };
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(pair(a, b)), pair(c, d), 1);
-}
-
-/// Eight loads of both columns: a gather of each takes longer.
-TORCH_ANS_FN PackedColumns load_packed_columns(const TablesView& tables,
-                                               const std::int32_t* index) {
-  const __m256i front = load_two_columns(tables, index[0], index[1], index[4], index[5]);
-  const __m256i back = load_two_columns(tables, index[2], index[3], index[6], index[7]);
-  const auto halves = [&](auto which) {
-    return _mm256_castps_si256(
-        _mm256_shuffle_ps(_mm256_castsi256_ps(front), _mm256_castsi256_ps(back), which.value));
-  };
-  return {halves(std::integral_constant<int, 0xdd>{}), halves(std::integral_constant<int, 0x88>{})};
-}
-
-TORCH_ANS_FN DecoderColumns load_decoder_columns(const TablesView& tables,
-                                                 const std::int32_t* index) {
-  const PackedColumns packed = load_packed_columns(tables, index);
-  return split_columns(packed.offset, packed.bucket_shift);
-}
-
-/// The bucket of each slot, by LogGrid (inverse_cdf.h).
-TORCH_ANS_FN __m256i bucket_number(const DecoderColumns& table, __m256i slot, __m256i full) {
-  const __m256i upper = _mm256_cmpgt_epi32(slot, _mm256_srli_epi32(full, 1));
-  const __m256i distance = _mm256_xor_si256(slot, _mm256_and_si256(upper, full));
-  const auto bits_of = [](__m256i value) { return _mm256_castps_si256(_mm256_cvtepi32_ps(value)); };
-  const __m256i first_value = _mm256_set1_epi32(1 << LogGrid::kFirstOctave);
-  const __m256i from_first =
-      _mm256_sub_epi32(bits_of(_mm256_add_epi32(distance, first_value)), bits_of(first_value));
-  const __m256i number = _mm256_srlv_epi32(from_first, table.shift);
-  return _mm256_add_epi32(table.place, _mm256_xor_si256(number, upper));
-}
-
-/// The buckets whose numbers are the halves of `low` and of `high`. Loads one by one: gathers take
-/// longer, and far longer on some CPUs.
-TORCH_ANS_FN __m256 load_buckets(const Bucket* buckets, long long low, long long high) {
-  const auto pair = [buckets](long long two) {
-    const auto numbers = static_cast<std::uint64_t>(two);
-    const auto* bucket = reinterpret_cast<const double*>(buckets);
-    return _mm_loadh_pd(_mm_load_sd(bucket + (numbers & 0xffffffffu)), bucket + (numbers >> 32));
-  };
-  return _mm256_castpd_ps(_mm256_set_m128d(pair(high), pair(low)));
-}
-
-/// As InverseCdf::find_fast, from the numbers of the buckets on.
-TORCH_ANS_FN VectorMatch match_in_buckets(const TablesView& tables, __m256i number, __m256i slot) {
-  const __m128i low_numbers = _mm256_castsi256_si128(number);
-  const __m128i high_numbers = _mm256_extracti128_si256(number, 1);
-  const __m256 front = load_buckets(tables.log_buckets, _mm_cvtsi128_si64(low_numbers),
-                                    _mm_cvtsi128_si64(high_numbers));
-  const __m256 back = load_buckets(tables.log_buckets, _mm_extract_epi64(low_numbers, 1),
-                                   _mm_extract_epi64(high_numbers, 1));
-  const __m256i low = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0x88));
-  const __m256i high = _mm256_castps_si256(_mm256_shuffle_ps(front, back, 0xdd));
-  const __m256i low_half = _mm256_set1_epi32(0xffff);
-  const __m256i ones = _mm256_set1_epi32(-1);
-  const __m256i freq_a = _mm256_srli_epi32(low, 16);
-  const __m256i rank_a = _mm256_sub_epi32(slot, _mm256_and_si256(low, low_half));
-  const __m256i is_a = _mm256_cmpgt_epi32(freq_a, rank_a);
-  return {_mm256_add_epi32(_mm256_srli_epi32(high, 16), _mm256_sub_epi32(is_a, ones)),
-          pick(_mm256_and_si256(high, low_half), freq_a, is_a),
-          pick(_mm256_sub_epi32(rank_a, freq_a), rank_a, is_a)};
-}
-
-/// The 32-bit values at eight places. Loads one by one, two places a 64-bit register: a gather
-/// takes longer.
-template <typename T>
-TORCH_ANS_FN __m256i load_eight(const T* values, __m256i places) {
-  static_assert(sizeof(T) == 4, "32-bit values");
-  const auto half = [values](__m128i four) {
-    const auto front = static_cast<std::uint64_t>(_mm_cvtsi128_si64(four));
-    const auto back = static_cast<std::uint64_t>(_mm_extract_epi64(four, 1));
-    const auto at = [values](std::uint64_t place) { return static_cast<int>(values[place]); };
-    const __m128i a = _mm_cvtsi32_si128(at(front & 0xffffffffu));
-    const __m128i b = _mm_cvtsi32_si128(at(back & 0xffffffffu));
-    return _mm_unpacklo_epi64(_mm_insert_epi32(a, at(front >> 32), 1),
-                              _mm_insert_epi32(b, at(back >> 32), 1));
-  };
-  return _mm256_set_m128i(half(_mm256_extracti128_si256(places, 1)),
-                          half(_mm256_castsi256_si128(places)));
-}
-
-/// Slots that tell all by themselves.
-TORCH_ANS_FN VectorMatch find_packed(const TablesView& tables, __m256i slot) {
-  const __m256i found = load_eight(tables.packed_slots, slot);
-  const __m256i low12 = _mm256_set1_epi32((1 << kPackedSlotPrecision) - 1);
-  return {_mm256_srli_epi32(found, 24),
-          _mm256_and_si256(_mm256_srli_epi32(found, kPackedSlotPrecision), low12),
-          _mm256_and_si256(found, low12)};
-}
-
-/// The matches of kCount vectors of slots, each part of finding them for all vectors in turn: what
-/// one vector waits for is longer than a CPU sees ahead. Of packed slots `tables` tells all.
-template <bool kPacked, int kCount>
-TORCH_ANS_FN void find_together(const TablesView& tables, const DecoderColumns* table,
-                                const __m256i* slots, __m256i full, VectorMatch* matches) {
-  __m256i numbers[kCount];
-  TORCH_ANS_UNROLL
-  for (int k = 0; k < kCount && !kPacked; ++k) numbers[k] = bucket_number(table[k], slots[k], full);
-  TORCH_ANS_UNROLL
-  for (int k = 0; k < kCount; ++k) {
-    matches[k] =
-        kPacked ? find_packed(tables, slots[k]) : match_in_buckets(tables, numbers[k], slots[k]);
+template <int kBlock>
+TORCH_ANS_FN void store_blocks(const EightPlaces<kBlock, std::int32_t>& places, __m256i values) {
+  const __m128i half[2] = {_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1)};
+  if constexpr (kBlock == 8) {
+    store256(&places[0], values);
+  } else {
+    TORCH_ANS_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      if constexpr (kBlock == 4) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(&places[4 * h]), half[h]);
+      } else {
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(&places[4 * h]), half[h]);
+        _mm_storeh_pi(reinterpret_cast<__m64*>(&places[4 * h + 2]), _mm_castsi128_ps(half[h]));
+      }
+    }
   }
 }
 
-/// Looks the lanes in `unresolved` up one by one, in the tables `index(lane)`. Whether one is a
-/// table's last symbol.
-template <typename Index>
-TORCH_ANS_COLD bool find_slowly(const TablesView& tables, const Index& index, __m256i slots,
-                                std::uint32_t unresolved, VectorMatch& match) {
-  alignas(32) std::uint32_t slot[8], symbol[8], freq[8], rank[8];
-  store256(slot, slots);
-  store256(symbol, match.symbol);
-  store256(freq, match.freq);
-  store256(rank, match.rank);
-  bool is_last = false;
-  for (; unresolved != 0; unresolved &= unresolved - 1) {
-    const int lane = static_cast<int>(_tzcnt_u32(unresolved));
-    const TableInfo& info = tables.info[index(lane)];
-    const Match found = InverseCdf::find_slowly(tables, info, slot[lane]);
-    symbol[lane] = found.symbol;
-    freq[lane] = found.freq;
-    rank[lane] = found.rank;
-    is_last |= found.symbol == info.last;
-  }
-  match = {load256(symbol), load256(freq), load256(rank)};
-  return is_last;
-}
-
-/// The same for those lanes of a match that their buckets could not tell.
-template <typename Index>
-TORCH_ANS_FN bool find_rest(const TablesView& tables, const Index& index, __m256i slots,
-                            VectorMatch& match) {
-  const __m256i found = _mm256_cmpgt_epi32(match.freq, match.rank);
-  const int resolved = _mm256_movemask_ps(_mm256_castsi256_ps(found));
-  if (!unlikely(resolved != 0xff)) return false;
-  VectorMatch searched = match;  // of its own, or the common path would go by memory
-  const auto unresolved = static_cast<std::uint32_t>(resolved ^ 0xff);
-  const bool is_last = find_slowly(tables, index, slots, unresolved, searched);
-  match = searched;
-  return is_last;
-}
-
-template <typename Traits, int kLanes, int kRows_>
-struct VectorDecoder : ScalarDecoder<Traits, kLanes, kRows_, FindByBucket> {
-  static constexpr int kRows = kRows_;
-  static constexpr int kVectors = kLanes / 8;
-  static constexpr int kTileStride = ScalarTile::kTileStride;
-  static constexpr bool kInPlace = false;
+/// kVectors vectors of lanes: a row has several of them, or a vector several rows.
+template <typename Traits, int kLanes, int kVectors>
+struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, FindByBucket> {
+  static constexpr int kRows = 8 * kVectors / kLanes;
+  static constexpr bool kInPlace = true;
   using State = typename Traits::State;
 
-  /// More than four vectors with tables of their own do not stay in registers.
+  /// More than four vectors with tables of their own do not stay in registers, nor do more than
+  /// eight rows. With one table a vector that waits for itself is no faster than scalars.
   static bool accepts(const CodingTask& task) {
-    const bool few = kRows * kVectors <= 4 || task.tables.num_tables == 1;
-    return few && accepts_log_buckets(task);
+    const bool fits =
+        task.tables.num_tables == 1 ? kVectors > 1 || kLanes >= 8 : kVectors <= 4 && kRows <= 8;
+    return fits && accepts_log_buckets(task);
   }
 
   static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
                            const std::int32_t* const* indexes, std::int32_t* const* symbols,
                            int begin, int end, bool& escaped) {
+    const Places places{indexes, symbols};
     if (tables.packed_slots != nullptr) {
-      return decode<true, true>(tables, states, ins, nullptr, symbols[0], begin, end, escaped);
+      return decode<true, true>(tables, places, states, ins, begin, end, escaped);
     }
-    return indexes == nullptr
-               ? decode<true>(tables, states, ins, nullptr, symbols[0], begin, end, escaped)
-               : decode<false>(tables, states, ins, indexes[0], symbols[0], begin, end, escaped);
+    return indexes == nullptr ? decode<true>(tables, places, states, ins, begin, end, escaped)
+                              : decode<false>(tables, places, states, ins, begin, end, escaped);
   }
 
  private:
-  template <bool kSingleTable, bool kPacked = false>
-  static int decode(const TablesView& tables_view, State* states, const std::uint8_t** ins,
-                    const std::int32_t* indexes, std::int32_t* symbols, int begin, int end,
-                    bool& escaped) {
-    constexpr int kTogether = smaller(kPacked ? 2 : 4, kRows * kVectors);
-    const TablesView tables = tables_view;
-    constexpr std::int32_t kFirst[8] = {};
-    const DecoderColumns single = load_decoder_columns(tables, kFirst);
-    const __m256i precision = _mm256_set1_epi32(tables.freq_precision);
-    const __m256i full = _mm256_set1_epi32((1 << tables.freq_precision) - 1);
-    __m256i x[kRows * kVectors];
+  static constexpr int kBlock = smaller(kLanes, 8);
+  static constexpr int kSharers = 8 / kBlock;  ///< rows of a vector
+
+  /// What is read and written, by row.
+  struct Places {
+    const std::int32_t* const* indexes;
+    std::int32_t* const* symbols;
+  };
+
+  /// All that changes from step to step.
+  struct Working {
+    EightStates<Traits> x[kVectors];
     const std::uint8_t* in[kRows];
+  };
+
+  /// What no step changes.
+  struct Constants {
+    StepConstants step;
+    DecoderColumns single;  ///< of the only table, where there is one
+  };
+
+  template <bool kSingleTable, bool kPacked = false>
+  static int decode(const TablesView& tables_view, const Places& places_given, State* states,
+                    const std::uint8_t** ins, int begin, int end, bool& escaped) {
+    constexpr int kTogether = smaller(kPacked ? 2 : 4, kVectors);
+    constexpr std::int32_t kFirst[8] = {};
+    const TablesView tables = tables_view;
+    const Places places = places_given;
+    const Constants constants{step_constants<Traits>(tables.freq_precision),
+                              load_decoder_columns(tables, kFirst)};
+    Working w;
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kVectors; ++k) x[k] = load256(states + 8 * k);
+    for (int k = 0; k < kVectors; ++k) w.x[k].load(states + 8 * k);
     TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) in[r] = ins[r];
+    for (int r = 0; r < kRows; ++r) w.in[r] = ins[r];
     bool sentinels = false;
     int group = begin;
     for (; group < end && !sentinels; ++group) {
+      ask_ahead<kSingleTable>(places, w.in, group * kLanes);
       TORCH_ANS_UNROLL
-      for (int first = 0; first < kRows * kVectors; first += kTogether) {
-        // Vector v of row r comes behind vector v of row r - 1.
-        const auto row = [=](int k) { return (first + k) % kRows; };
-        const auto vector = [=](int k) { return (first + k) / kRows; };
-        const auto element = [=](int k) {
-          return row(k) * kTileStride + group * kLanes + 8 * vector(k);
-        };
-        DecoderColumns table[kTogether];
-        __m256i slots[kTogether];
-        VectorMatch matches[kTogether];
-        TORCH_ANS_UNROLL
-        for (int k = 0; k < kTogether; ++k) {
-          table[k] = kSingleTable ? single : load_decoder_columns(tables, indexes + element(k));
-          slots[k] = _mm256_and_si256(x[row(k) * kVectors + vector(k)], full);
-        }
-        find_together<kPacked, kTogether>(tables, table, slots, full, matches);
-        TORCH_ANS_UNROLL
-        for (int k = 0; k < kTogether; ++k) {
-          if constexpr (!kPacked) {
-            const std::int32_t* place = kSingleTable ? nullptr : indexes + element(k);
-            const auto index = [=](int lane) { return place == nullptr ? 0 : place[lane]; };
-            sentinels |= find_rest(tables, index, slots[k], matches[k]);
-          }
-          store256(symbols + element(k), _mm256_add_epi32(matches[k].symbol, table[k].offset));
-          __m256i& lanes = x[row(k) * kVectors + vector(k)];
-          lanes = get(lanes, matches[k], precision, in[row(k)]);
-        }
+      for (int first = 0; first < kVectors; first += kTogether) {
+        sentinels |= decode_vectors<kSingleTable, kPacked, kTogether>(tables, constants, places, w,
+                                                                      group, first);
       }
       sentinels &= tables.bypass_coding;
     }
     escaped = sentinels;
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kVectors; ++k) store256(states + 8 * k, x[k]);
+    for (int k = 0; k < kVectors; ++k) w.x[k].store(states + 8 * k);
     TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) ins[r] = in[r];
+    for (int r = 0; r < kRows; ++r) ins[r] = w.in[r];
     return group;
   }
 
-  /// D(x).
-  static TORCH_ANS_FN __m256i get(__m256i x, const VectorMatch& match, __m256i precision,
-                                  const std::uint8_t*& in) {
-    const __m256i quotient = _mm256_srlv_epi32(x, precision);
-    x = _mm256_add_epi32(_mm256_mullo_epi32(quotient, match.freq), match.rank);
-    const __m256i need =
-        _mm256_cmpgt_epi32(hidden(_mm256_set1_epi32(static_cast<int>(Traits::kLowerBound))), x);
-    if constexpr (Traits::kMaxWords == 1) {
-      return absorb_words(x, need, in);
-    } else {
-      const __m256i need_again = _mm256_cmpgt_epi32(
-          _mm256_set1_epi32(static_cast<int>(Traits::kLowerBound >> Traits::kWordBits)), x);
-      return absorb_bytes(x, need, need_again, in);
+  /// Vectors `first` .. first + kCount - 1 of a group, where vector v of row r comes behind vector
+  /// v of row r - 1. Returns whether one of the symbols is a table's last.
+  template <bool kSingleTable, bool kPacked, int kCount>
+  static TORCH_ANS_FN bool decode_vectors(const TablesView& tables, const Constants& constants,
+                                          const Places& places, Working& w, int group, int first) {
+    const auto row = [=](int k) { return (first + k) * kSharers % kRows; };
+    const auto lane = [=](int k) { return (first + k) * kSharers / kRows * 8; };
+    const auto state = [&](int k) -> auto& { return w.x[(row(k) * kLanes + lane(k)) / 8]; };
+    const auto indexes = [&](int k) -> EightPlaces<kBlock, const std::int32_t> {
+      return {kSingleTable ? nullptr : places.indexes + row(k), group * kLanes + lane(k)};
+    };
+    DecoderColumns table[kCount];
+    __m256i slots[kCount];
+    VectorMatch matches[kCount];
+    TORCH_ANS_UNROLL
+    for (int k = 0; k < kCount; ++k) {
+      table[k] = kSingleTable ? constants.single : load_decoder_columns(tables, indexes(k));
+      slots[k] = state(k).slots(constants.step);
+    }
+    find_together<kPacked, kCount>(tables, table, slots, constants.step.full, matches);
+    bool sentinels = false;
+    TORCH_ANS_UNROLL
+    for (int k = 0; k < kCount; ++k) {
+      if constexpr (!kPacked) {
+        const auto index = [of = indexes(k)](int e) { return kSingleTable ? 0 : of[e]; };
+        sentinels |= find_rest(tables, index, slots[k], matches[k]);
+      }
+      store_blocks<kBlock>({places.symbols + row(k), group * kLanes + lane(k)},
+                           _mm256_add_epi32(matches[k].symbol, table[k].offset));
+      state(k).advance(matches[k], constants.step);
+      absorb<kBlock>(constants.step, state(k), w.in + row(k));
+    }
+    return sentinels;
+  }
+
+  /// Asks for what the rows touch later, a cache line at a time: they are more streams than a CPU's
+  /// prefetchers follow.
+  template <bool kSingleTable>
+  static TORCH_ANS_FN void ask_ahead(const Places& places, const std::uint8_t* const* in, int t) {
+    constexpr int kLine = kCacheLine / static_cast<int>(sizeof(std::int32_t));
+    constexpr int kBytesAhead = 192;
+    constexpr int kAhead = ScalarTile::kTileSymbols + 2 * kLine;
+    if (t % kLine != 0) return;
+    TORCH_ANS_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      prefetch(in[r] - kBytesAhead);
+      TORCH_ANS_UNROLL
+      for (int line = t; line < t + kLanes; line += kLine) {
+        if constexpr (!kSingleTable) prefetch(places.indexes[r] + line + kAhead);
+        prefetch_to_write(places.symbols[r] + line);
+      }
     }
   }
 };

@@ -1,7 +1,7 @@
 /// The contexts of rows that are decoded together, and the tables that follow from them.
 #pragma once
 
-#include "backend_avx2_decoder.h"
+#include "backend_avx2_find.h"
 #include "backend_avx2_transpose.h"
 #include "context_index.h"
 

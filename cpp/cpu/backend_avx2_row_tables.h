@@ -1,7 +1,7 @@
 /// Where the tables of rows of one lane come from, for eight symbols of eight rows at a time.
 #pragma once
 
-#include "backend_avx2_decoder.h"
+#include "backend_avx2_find.h"
 #include "backend_avx2_transpose.h"
 
 namespace torch_ans {

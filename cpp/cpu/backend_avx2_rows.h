@@ -2,7 +2,7 @@
 #pragma once
 
 #include "backend_avx2_row_tables.h"
-#include "backend_avx2_states.h"
+#include "backend_avx2_words.h"
 #include "prefetch_rows.h"
 
 namespace torch_ans {
@@ -40,7 +40,7 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
   static int decode(Source source, const TablesView& tables_view, Job job, int begin, int end,
                     bool& escaped) {
     const TablesView tables = tables_view;
-    States x[kVectors];
+    EightStates<Traits> x[kVectors];
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) x[v].load(job.states + 8 * v);
     int group = begin;
@@ -54,13 +54,14 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
   }
 
  private:
-  using States = EightStates<Traits>;
+  using Words = WordsAhead<Traits>;
   static constexpr int kSteps = 8;
 
   /// Gets up to `groups` <= kSteps groups from `group` on; returns how many.
   template <typename Source>
   static TORCH_ANS_FN int decode_chunk(Source& source, const TablesView& tables, Job& job,
-                                       States* x, int group, int groups, bool& escaped) {
+                                       EightStates<Traits>* x, int group, int groups,
+                                       bool& escaped) {
     const StepConstants constants = step_constants<Traits>(tables.freq_precision);
     __m256i symbols[kVectors][kSteps];
     source.load(job.indexes, group, groups);
@@ -68,14 +69,15 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
     bool sentinel = false;
     int step = 0;
     while (step < groups && !sentinel) {
+      Words words[kVectors];
       TORCH_ANS_UNROLL
       for (int v = 0; v < kVectors; ++v) {
-        x[v].read([&](int r) { return job.in[8 * v + r] + job.taken[8 * v + r]; });
+        words[v].read({job.in + 8 * v, job.taken + 8 * v});
       }
       TORCH_ANS_UNROLL
-      for (int k = 0; k < States::kReadSteps; ++k) {
+      for (int k = 0; k < Words::kSteps; ++k) {
         if (step >= groups || sentinel) break;
-        sentinel = decode_step(source, tables, constants, job, x, group, step, symbols);
+        sentinel = decode_step(source, tables, constants, job, x, words, group, step, symbols);
         ++step;
       }
     }
@@ -87,8 +89,9 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
   /// One symbol of every row. Returns whether one is a table's last.
   template <typename Source>
   static TORCH_ANS_FN bool decode_step(Source& source, const TablesView& tables,
-                                       const StepConstants& constants, Job& job, States* x,
-                                       int group, int step, __m256i (*symbols)[kSteps]) {
+                                       const StepConstants& constants, Job& job,
+                                       EightStates<Traits>* x, Words* words, int group, int step,
+                                       __m256i (*symbols)[kSteps]) {
     DecoderColumns table[kVectors];
     __m256i slots[kVectors];
     VectorMatch matches[kVectors];
@@ -106,9 +109,8 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
         sentinel |= find_rest(tables, index, slots[v], matches[v]);
       }
       symbols[v][step] = source.found(v, step, matches[v].symbol);
-      __m256i taken = load256(job.taken + 8 * v);
-      x[v].advance(matches[v], constants, taken);
-      store256(job.taken + 8 * v, taken);
+      x[v].advance(matches[v], constants);
+      absorb(constants, x[v], words[v], job.taken + 8 * v);
     }
     return sentinel;
   }

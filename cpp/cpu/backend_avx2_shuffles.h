@@ -29,13 +29,15 @@ constexpr ShuffleTable make_squeeze_words() {
   return table;
 }
 
-/// The opposite. Source: the 16 bytes below the cursor. The lowest lane takes the highest word.
-constexpr ShuffleTable make_spread_words() {
+/// The opposite, for rows of `block` lanes. Source: for each row the `block` words below its
+/// cursor. A row's lowest lane takes its highest word.
+constexpr ShuffleTable make_spread_words(int block) {
   ShuffleTable table{};
   for (int mask = 0; mask < 256; ++mask) {
-    int from = 16;
+    int from = 0;
     for (int lane = 0; lane < 8; ++lane) {
       const bool takes = (mask >> lane & 1) != 0;
+      if (lane % block == 0) from = 2 * (lane + block);
       if (takes) from -= 2;
       table.bytes[mask][2 * lane] = static_cast<std::uint8_t>(takes ? from : 0x80);
       table.bytes[mask][2 * lane + 1] = static_cast<std::uint8_t>(takes ? from + 1 : 0x80);
@@ -62,14 +64,15 @@ constexpr ShuffleTable make_squeeze_bytes() {
   return table;
 }
 
-/// The opposite. Source: 16 bytes, of which the last ones stand below the cursor. Of a lane's two
-/// bytes the one that enters first is the higher.
-constexpr ShuffleTable make_spread_bytes() {
+/// The opposite, for rows of `block` lanes. Source: for each row the 2 * `block` bytes below its
+/// cursor. Of a lane's two bytes the one that enters first is the higher.
+constexpr ShuffleTable make_spread_bytes(int block) {
   ShuffleTable table{};
   for (int mask = 0; mask < 256; ++mask) {
-    int from = 16;
+    int from = 0;
     for (int lane = 0; lane < 4; ++lane) {
       const int count = (mask >> (2 * lane) & 1) + (mask >> (2 * lane + 1) & 1);
+      if (lane % block == 0) from = 2 * (lane + block);
       from -= count;
       for (int byte = 0; byte < 4; ++byte) {
         table.bytes[mask][4 * lane + byte] =
@@ -96,6 +99,19 @@ constexpr LaneOrders make_squeeze_order() {
   return orders;
 }
 
+/// For words of 32 bits: which word each lane of a mask takes, as `make_spread_words` has them.
+constexpr LaneOrders make_spread_order(int block) {
+  LaneOrders orders{};
+  for (int mask = 0; mask < 256; ++mask) {
+    int from = 0;
+    for (int lane = 0; lane < 8; ++lane) {
+      if (lane % block == 0) from = lane + block;
+      if ((mask >> lane & 1) != 0) orders.lanes[mask][lane] = static_cast<std::uint8_t>(--from);
+    }
+  }
+  return orders;
+}
+
 /// For four elements of 32 bits, the first one first, each with up to `most` words of `word_bytes`
 /// that leave it: bit k of a mask for the first word of element k, bit 4 + k for the second.
 constexpr ShuffleTable make_squeeze_steps(int word_bytes, int most) {
@@ -117,9 +133,13 @@ template <int kWordBytes, int kMost>
 constexpr ShuffleTable kSqueezeSteps = make_squeeze_steps(kWordBytes, kMost);
 constexpr LaneOrders kSqueezeOrder = make_squeeze_order();
 constexpr ShuffleTable kSqueezeWords = make_squeeze_words();
-constexpr ShuffleTable kSpreadWords = make_spread_words();
 constexpr ShuffleTable kSqueezeBytes = make_squeeze_bytes();
-constexpr ShuffleTable kSpreadBytes = make_spread_bytes();
+template <int kBlock>
+constexpr ShuffleTable kSpreadWords = make_spread_words(kBlock);
+template <int kBlock>
+constexpr ShuffleTable kSpreadBytes = make_spread_bytes(kBlock);
+template <int kBlock>
+constexpr LaneOrders kSpreadOrder = make_spread_order(kBlock);
 
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

@@ -1,6 +1,6 @@
-/// Kernels for AVX2. Eight rows or more of one lane, push of eight lanes or more, and pop of as
-/// many of a 32-bit state: vectors. All others: the portable loops compiled for x86-64-v3, whose
-/// shifts and multiplications leave the flags alone.
+/// Kernels for AVX2. Pop of eight states or more, of one row or of several, and push of eight rows
+/// or more of one lane, or of eight lanes or more: vectors. All others: the portable loops compiled
+/// for x86-64-v3, whose shifts and multiplications leave the flags alone.
 #include "backend_avx2.h"
 #include "backend_avx2_decoder.h"
 #include "backend_avx2_encoder.h"
@@ -17,23 +17,21 @@
 namespace torch_ans {
 namespace {
 
-template <typename Traits, int kLanes, int kRows>
-void add_vector_decoder(KernelChoice*& get) {
-  using Decoder = VectorDecoder<Traits, kLanes, kRows>;
-  *get++ = decoder_kernel<RansRow<Traits, kLanes>, Decoder>(&Decoder::accepts);
+/// Appends the vector decoders of kVectors vectors and of fewer.
+template <typename Traits, int kLanes, int kVectors>
+void add_vector_decoders(KernelChoice*& get) {
+  if constexpr (8 * kVectors >= kLanes) {
+    using Decoder = VectorDecoder<Traits, kLanes, kVectors>;
+    *get++ = decoder_kernel<RansRow<Traits, kLanes>, Decoder>(&Decoder::accepts);
+    add_vector_decoders<Traits, kLanes, kVectors / 2>(get);
+  }
 }
 
+/// Appends the vector encoder for kRows rows.
 template <typename Traits, int kLanes, int kRows>
 void add_vector_encoder(KernelChoice*& put) {
   using Encoder = VectorEncoder<Traits, kLanes, kRows>;
   *put++ = encoder_kernel<RansRow<Traits, kLanes>, Encoder>(&Encoder::accepts);
-}
-
-/// Appends the vector kernels for kRows rows.
-template <typename Traits, int kLanes, int kRows>
-void add_vectors(KernelChoice*& put, KernelChoice*& get) {
-  add_vector_encoder<Traits, kLanes, kRows>(put);
-  add_vector_decoder<Traits, kLanes, kRows>(get);
 }
 
 /// Appends the vector kernels for 8 * kVectors rows of one lane.
@@ -61,12 +59,11 @@ template <typename Traits, int kLanes>
 void fill(CodecKernels& kernels) {
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
-  if constexpr (sizeof(typename Traits::State) == 4 && kLanes >= 8) {
-    if constexpr (kLanes < 32) add_vectors<Traits, kLanes, 32 / kLanes>(put, get);
-    if constexpr (kLanes == 32) add_vector_decoder<Traits, kLanes, 2>(get);
-    add_vectors<Traits, kLanes, 1>(put, get);
-  } else if constexpr (kLanes >= 8) {
-    if constexpr (kLanes == 8) add_vector_encoder<Traits, kLanes, 2>(put);
+  if constexpr (kLanes > 1) add_vector_decoders<Traits, kLanes, kLanes == 32 ? 8 : 4>(get);
+  if constexpr (kLanes >= 8) {
+    constexpr int kVectors = sizeof(typename Traits::State) == 8 ? 2 : 4;
+    if constexpr (8 * kVectors > kLanes)
+      add_vector_encoder<Traits, kLanes, 8 * kVectors / kLanes>(put);
     add_vector_encoder<Traits, kLanes, 1>(put);
   }
   if constexpr (kLanes == 1) {
