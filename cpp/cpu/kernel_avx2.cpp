@@ -62,8 +62,9 @@ void fill(CodecKernels& kernels) {
   if constexpr (kLanes > 1) add_vector_decoders<Traits, kLanes, kLanes == 32 ? 8 : 4>(get);
   if constexpr (kLanes >= 8) {
     constexpr int kVectors = sizeof(typename Traits::State) == 8 ? 2 : 4;
-    if constexpr (8 * kVectors > kLanes)
+    if constexpr (8 * kVectors > kLanes) {
       add_vector_encoder<Traits, kLanes, 8 * kVectors / kLanes>(put);
+    }
     add_vector_encoder<Traits, kLanes, 1>(put);
   }
   if constexpr (kLanes == 1) {

@@ -7,26 +7,18 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// As PmfRow.
-template <typename Real_>
-class PmfVectors {
+template <typename Real>
+class PmfVectors : public PmfRow<Real> {
  public:
-  using Real = Real_;
-
-  TORCH_ANS_FN PmfVectors(const Real* pmf, std::uint32_t /*size*/) : pmf_(pmf) {}
-
-  TORCH_ANS_FN std::uint32_t weight(std::uint32_t i) const { return torch_ans::to_fixed(pmf_[i]); }
+  using PmfRow<Real>::PmfRow;
 
   TORCH_ANS_FN std::uint64_t sum(std::uint32_t begin, std::uint32_t end) const {
     __m256i sums = _mm256_setzero_si256();
-    for_each_eight(pmf_, begin, end, [&](__m256 eight, __m256i present) {
+    for_each_eight(this->pmf_, begin, end, [&](__m256 eight, __m256i present) {
       sums = _mm256_add_epi64(sums, sum_pairs(_mm256_and_si256(to_fixed(eight), present)));
     });
     return sum_of_four(sums);
   }
-
- private:
-  const Real* pmf_;
 };
 
 /// float64 is left to plain loops.

@@ -24,7 +24,7 @@ class PmfRow {
     return sum;
   }
 
- private:
+ protected:
   const Real* pmf_;
 };
 
