@@ -121,7 +121,7 @@ def test_any_bytes_decode_to_symbols_of_the_alphabet_or_raise(format: str) -> No
 
 
 def search(row: np.ndarray, slot: int, leak: int) -> Tuple[int, bool]:
-    """The last symbol that starts at or below a slot, by halves, and whether the slot is its own."""
+    """The last symbol that starts at or below a slot, by halves, and whether it owns the slot."""
     size = len(row) - 1
     scaled = row * np.float32(65536 - size * leak)
     whole = np.rint(np.clip(np.where(np.isnan(scaled), 0, scaled), 0, 65536)).astype(int)
