@@ -19,15 +19,8 @@ inline void add_models(ModelTable& table) {
   cdf[static_cast<int>(RealType::kInt32)] = functions_of<CdfModel<std::int32_t>>();
   cdf[static_cast<int>(RealType::kInt64)] = functions_of<CdfModel<std::int64_t>>();
 
-  add_pmf<PmfRow<float>>(table, RealType::kFloat32);
-  add_pmf<PmfRow<double>>(table, RealType::kFloat64);
-  add_pmf<PmfRow<Float16>>(table, RealType::kFloat16);
-  add_pmf<PmfRow<BFloat16>>(table, RealType::kBFloat16);
-
-  add_logits<LogitRow<float>>(table, RealType::kFloat32);
-  add_logits<LogitRow<double>>(table, RealType::kFloat64);
-  add_logits<LogitRow<Float16>>(table, RealType::kFloat16);
-  add_logits<LogitRow<BFloat16>>(table, RealType::kBFloat16);
+  add_all_row_functions<PmfSearch, PmfRow>(table, ModelKind::kPmf);
+  add_all_row_functions<LogitSearch, LogitRow>(table, ModelKind::kLogits);
 
   add_parametric_models<float>(table, RealType::kFloat32);
   add_parametric_models<double>(table, RealType::kFloat64);

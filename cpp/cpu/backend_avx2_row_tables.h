@@ -57,7 +57,7 @@ class NamedRowsTables {
         const std::int32_t* index = indexes[8 * v + r] + group;
         alignas(32) std::int32_t padded[8];
         if (unlikely(groups < 8)) {
-          store256(padded, _mm256_maskload_epi32(index, first_of_eight(groups)));
+          store256(padded, load_first(index, groups));
           index = padded;
         }
         const PackedColumns columns = load_packed_columns(tables_, index);

@@ -138,13 +138,8 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
       __m256i rows[8];
       transpose_8(symbols[v], rows);
       for (int r = 0; r < 8; ++r) {
-        std::int32_t* place = job.symbols[8 * v + r] + group;
-        const __m256i row = _mm256_add_epi32(rows[r], source.offsets(v, r));
-        if (unlikely(groups < kSteps)) {
-          _mm256_maskstore_epi32(place, first_of_eight(groups), row);
-        } else {
-          store256(place, row);
-        }
+        store_first(job.symbols[8 * v + r] + group, groups,
+                    _mm256_add_epi32(rows[r], source.offsets(v, r)));
       }
     }
   }

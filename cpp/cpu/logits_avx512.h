@@ -84,12 +84,5 @@ class LogitVectors {
   __m512 most_;
 };
 
-/// float64 is left to plain loops.
-inline void add_logit_vectors(ModelTable& table) {
-  add_logits<LogitVectors<float>>(table, RealType::kFloat32);
-  add_logits<LogitVectors<Float16>>(table, RealType::kFloat16);
-  add_logits<LogitVectors<BFloat16>>(table, RealType::kBFloat16);
-}
-
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

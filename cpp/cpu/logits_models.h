@@ -112,11 +112,5 @@ struct LogitSearch {
   }
 };
 
-template <typename Row>
-void add_logits(ModelTable& table, RealType type) {
-  table[static_cast<int>(ModelKind::kLogits)][static_cast<int>(type)] =
-      row_functions_of<LogitSearch, Row>();
-}
-
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

@@ -312,9 +312,8 @@ template <typename Policy>
 bool find_symbols(const Model& model, const Elements& elements, const std::uint32_t* slots,
                   const SlotMatches& matches) {
   constexpr int kTogether = together<Policy>();
-  constexpr int kSome = smaller(kTogether, kLockstep);
   // From so many elements on a block is worth it.
-  constexpr int kLeast = std::is_base_of_v<Guesses, Policy> ? kSome / 4 : kSome;
+  constexpr int kLeast = std::is_base_of_v<Guesses, Policy> ? kLockstep / 4 : kLockstep;
   const Policy policy(model);
   std::int64_t element[kTogether];
   std::uint32_t bad = 0;
@@ -333,10 +332,10 @@ bool find_symbols(const Model& model, const Elements& elements, const std::uint3
     }
   }
   for (int k = 0; k < filled;) {
-    const int count = filled - k < kLeast ? 1 : smaller(filled - k, kSome);
-    bad |= count == 1
-               ? find_symbol(policy, element[k], slots + done, matches + done)
-               : find_some_symbols<kSome>(policy, element + k, count, slots + done, matches + done);
+    const int count = filled - k < kLeast ? 1 : smaller(filled - k, kLockstep);
+    bad |= count == 1 ? find_symbol(policy, element[k], slots + done, matches + done)
+                      : find_some_symbols<kLockstep>(policy, element + k, count, slots + done,
+                                                     matches + done);
     k += count;
     done += count;
   }

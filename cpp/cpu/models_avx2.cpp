@@ -10,8 +10,8 @@ namespace torch_ans {
 void add_avx2_models(ModelTable& table) {
   add_models(table);
   add_cdf_vectors(table);
-  add_pmf_vectors(table);
-  add_logit_vectors(table);
+  add_row_functions<PmfSearch, PmfVectors>(table, ModelKind::kPmf);
+  add_row_functions<LogitSearch, LogitVectors>(table, ModelKind::kLogits);
   add_parametric_vectors<float>(table, RealType::kFloat32);
   add_parametric_vectors<double>(table, RealType::kFloat64);
 }

@@ -10,8 +10,8 @@ namespace torch_ans {
 void add_avx512_models(ModelTable& table) {
   add_models(table);
   add_cdf_vectors(table);
-  add_pmf_vectors(table);
-  add_logit_vectors(table);
+  add_row_functions<PmfSearch, PmfVectors>(table, ModelKind::kPmf);
+  add_row_functions<LogitSearch, LogitVectors>(table, ModelKind::kLogits);
   add_parametric_vectors<ModelKind::kGaussian>(table);
   add_parametric_vectors<ModelKind::kLaplace>(table);
   add_parametric_vectors<ModelKind::kLogistic>(table);

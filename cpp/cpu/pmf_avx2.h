@@ -21,12 +21,5 @@ class PmfVectors : public PmfRow<Real> {
   }
 };
 
-/// float64 is left to plain loops.
-inline void add_pmf_vectors(ModelTable& table) {
-  add_pmf<PmfVectors<float>>(table, RealType::kFloat32);
-  add_pmf<PmfVectors<Float16>>(table, RealType::kFloat16);
-  add_pmf<PmfVectors<BFloat16>>(table, RealType::kBFloat16);
-}
-
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

@@ -69,11 +69,5 @@ struct PmfSearch {
   }
 };
 
-template <typename Row>
-void add_pmf(ModelTable& table, RealType type) {
-  table[static_cast<int>(ModelKind::kPmf)][static_cast<int>(type)] =
-      row_functions_of<PmfSearch, Row>();
-}
-
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans

@@ -54,5 +54,21 @@ constexpr ModelFunctions row_functions_of() {
   return {&find_row_slots<Search, Row>, &find_row_symbols<Search, Row>};
 }
 
+/// For all types but float64, which vectors leave to plain loops.
+template <typename Search, template <typename> class Row>
+void add_row_functions(ModelTable& table, ModelKind kind) {
+  ModelFunctions* functions = table[static_cast<int>(kind)];
+  functions[static_cast<int>(RealType::kFloat32)] = row_functions_of<Search, Row<float>>();
+  functions[static_cast<int>(RealType::kFloat16)] = row_functions_of<Search, Row<Float16>>();
+  functions[static_cast<int>(RealType::kBFloat16)] = row_functions_of<Search, Row<BFloat16>>();
+}
+
+template <typename Search, template <typename> class Row>
+void add_all_row_functions(ModelTable& table, ModelKind kind) {
+  add_row_functions<Search, Row>(table, kind);
+  table[static_cast<int>(kind)][static_cast<int>(RealType::kFloat64)] =
+      row_functions_of<Search, Row<double>>();
+}
+
 }  // namespace TORCH_ANS_ISA
 }  // namespace torch_ans
