@@ -48,7 +48,8 @@ TORCH_ANS_FN void emit(const Leaving<Rans64>& leaving, std::uint8_t*& out) {
 }
 
 /// The slots of four symbols.
-TORCH_ANS_FN __m128i load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
+template <typename Id>
+TORCH_ANS_FN __m128i load_four_pairs(const std::uint16_t* cdf16, const Id* ids) {
   __m128i pair[4];
   TORCH_ANS_UNROLL
   for (int i = 0; i < 4; ++i) pair[i] = _mm_cvtsi32_si128(load<std::int32_t>(cdf16 + ids[i]));
@@ -56,15 +57,30 @@ TORCH_ANS_FN __m128i load_four_pairs(const std::uint16_t* cdf16, const std::uint
                             _mm_unpacklo_epi32(pair[2], pair[3]));
 }
 
-/// Replaces eight ids by the slots of their symbols. Loaded one by one: a gather takes longer.
-TORCH_ANS_FN void replace_by_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
+/// The slots of eight symbols, which may replace their ids. Loaded one by one: a gather takes
+/// longer.
+template <typename Id>
+TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, const Id* ids, SlotPair* pairs) {
   const __m128i low = load_four_pairs(cdf16, ids);
-  store256(ids, _mm256_set_m128i(load_four_pairs(cdf16, ids + 4), low));
+  store256(pairs, _mm256_set_m128i(load_four_pairs(cdf16, ids + 4), low));
+}
+
+/// Whether all of a few symbols are coded directly by the only table.
+template <typename Symbol>
+TORCH_ANS_FN bool are_in_table(const TablesView& tables, const Symbol* symbols, int count) {
+  const std::int32_t first = tables.offsets[0];
+  const auto last = first + static_cast<std::int32_t>(tables.limits[0]) - 1;
+  Symbol lowest = symbols[0], highest = symbols[0];
+  for (int t = 0; t < count; ++t) {
+    lowest = smaller(lowest, symbols[t]);
+    highest = larger(highest, symbols[t]);
+  }
+  return lowest >= first && highest <= last;
 }
 
 /// How an encoder comes to the slots of a tile's symbols (row_encoder.h).
 template <typename Traits>
-struct PairsByLoads : ScalarTile, TakesPairs {
+struct PairsByLoads : ScalarTile, TakesPairs, TakesBytes {
   using State = typename Traits::State;
 
   static bool accepts(const CodingTask& task) {
@@ -74,6 +90,10 @@ struct PairsByLoads : ScalarTile, TakesPairs {
 
   static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
                                          int count, SlotPair* pairs) {
+    if (source.indexes == nullptr &&
+        make_pairs_of(tables, source.symbols, source.ahead, count, pairs)) {
+      return {false, false};
+    }
     const IdFlags flags = make_ids_avx2(tables, source, count, pairs);
     if (!flags.bad_index) ids_to_pairs(tables, count, pairs);
     return flags;
@@ -83,9 +103,27 @@ struct PairsByLoads : ScalarTile, TakesPairs {
     int t = count;
     for (; t % 16 != 0; --t) ids[t - 1] = load<SlotPair>(tables.cdf16 + ids[t - 1]);
     for (; t > 0; t -= 16) {
-      replace_by_pairs(tables.cdf16, ids + t - 16);
-      replace_by_pairs(tables.cdf16, ids + t - 8);
+      load_pairs(tables.cdf16, ids + t - 16, ids + t - 16);
+      load_pairs(tables.cdf16, ids + t - 8, ids + t - 8);
     }
+  }
+
+  /// The pairs of symbols of the only table, without ids. False: one is outside. Asks for the
+  /// symbols `ahead` of these, unless that is 0.
+  template <typename Symbol>
+  static TORCH_ANS_FN bool make_pairs_of(const TablesView& tables, const Symbol* symbols,
+                                         std::int64_t ahead, int count, SlotPair* pairs) {
+    constexpr int kLine = kCacheLine / sizeof(Symbol);
+    if (!are_in_table(tables, symbols, count)) return false;
+    const std::uint16_t* cdf16 = tables.cdf16 - tables.offsets[0];
+    int t = 0;
+    for (; t + 16 <= count; t += 16) {
+      if (t % kLine == 0 && ahead != 0) prefetch_l2(symbols + t - ahead);
+      load_pairs(cdf16, symbols + t, pairs + t);
+      load_pairs(cdf16, symbols + t + 8, pairs + t + 8);
+    }
+    for (; t < count; ++t) pairs[t] = load<SlotPair>(cdf16 + symbols[t]);
+    return true;
   }
 
   static TORCH_ANS_FN State put_id(const TablesView& tables, State x, SlotPair pair,

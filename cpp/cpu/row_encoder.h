@@ -19,6 +19,8 @@ inline namespace TORCH_ANS_ISA {
 ///   kStoreSlack                    bytes it may store past what it reports as written
 ///   IdFlags make_ids(...)          as in tiles.h, of a TileSource; or, if it TakesPairs:
 ///   IdFlags make_pairs(...)        the same, but with the symbols' SlotPairs instead of their ids
+///   bool make_pairs_of(tables, bytes, count, pairs)  if it TakesBytes: the SlotPairs of bytes, of
+///       the only table. False: one is outside
 ///   void ids_to_pairs(tables, count, ids)  replaces ids; whole vectors
 ///   State put_id(tables, x, id, out)  rANS only (`id` may be a SlotPair)
 ///   void encode_groups(tables, states, out, ids, begin, end)
@@ -134,6 +136,7 @@ class RowEncoder {
         take_found_ids(r, first, count);
         continue;
       }
+      if (find_byte_pairs(r, first, count)) continue;
       TileSource source;
       if (!load_source(r, first, count, source)) return false;
       if constexpr (kFromModel) {
@@ -157,6 +160,22 @@ class RowEncoder {
     const std::uint32_t* found = task_.ids + element_of(task_, first_row_ + r, first);
     outside_ |= torch_ans::take_ids(found, ahead, count, ids).outside;
     if constexpr (kIs<Backend, TakesPairs>) Backend::ids_to_pairs(task_.tables, count, ids);
+  }
+
+  /// Fills a tile of ids_ with SlotPairs straight from bytes. False: that takes more.
+  TORCH_ANS_FN bool find_byte_pairs([[maybe_unused]] int r, [[maybe_unused]] std::int64_t first,
+                                    [[maybe_unused]] int count) {
+    if constexpr (kIs<Backend, TakesBytes>) {
+      const bool one_table = task_.indexes.data == nullptr && task_.contexts == nullptr;
+      if (!one_table || task_.latents.values != nullptr) return false;
+      const std::int64_t row = first_row_ + r;
+      const std::uint8_t* bytes = find_bytes(task_.symbols, row, first, count);
+      if (bytes == nullptr) return false;
+      const std::int64_t ahead = smaller<std::int64_t>(first, kTileSymbols);
+      prefetch_symbols(task_, row, first - ahead, static_cast<int>(ahead));
+      return Backend::make_pairs_of(task_.tables, bytes, 0, count, ids_ + r * kTileStride);
+    }
+    return false;
   }
 
   /// Asks for the next tile, unless that is left to the backend or to the model, which look at it

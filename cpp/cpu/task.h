@@ -141,6 +141,7 @@ inline namespace TORCH_ANS_ISA {
 struct CodesModels {};              ///< it codes with models instead of tables
 struct AsksByLine {};               ///< (encoder) it asks for what a TileSource says is ahead
 struct TakesPairs : AsksByLine {};  ///< (encoder) it keeps symbols as SlotPairs, not as ids
+struct TakesBytes {};               ///< (encoder) it finds SlotPairs of bytes without ids
 struct CodesAhead {};               ///< (encoder) it codes symbols that need no care by itself
 struct AsksForSymbols {};           ///< (decoder) memory is asked for that symbols go to later
 

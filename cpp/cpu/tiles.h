@@ -34,12 +34,24 @@ TORCH_ANS_FN void for_each_run(const IntArray& array, std::int64_t row, std::int
   }
 }
 
-/// Elements [first, first + count) of a row in the array itself, if they are int32 side by side.
+/// Elements [first, first + count) of a row in the array itself, if they are of type T, which
+/// `type` names, and side by side.
+template <typename T>
+TORCH_ANS_FN T* find_typed(const IntArray& array, IntType type, std::int64_t row,
+                           std::int64_t first, int count) {
+  const bool fits =
+      array.type == type && array.inner_stride == 1 && first + count <= array.inner_size;
+  return fits ? static_cast<T*>(array.data) + row * array.row_stride + first : nullptr;
+}
+
 inline std::int32_t* find_in_place(const IntArray& array, std::int64_t row, std::int64_t first,
                                    int count) {
-  const bool fits =
-      array.type == IntType::kInt32 && array.inner_stride == 1 && first + count <= array.inner_size;
-  return fits ? static_cast<std::int32_t*>(array.data) + row * array.row_stride + first : nullptr;
+  return find_typed<std::int32_t>(array, IntType::kInt32, row, first, count);
+}
+
+inline std::uint8_t* find_bytes(const IntArray& array, std::int64_t row, std::int64_t first,
+                                int count) {
+  return find_typed<std::uint8_t>(array, IntType::kUint8, row, first, count);
 }
 
 /// Elements [first, first + count) of a row as int32: the array itself where it can be read in
