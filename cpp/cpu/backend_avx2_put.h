@@ -37,7 +37,7 @@ struct Leaving {
 struct Quotient {
   __m256i quotient;
   __m256i remainder;
-  __m256i is_low;  ///< all ones: one more
+  __m256i is_exact;  ///< 0: one more
 };
 
 TORCH_ANS_FN Quotient divide(__m256i x, __m256i freq) {
@@ -46,8 +46,7 @@ TORCH_ANS_FN Quotient divide(__m256i x, __m256i freq) {
       _mm256_mul_ps(_mm256_div_ps(_mm256_set1_ps(1.0f), _mm256_cvtepi32_ps(freq)), rounded_down);
   const __m256i quotient = _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(x), reciprocal));
   const __m256i remainder = _mm256_sub_epi32(x, _mm256_mullo_epi32(quotient, freq));
-  const __m256i most = _mm256_sub_epi32(freq, _mm256_set1_epi32(1));
-  return {quotient, remainder, _mm256_cmpgt_epi32(remainder, most)};
+  return {quotient, remainder, _mm256_cmpgt_epi32(freq, remainder)};
 }
 
 /// Eight states of 32 bits. `Constants` are what all steps need.
@@ -80,7 +79,7 @@ class EightPuts {
     const __m256i low = _mm256_add_epi32(_mm256_sllv_epi32(q.quotient, constants.precision),
                                          _mm256_add_epi32(q.remainder, slots.start));
     const __m256i one_more =
-        _mm256_and_si256(q.is_low, _mm256_sub_epi32(constants.total, slots.freq));
+        _mm256_andnot_si256(q.is_exact, _mm256_sub_epi32(constants.total, slots.freq));
     x_ = _mm256_add_epi32(low, one_more);
     return leaving;
   }
