@@ -86,37 +86,53 @@ struct EightWide {
   }
 };
 
-/// Eight tables, column by column.
-struct TableColumns {
-  __m256i base;
-  __m256i offset;
-  __m256i bucket;
-  __m256i last;
-  __m256i shift;
-};
-
-TORCH_ANS_FN __m256i load_two_infos(const TablesView& tables, std::int32_t low, std::int32_t high) {
-  const auto* infos = reinterpret_cast<const __m128i*>(tables.info);
-  const __m256i first = _mm256_castsi128_si256(_mm_loadu_si128(infos + low));
-  return _mm256_inserti128_si256(first, _mm_loadu_si128(infos + high), 1);
+/// Elements a, b and c, d of a column of 64 bits. Loads one by one: a gather takes longer.
+TORCH_ANS_FN __m256i load_four(const std::uint64_t* column, std::int32_t a, std::int32_t b,
+                               std::int32_t c, std::int32_t d) {
+  const auto pair = [column](std::int32_t low, std::int32_t high) {
+    const auto* values = reinterpret_cast<const double*>(column);
+    return _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(values + low), values + high));
+  };
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(pair(a, b)), pair(c, d), 1);
 }
 
-/// Eight 16-byte loads and a transposition: gathers of the columns take longer.
-TORCH_ANS_FN TableColumns load_columns(const TablesView& tables, const std::int32_t* indexes) {
-  static_assert(sizeof(TableInfo) == 16, "one load a table");
-  const __m256i r0 = load_two_infos(tables, indexes[0], indexes[4]);
-  const __m256i r1 = load_two_infos(tables, indexes[1], indexes[5]);
-  const __m256i r2 = load_two_infos(tables, indexes[2], indexes[6]);
-  const __m256i r3 = load_two_infos(tables, indexes[3], indexes[7]);
-  const __m256i front01 = _mm256_unpacklo_epi32(r0, r1);  // base, base, offset, offset
-  const __m256i front23 = _mm256_unpacklo_epi32(r2, r3);
-  const __m256i back01 = _mm256_unpackhi_epi32(r0, r1);  // bucket, bucket, last, last
-  const __m256i back23 = _mm256_unpackhi_epi32(r2, r3);
-  const __m256i last_shift = _mm256_unpackhi_epi64(back01, back23);  // two halves
-  return {_mm256_unpacklo_epi64(front01, front23), _mm256_unpackhi_epi64(front01, front23),
-          _mm256_unpacklo_epi64(back01, back23),
-          _mm256_and_si256(last_shift, _mm256_set1_epi32(0xffff)),
-          _mm256_srli_epi32(last_shift, 16)};
+/// The halves of eight elements of such a column.
+struct SplitColumn {
+  __m256i low;
+  __m256i high;
+};
+
+template <typename Indexes>
+TORCH_ANS_FN SplitColumn load_column(const std::uint64_t* column, const Indexes& index) {
+  const __m256i front = load_four(column, index[0], index[1], index[4], index[5]);
+  const __m256i back = load_four(column, index[2], index[3], index[6], index[7]);
+  return {low_halves(front, back), high_halves(front, back)};
+}
+
+/// Whether an index names a table, for all of a tile: whether the largest does.
+TORCH_ANS_FN bool all_name_tables_avx2(const std::int32_t* indexes, int count,
+                                       std::uint32_t num_tables) {
+  constexpr int kVectors = 4;
+  if constexpr (!kChecked) return true;
+  __m256i most[kVectors] = {};
+  int t = 0;
+  for (; t + 8 * kVectors <= count; t += 8 * kVectors) {
+    TORCH_ANS_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      most[v] = _mm256_max_epu32(most[v], load256(indexes + t + 8 * v));
+    }
+  }
+  const __m256i all =
+      _mm256_max_epu32(_mm256_max_epu32(most[0], most[1]), _mm256_max_epu32(most[2], most[3]));
+  const __m256i limit = _mm256_set1_epi32(static_cast<std::int32_t>(num_tables));
+  const __m256i bad = _mm256_cmpeq_epi32(_mm256_max_epu32(all, limit), all);
+  return _mm256_testz_si256(bad, bad) != 0 && all_name_tables(indexes + t, count - t, num_tables);
+}
+
+/// Asks for the symbols, and indexes, that are ahead of a tile.
+TORCH_ANS_FN void ask_for_symbols(const TileSource& source, int count) {
+  constexpr int kLine = 16;
+  for (int t = 0; t < count && source.ahead != 0; t += kLine) source.prefetch_next(t);
 }
 
 /// As in tiles.h. Asks for what is ahead line by line.
@@ -125,24 +141,30 @@ TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const TileSource& s
   constexpr int kLine = 16;
   const std::int32_t* const symbols = source.symbols;
   const std::int32_t* const indexes = source.indexes;
-  if (indexes != nullptr && !all_name_tables(indexes, count, tables.num_tables)) {
+  if (indexes != nullptr && !all_name_tables_avx2(indexes, count, tables.num_tables)) {
     return {true, false};
   }
   if (tables.num_tables == 1) {
-    for (int t = 0; t < count && source.ahead != 0; t += kLine) source.prefetch_next(t);
+    ask_for_symbols(source, count);
     return make_ids(tables, symbols, nullptr, count, ids);
   }
+  if (tables.encoder_columns == nullptr) {
+    ask_for_symbols(source, count);
+    return make_ids(tables, symbols, indexes, count, ids);
+  }
+  const __m256i low_half = _mm256_set1_epi32(0xffff);
   const __m256i direct = _mm256_set1_epi32(tables.bypass_coding ? 0 : 1);
   __m256i outside = _mm256_setzero_si256();
   int t = 0;
   for (; t + 8 <= count; t += 8) {
     if (t % kLine == 0) source.prefetch_next(t);
-    const TableColumns table = load_columns(tables, indexes + t);
-    const __m256i v = _mm256_sub_epi32(load256(symbols + t), table.offset);
-    const __m256i limit = _mm256_add_epi32(table.last, direct);
+    const SplitColumn table = load_column(tables.encoder_columns, indexes + t);
+    const __m256i last = _mm256_and_si256(table.high, low_half);
+    const __m256i v = _mm256_sub_epi32(load256(symbols + t), _mm256_srai_epi32(table.high, 16));
+    const __m256i limit = _mm256_add_epi32(last, direct);
     const __m256i is_outside = _mm256_cmpeq_epi32(_mm256_max_epu32(v, limit), v);
     outside = _mm256_or_si256(outside, is_outside);
-    store256(ids + t, _mm256_add_epi32(table.base, _mm256_min_epu32(v, table.last)));
+    store256(ids + t, _mm256_add_epi32(table.low, _mm256_min_epu32(v, last)));
   }
   const IdFlags rest = make_ids(tables, symbols + t, indexes + t, count - t, ids + t);
   return {false, rest.outside || _mm256_testz_si256(outside, outside) == 0};

@@ -33,21 +33,11 @@ struct PackedColumns {
   __m256i bucket_shift;
 };
 
-TORCH_ANS_FN __m256i load_two_columns(const TablesView& tables, std::int32_t a, std::int32_t b,
-                                      std::int32_t c, std::int32_t d) {
-  const auto pair = [&tables](std::int32_t low, std::int32_t high) {
-    const auto* column = reinterpret_cast<const double*>(tables.decoder_columns);
-    return _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(column + low), column + high));
-  };
-  return _mm256_inserti128_si256(_mm256_castsi128_si256(pair(a, b)), pair(c, d), 1);
-}
-
-/// Of the tables index[0] .. index[7]. Eight loads of both columns: a gather of each takes longer.
+/// Of the tables index[0] .. index[7].
 template <typename Indexes>
 TORCH_ANS_FN PackedColumns load_packed_columns(const TablesView& tables, const Indexes& index) {
-  const __m256i front = load_two_columns(tables, index[0], index[1], index[4], index[5]);
-  const __m256i back = load_two_columns(tables, index[2], index[3], index[6], index[7]);
-  return {high_halves(front, back), low_halves(front, back)};
+  const SplitColumn column = load_column(tables.decoder_columns, index);
+  return {column.high, column.low};
 }
 
 template <typename Indexes>

@@ -135,18 +135,21 @@ EntryTables::EntryTables(CodingTask& task) {
   bases_.resize(padded);
   limits_.resize(padded);
   offsets_.resize(padded);
+  if (tables.encoder_columns != nullptr) columns_.resize(padded);
   for (std::size_t i = 0; i < static_cast<std::size_t>(entries); ++i) {
     const std::int32_t table = task.contexts->tables[i];
     info_[i] = tables.info[table];
     bases_[i] = tables.bases[table];
     limits_[i] = tables.limits[table];
     offsets_[i] = tables.offsets[table];
+    if (!columns_.empty()) columns_[i] = tables.encoder_columns[table];
   }
   view_ = tables;
   view_.info = info_.data();
   view_.bases = bases_.data();
   view_.limits = limits_.data();
   view_.offsets = offsets_.data();
+  view_.encoder_columns = columns_.empty() ? nullptr : columns_.data();
   view_.num_tables = static_cast<std::uint32_t>(entries);
   task.entry_tables = &view_;
 }

@@ -34,6 +34,7 @@ class EntryTables {
   std::vector<std::uint32_t> bases_;
   std::vector<std::uint32_t> limits_;
   std::vector<std::int32_t> offsets_;
+  std::vector<std::uint64_t> columns_;
 };
 
 /// Whether all tables have the offset of the first, so that contexts follow from symbols alone.

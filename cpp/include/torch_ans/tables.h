@@ -1,6 +1,7 @@
 /// An immutable set of quantised CDFs with all that encoders and decoders look up, built once.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -108,6 +109,7 @@ class CodingTables {
     view.offsets = offsets_.data();
     view.log_bucket_shifts = log_bucket_shifts_.data();
     view.decoder_columns = decoder_columns_.data();
+    view.encoder_columns = encoder_columns_.empty() ? nullptr : encoder_columns_.data();
     view.num_ids = cdf_.empty() ? 0 : static_cast<std::uint32_t>(cdf_.size() - 1);
     view.alike = alike_;
     view.has_full_freq = has_full_freq_;
@@ -230,6 +232,9 @@ class CodingTables {
       decoder_columns_.push_back(std::uint64_t{static_cast<std::uint32_t>(offsets_[k])} << 32 |
                                  log_bucket_shifts_[k]);
     }
+    if (std::all_of(info_.begin(), info_.end(), EncoderColumns::fit)) {
+      for (const TableInfo& info : info_) encoder_columns_.push_back(EncoderColumns::pack(info));
+    }
     cdf16_.reserve(cdf_.size() + 64);
     for (const std::uint32_t entry : cdf_) {
       cdf16_.push_back(static_cast<std::uint16_t>(entry));
@@ -272,6 +277,7 @@ class CodingTables {
   std::vector<Bucket> log_buckets_;
   std::vector<std::uint32_t> log_bucket_shifts_;
   std::vector<std::uint64_t> decoder_columns_;
+  std::vector<std::uint64_t> encoder_columns_;
   std::vector<PackedSlot> packed_slots_;
   std::vector<AliasBucket> aliases_;
   std::vector<std::uint16_t> alias_slots_;

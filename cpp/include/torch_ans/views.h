@@ -28,6 +28,17 @@ struct TableInfo {
   std::uint16_t shift;   ///< slot >> shift counts its buckets
 };
 
+/// What an encoder needs of a table, in one load: `base:32 | last:16 | offset:16` from the lowest
+/// bit.
+struct EncoderColumns {
+  static bool fit(const TableInfo& info) { return info.offset >= -0x8000 && info.offset < 0x8000; }
+
+  static std::uint64_t pack(const TableInfo& info) {
+    return info.base | std::uint64_t{info.last} << 32 |
+           static_cast<std::uint64_t>(info.offset) << 48;
+  }
+};
+
 /// A bucket of slots, resolved to up to two symbols A and B = A + 1 in one load:
 /// `start_a:16 | freq_a:16 | freq_b:16 | symbol_a:16` from the lowest bit, where A is the symbol of
 /// the bucket's first slot. Where a third symbol lives in the bucket its slots show as
@@ -84,6 +95,8 @@ struct TablesView {
   const std::uint32_t* log_bucket_shifts;
   /// The last two side by side: `log_bucket_shift:32 | offset:32` from the lowest bit.
   const std::uint64_t* decoder_columns;
+  /// What encoders need of a table (EncoderColumns), or null: some offset does not fit.
+  const std::uint64_t* encoder_columns;
   /// tANS only: put records by id; states after a put by id and rank, N = 2^freq_precision a
   /// table; and for each slot `state before the put:16 | sentinel:1 | symbol:15`, N a table.
   const TansSymbol* tans_symbols;
