@@ -170,6 +170,22 @@ TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const TileSource& s
   return {false, rest.outside || _mm256_testz_si256(outside, outside) == 0};
 }
 
+/// Symbols that fit, as bytes.
+struct NarrowByPacks : NarrowsBytes {
+  static TORCH_ANS_FN void narrow(const std::int32_t* symbols, int count, std::uint8_t* bytes) {
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);  // a pack goes half by half
+    const auto pack = [](const std::int32_t* from) {
+      return _mm256_packus_epi32(load256(from), load256(from + 8));
+    };
+    int t = 0;
+    for (; t + 32 <= count; t += 32) {
+      const __m256i packed = _mm256_packus_epi16(pack(symbols + t), pack(symbols + t + 16));
+      store256(bytes + t, _mm256_permutevar8x32_epi32(packed, order));
+    }
+    for (; t < count; ++t) bytes[t] = static_cast<std::uint8_t>(symbols[t]);
+  }
+};
+
 /// The portable loops behind this front end.
 template <typename Traits, int kLanes, int kRows>
 struct LockstepEncoder : ScalarEncoder<Traits, kLanes, kRows, PutByRecord>, AsksByLine {

@@ -36,7 +36,8 @@ TORCH_ANS_FN void store_blocks(const EightPlaces<kBlock, std::int32_t>& places, 
 
 /// kVectors vectors of lanes: a row has several of them, or a vector several rows.
 template <typename Traits, int kLanes, int kVectors>
-struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, FindByBucket> {
+struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, FindByBucket>,
+                       NarrowByPacks {
   static constexpr int kRows = 8 * kVectors / kLanes;
   static constexpr bool kInPlace = true;
   using State = typename Traits::State;

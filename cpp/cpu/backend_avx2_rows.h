@@ -10,7 +10,7 @@ inline namespace TORCH_ANS_ISA {
 
 /// Takes eight steps at a time: as many symbols of a row are a vector.
 template <typename Traits, int kVectors>
-struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket> {
+struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket>, NarrowByPacks {
   static constexpr int kRows = 8 * kVectors;
   static constexpr bool kInPlace = true;
   using State = typename Traits::State;

@@ -31,6 +31,7 @@ inline namespace TORCH_ANS_ISA {
 ///       null. Takes at most Row::kGroupBytes bytes a group from below in[row].
 ///       tANS: `escaped` means that it stopped before the group of the sentinel.
 ///   Match find(tables, info, slot)  rANS only
+///   void narrow(symbols, count, bytes)  if it NarrowsBytes
 /// Where Backend derives from FollowsSymbols, `decode_groups` takes a FollowingTile in place of the
 /// tables and, in place of indexes, where the tables of each symbol begin; it keeps the history, of
 /// blocks of `kHistoryBlock`, up to the last group that it decodes.
@@ -311,7 +312,7 @@ class RowDecoder {
       if (kIs<Backend, AsksForSymbols> && symbols_[r] == tile) {
         prefetch_next(task_.symbols, r, first + count);
       }
-      if (symbols_[r] == tile && !store_symbols(task_, first_row_ + r, first, count, tile)) {
+      if (symbols_[r] == tile && !store_tile_of(first_row_ + r, first, count, tile)) {
         results_[r].status = Status::kCorrupt;
       }
     }
@@ -322,6 +323,19 @@ class RowDecoder {
       }
     }
     num_escapes_ = 0;
+  }
+
+  /// As `store_symbols`.
+  TORCH_ANS_FN bool store_tile_of(std::int64_t row, std::int64_t first, int count,
+                                  const std::int32_t* tile) {
+    if constexpr (kIs<Backend, NarrowsBytes>) {
+      std::uint8_t* bytes = find_bytes(task_.symbols, row, first, count);
+      if (bytes != nullptr && task_.symbols_fit && task_.latents.values == nullptr) {
+        Backend::narrow(tile, count, bytes);
+        return true;
+      }
+    }
+    return store_symbols(task_, row, first, count, tile);
   }
 
   /// An escaped symbol of the tile, `t` symbols behind its start: it may need 64 bits.

@@ -143,6 +143,7 @@ struct AsksByLine {};               ///< (encoder) it asks for what a TileSource
 struct TakesPairs : AsksByLine {};  ///< (encoder) it keeps symbols as SlotPairs, not as ids
 struct TakesBytes {};               ///< (encoder) it finds SlotPairs of bytes without ids
 struct CodesAhead {};               ///< (encoder) it codes symbols that need no care by itself
+struct NarrowsBytes {};             ///< (decoder) it makes bytes of symbols that fit
 struct AsksForSymbols {};           ///< (decoder) memory is asked for that symbols go to later
 
 template <typename Backend, typename Tag>
