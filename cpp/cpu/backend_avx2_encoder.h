@@ -1,4 +1,4 @@
-/// Encoder for rows of eight lanes or more: eight lanes in a vector.
+/// Encoder for rows of several lanes: eight lanes in a vector, of one row or of several.
 #pragma once
 
 #include "backend_avx2_put.h"
@@ -8,29 +8,47 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// Appends the words of 16 bits that the lanes give up, highest lane first.
-TORCH_ANS_FN void emit(const Leaving<Rans32x16>& leaving, std::uint8_t*& out) {
-  const auto mask =
+/// Of eight bits those of the `r`th kBlock.
+template <int kBlock>
+TORCH_ANS_FN std::uint32_t bits_of_row(std::uint32_t mask, int r) {
+  return kBlock == 8 ? mask : mask & ((1u << kBlock) - 1) << (kBlock * r);
+}
+
+/// Appends the words of 16 bits that the lanes give up, highest lane first, to the rows of a
+/// vector, each of kBlock lanes.
+template <int kBlock>
+TORCH_ANS_FN void emit(const Leaving<Rans32x16>& leaving, std::uint8_t** outs) {
+  const auto leaves =
       static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(leaving.leaves[0])));
   const __m256i low = _mm256_and_si256(leaving.words, _mm256_set1_epi32(0xffff));
   const __m128i words =
       _mm_packus_epi32(_mm256_castsi256_si128(low), _mm256_extracti128_si256(low, 1));
-  const auto* shuffle = reinterpret_cast<const __m128i*>(kSqueezeWords.bytes[mask]);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(out),
-                   _mm_shuffle_epi8(words, _mm_load_si128(shuffle)));
-  out += 2 * _mm_popcnt_u32(mask);
+  TORCH_ANS_UNROLL
+  for (int r = 0; r < 8 / kBlock; ++r) {
+    const std::uint32_t mask = bits_of_row<kBlock>(leaves, r);
+    const auto* shuffle = reinterpret_cast<const __m128i*>(kSqueezeWords.bytes[mask]);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(outs[r]),
+                     _mm_shuffle_epi8(words, _mm_load_si128(shuffle)));
+    outs[r] += 2 * _mm_popcnt_u32(mask);
+  }
 }
 
 /// The same for up to two words of 8 bits a lane.
-TORCH_ANS_FN void emit(const Leaving<Rans32>& leaving, std::uint8_t*& out) {
+template <int kBlock>
+TORCH_ANS_FN void emit(const Leaving<Rans32>& leaving, std::uint8_t** outs) {
+  constexpr int kPart = smaller(kBlock, 4);  // lanes that one shuffle takes
   const __m256i pairs = _mm256_blend_epi16(leaving.leaves[0], leaving.leaves[1], 0xaa);
-  const auto masks =
+  const auto leaves =
       static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_packs_epi16(pairs, pairs)));
   const __m128i halves[2] = {_mm256_castsi256_si128(leaving.words),
                              _mm256_extracti128_si256(leaving.words, 1)};
-  for (int half = 1; half >= 0; --half) {
-    const std::uint32_t mask = masks >> (16 * half) & 0xff;
+  TORCH_ANS_UNROLL
+  for (int lane = 8 - kPart; lane >= 0; lane -= kPart) {
+    const int half = lane / 4;
+    const std::uint32_t mask =
+        bits_of_row<2 * kPart>(leaves >> (16 * half) & 0xff, lane % 4 / kPart);
     const auto* shuffle = reinterpret_cast<const __m128i*>(kSqueezeBytes.bytes[mask]);
+    std::uint8_t*& out = outs[lane / kBlock];
     _mm_storel_epi64(reinterpret_cast<__m128i*>(out),
                      _mm_shuffle_epi8(halves[half], _mm_load_si128(shuffle)));
     out += _mm_popcnt_u32(mask);
@@ -38,13 +56,23 @@ TORCH_ANS_FN void emit(const Leaving<Rans32>& leaving, std::uint8_t*& out) {
 }
 
 /// The same for words of 32 bits.
-TORCH_ANS_FN void emit(const Leaving<Rans64>& leaving, std::uint8_t*& out) {
-  const auto mask =
+template <int kBlock>
+TORCH_ANS_FN void emit(const Leaving<Rans64>& leaving, std::uint8_t** outs) {
+  const auto leaves =
       static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(leaving.leaves[0])));
-  const __m256i order = _mm256_cvtepu8_epi32(
-      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kSqueezeOrder.lanes[mask])));
-  store256(out, _mm256_permutevar8x32_epi32(leaving.words, order));
-  out += 4 * _mm_popcnt_u32(mask);
+  TORCH_ANS_UNROLL
+  for (int r = 0; r < 8 / kBlock; ++r) {
+    const std::uint32_t mask = bits_of_row<kBlock>(leaves, r);
+    const __m256i order = _mm256_cvtepu8_epi32(
+        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(kSqueezeOrder.lanes[mask])));
+    const __m256i words = _mm256_permutevar8x32_epi32(leaving.words, order);
+    if constexpr (kBlock == 8) {
+      store256(outs[r], words);
+    } else {
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(outs[r]), _mm256_castsi256_si128(words));
+    }
+    outs[r] += 4 * _mm_popcnt_u32(mask);
+  }
 }
 
 /// The slots of four symbols.
@@ -132,11 +160,23 @@ struct PairsByLoads : ScalarTile, TakesPairs, TakesBytes {
   }
 };
 
+/// Eight pairs of rows of kBlock lanes, kStride apart.
+template <int kBlock, int kStride>
+TORCH_ANS_FN __m256i load_blocks(const SlotPair* pairs) {
+  const auto half = [](const SlotPair* first) {
+    if constexpr (kBlock == 4) return _mm_loadu_si128(reinterpret_cast<const __m128i*>(first));
+    const auto at = [=](int r) { return reinterpret_cast<const double*>(first + r * kStride); };
+    return _mm_castpd_si128(_mm_loadh_pd(_mm_load_sd(at(0)), at(1)));
+  };
+  if constexpr (kBlock == 8) return load256(pairs);
+  return _mm256_set_m128i(half(pairs + 4 / kBlock * kStride), half(pairs));
+}
+
+/// Eight lanes in a vector, of one row or of several.
 template <typename Traits, int kLanes, int kRows_>
 struct VectorEncoder : PairsByLoads<Traits> {
   static constexpr int kRows = kRows_;
-  static constexpr int kVectors = kLanes / 8;
-  static constexpr int kStoreSlack = 32;
+  static constexpr int kStoreSlack = sizeof(typename Traits::State) == 8 && kLanes >= 8 ? 32 : 16;
   using State = typename Traits::State;
   using VectorEncoder::ScalarTile::kTileStride;
 
@@ -144,27 +184,32 @@ struct VectorEncoder : PairsByLoads<Traits> {
                             const SlotPair* pairs, int begin, int end) {
     using Puts = EightPuts<Traits>;
     const typename Puts::Constants constants(tables.freq_precision);
-    Puts x[kRows * kVectors];
+    Puts x[kVectors];
     std::uint8_t* out[kRows];
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kVectors; ++k) x[k].load(states + 8 * k);
+    for (int k = 0; k < kVectors; ++k) x[k].load(states + 8 * k);
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) out[r] = outs[r];
     for (int group = end - 1; group >= begin; --group) {
       TORCH_ANS_UNROLL
-      for (int v = kVectors - 1; v >= 0; --v) {
-        TORCH_ANS_UNROLL
-        for (int r = 0; r < kRows; ++r) {
-          const SlotPair* place = pairs + r * kTileStride + group * kLanes + 8 * v;
-          emit(x[r * kVectors + v].put(constants, load256(place)), out[r]);
-        }
+      for (int k = 0; k < kVectors; ++k) {
+        const int row = k * kSharers % kRows;
+        const int lane = kLanes - kBlock - k * kSharers / kRows * kBlock;
+        const SlotPair* place = pairs + row * kTileStride + group * kLanes + lane;
+        Puts& state = x[(row * kLanes + lane) / 8];
+        emit<kBlock>(state.put(constants, load_blocks<kBlock, kTileStride>(place)), out + row);
       }
     }
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kVectors; ++k) x[k].store(states + 8 * k);
+    for (int k = 0; k < kVectors; ++k) x[k].store(states + 8 * k);
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) outs[r] = out[r];
   }
+
+ private:
+  static constexpr int kVectors = kRows * kLanes / 8;
+  static constexpr int kBlock = smaller(kLanes, 8);
+  static constexpr int kSharers = 8 / kBlock;  ///< rows of a vector
 };
 
 }  // namespace TORCH_ANS_ISA

@@ -1,6 +1,5 @@
-/// Kernels for AVX2. Pop of eight states or more, of one row or of several, and push of eight rows
-/// or more of one lane, or of eight lanes or more: vectors. All others: the portable loops compiled
-/// for x86-64-v3, whose shifts and multiplications leave the flags alone.
+/// Kernels for AVX2. Eight states or more, of one row or of several: vectors. All others: the
+/// portable loops compiled for x86-64-v3, whose shifts and multiplications leave the flags alone.
 #include "backend_avx2.h"
 #include "backend_avx2_decoder.h"
 #include "backend_avx2_encoder.h"
@@ -60,12 +59,12 @@ void fill(CodecKernels& kernels) {
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kRecords)];
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
   if constexpr (kLanes > 1) add_vector_decoders<Traits, kLanes, kLanes == 32 ? 8 : 4>(get);
-  if constexpr (kLanes >= 8) {
+  if constexpr (kLanes > 1) {
     constexpr int kVectors = sizeof(typename Traits::State) == 8 ? 2 : 4;
     if constexpr (8 * kVectors > kLanes) {
       add_vector_encoder<Traits, kLanes, 8 * kVectors / kLanes>(put);
     }
-    add_vector_encoder<Traits, kLanes, 1>(put);
+    add_vector_encoder<Traits, kLanes, larger(1, 8 / kLanes)>(put);
   }
   if constexpr (kLanes == 1) {
     add_rows<Traits, 2>(put, get);
