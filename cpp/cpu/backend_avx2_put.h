@@ -31,9 +31,9 @@ struct Leaving {
 
 /// x / freq for x < freq << (31 - precision), for precisions from 11 on.
 ///
-/// Three roundings and the conversion of x are off by a factor of up to 1 +- 2^-22, which the
-/// factor 1 - 2^-21 makes a quotient that is never too high; and as x / freq < 2^20 it is too low
-/// by 1 at most, which the remainder shows.
+/// Two roundings and the conversion of x are off by a factor of less than 1 +- 2^-22 (twice that
+/// where the CPU is told to round up or down), which the factor 1 - 2^-21 makes a quotient that is
+/// never too high; and as x / freq < 2^20 it is too low by 1 at most, which the remainder shows.
 struct Quotient {
   __m256i quotient;
   __m256i remainder;
@@ -42,8 +42,7 @@ struct Quotient {
 
 TORCH_ANS_FN Quotient divide(__m256i x, __m256i freq) {
   const __m256 rounded_down = _mm256_set1_ps(1.0f - 0x1p-21f);
-  const __m256 reciprocal =
-      _mm256_mul_ps(_mm256_div_ps(_mm256_set1_ps(1.0f), _mm256_cvtepi32_ps(freq)), rounded_down);
+  const __m256 reciprocal = _mm256_div_ps(rounded_down, _mm256_cvtepi32_ps(freq));
   const __m256i quotient = _mm256_cvttps_epi32(_mm256_mul_ps(_mm256_cvtepi32_ps(x), reciprocal));
   const __m256i remainder = _mm256_sub_epi32(x, _mm256_mullo_epi32(quotient, freq));
   return {quotient, remainder, _mm256_cmpgt_epi32(freq, remainder)};
