@@ -60,7 +60,8 @@ void fill(CodecKernels& kernels) {
   KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
   if constexpr (kLanes > 1) add_vector_decoders<Traits, kLanes, kLanes == 32 ? 8 : 4>(get);
   if constexpr (kLanes > 1) {
-    constexpr int kVectors = sizeof(typename Traits::State) == 8 ? 2 : 4;
+    // (Cursors of more rows than that do not stay in registers.)
+    constexpr int kVectors = sizeof(typename Traits::State) == 8 || kLanes < 8 ? 2 : 4;
     if constexpr (8 * kVectors > kLanes) {
       add_vector_encoder<Traits, kLanes, 8 * kVectors / kLanes>(put);
     }
