@@ -106,6 +106,11 @@ TORCH_ANS_FN bool are_in_table(const TablesView& tables, const Symbol* symbols, 
   return lowest >= first && highest <= last;
 }
 
+/// In place of a TileSource: asks for nothing.
+struct NothingAhead {
+  TORCH_ANS_FN void prefetch_next(int /*t*/) const {}
+};
+
 /// How an encoder comes to the slots of a tile's symbols (row_encoder.h).
 template <typename Traits>
 struct PairsByLoads : ScalarTile, TakesPairs, TakesBytes {
@@ -118,13 +123,21 @@ struct PairsByLoads : ScalarTile, TakesPairs, TakesBytes {
 
   static TORCH_ANS_FN IdFlags make_pairs(const TablesView& tables, const TileSource& source,
                                          int count, SlotPair* pairs) {
-    if (source.indexes == nullptr &&
-        make_pairs_of(tables, source.symbols, source.ahead, count, pairs)) {
+    const bool one_table =
+        tables.num_tables == 1 && (source.indexes == nullptr ||
+                                   all_name_tables_avx2(source.indexes, count, tables.num_tables));
+    if (one_table && make_pairs_of(tables, source.symbols, source, count, pairs)) {
       return {false, false};
     }
     const IdFlags flags = make_ids_avx2(tables, source, count, pairs);
     if (!flags.bad_index) ids_to_pairs(tables, count, pairs);
     return flags;
+  }
+
+  /// The same of bytes of the only table. False: one is outside.
+  static TORCH_ANS_FN bool make_byte_pairs(const TablesView& tables, const std::uint8_t* bytes,
+                                           int count, SlotPair* pairs) {
+    return make_pairs_of(tables, bytes, NothingAhead{}, count, pairs);
   }
 
   static TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
@@ -136,17 +149,16 @@ struct PairsByLoads : ScalarTile, TakesPairs, TakesBytes {
     }
   }
 
-  /// The pairs of symbols of the only table, without ids. False: one is outside. Asks for the
-  /// symbols `ahead` of these, unless that is 0.
-  template <typename Symbol>
+  /// The pairs of symbols of the only table, without ids. False: one is outside. Asks `source` for
+  /// what is ahead of every 16 symbols.
+  template <typename Symbol, typename Source>
   static TORCH_ANS_FN bool make_pairs_of(const TablesView& tables, const Symbol* symbols,
-                                         std::int64_t ahead, int count, SlotPair* pairs) {
-    constexpr int kLine = kCacheLine / sizeof(Symbol);
+                                         const Source& source, int count, SlotPair* pairs) {
     if (!are_in_table(tables, symbols, count)) return false;
     const std::uint16_t* cdf16 = tables.cdf16 - tables.offsets[0];
     int t = 0;
     for (; t + 16 <= count; t += 16) {
-      if (t % kLine == 0 && ahead != 0) prefetch_l2(symbols + t - ahead);
+      source.prefetch_next(t);
       load_pairs(cdf16, symbols + t, pairs + t);
       load_pairs(cdf16, symbols + t + 8, pairs + t + 8);
     }

@@ -19,8 +19,8 @@ inline namespace TORCH_ANS_ISA {
 ///   kStoreSlack                    bytes it may store past what it reports as written
 ///   IdFlags make_ids(...)          as in tiles.h, of a TileSource; or, if it TakesPairs:
 ///   IdFlags make_pairs(...)        the same, but with the symbols' SlotPairs instead of their ids
-///   bool make_pairs_of(tables, bytes, count, pairs)  if it TakesBytes: the SlotPairs of bytes, of
-///       the only table. False: one is outside
+///   bool make_byte_pairs(tables, bytes, count, pairs)  if it TakesBytes: the same of bytes of the
+///       only table. False: one is outside
 ///   void ids_to_pairs(tables, count, ids)  replaces ids; whole vectors
 ///   State put_id(tables, x, id, out)  rANS only (`id` may be a SlotPair)
 ///   void encode_groups(tables, states, out, ids, begin, end)
@@ -173,7 +173,7 @@ class RowEncoder {
       if (bytes == nullptr) return false;
       const std::int64_t ahead = smaller<std::int64_t>(first, kTileSymbols);
       prefetch_symbols(task_, row, first - ahead, static_cast<int>(ahead));
-      return Backend::make_pairs_of(task_.tables, bytes, 0, count, ids_ + r * kTileStride);
+      return Backend::make_byte_pairs(task_.tables, bytes, count, ids_ + r * kTileStride);
     }
     return false;
   }
