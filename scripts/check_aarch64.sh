@@ -14,7 +14,7 @@ done
 mkdir -p $folder
 
 # The engine without the kernels of x86 instruction sets.
-sources=$(find cpp/cpu -name '*.cpp' ! -name '*_avx*')
+sources=$(find cpp/cpu -name '*.cpp' ! -path '*/avx*')
 
 # build COMPILER: compiles each source and links them. Optimised as in a release, but less, for the
 # sake of time.
@@ -23,7 +23,7 @@ build() {
   # shellcheck disable=SC2086 # names without spaces
   printf '%s\n' tests/cpp/round_trip.cpp $sources | xargs -P "$(nproc)" -I{} sh -c \
     "$1 -std=c++17 -O1 -ffp-contract=off -Wall -Wextra -Werror -Icpp -Icpp/include -c {} \
-      -o $folder/$1/\$(basename {} .cpp).o"
+      -o $folder/$1/\$(echo {} | tr / .).o"
   "$1" -static "$folder/$1"/*.o -o "$folder/round_trip.$1"
 }
 

@@ -53,6 +53,13 @@ RULES = (
     Rule(("cpp/cpu/",), _include(r"(?:\.\./)*cuda/|[^\">]*\.cuh"), "cpu never includes cuda"),
     Rule(("cuda/",), _include(r"(?:\.\./)*(?:cpp/)?cpu/"), "cuda never includes cpu"),
     Rule(
+        ("cpp/cpu/",),
+        _include("cpu/avx"),
+        "plain C++ knows no vectors",
+        unless=("cpp/cpu/avx2/", "cpp/cpu/avx512/"),
+    ),
+    Rule(("cpp/cpu/avx2/",), _include("cpu/avx512/"), "avx2 never includes avx512"),
+    Rule(
         ("cpp/include/",),
         _include(r"(?:\.\./|cpp/|cpu/|bindings/|cuda/)"),
         "the headers are the lowest layer",

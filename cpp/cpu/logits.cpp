@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "logits_models.h"
+#include "cpu/scalar/logits.h"
 
 namespace torch_ans {
 namespace {

@@ -1,0 +1,175 @@
+/// Decoder for rows of several lanes: eight lanes in a vector, of one row or of several.
+#pragma once
+
+#include "cpu/scalar/backends.h"
+#include "words.h"
+
+namespace torch_ans {
+inline namespace TORCH_ANS_ISA {
+
+/// Eight elements of a few rows: kBlock of each, from `first` on.
+template <int kBlock, typename T>
+struct EightPlaces {
+  T* const* rows;
+  int first;
+
+  TORCH_ANS_FN T& operator[](int e) const { return rows[e / kBlock][first + e % kBlock]; }
+};
+
+template <int kBlock>
+TORCH_ANS_FN void store_blocks(const EightPlaces<kBlock, std::int32_t>& places, __m256i values) {
+  const __m128i half[2] = {_mm256_castsi256_si128(values), _mm256_extracti128_si256(values, 1)};
+  if constexpr (kBlock == 8) {
+    store256(&places[0], values);
+  } else {
+    TORCH_ANS_UNROLL
+    for (int h = 0; h < 2; ++h) {
+      if constexpr (kBlock == 4) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(&places[4 * h]), half[h]);
+      } else {
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(&places[4 * h]), half[h]);
+        _mm_storeh_pi(reinterpret_cast<__m64*>(&places[4 * h + 2]), _mm_castsi128_ps(half[h]));
+      }
+    }
+  }
+}
+
+/// kVectors vectors of lanes: a row has several of them, or a vector several rows.
+template <typename Traits, int kLanes, int kVectors>
+struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, FindByBucket>,
+                       NarrowByPacks {
+  static constexpr int kRows = 8 * kVectors / kLanes;
+  static constexpr bool kInPlace = true;
+  using State = typename Traits::State;
+
+  /// More than four vectors with tables of their own do not stay in registers, nor do more than
+  /// eight rows. With one table a vector that waits for itself is no faster than scalars.
+  static bool accepts(const CodingTask& task) {
+    const bool fits =
+        task.tables.num_tables == 1 ? kVectors > 1 || kLanes >= 8 : kVectors <= 4 && kRows <= 8;
+    return fits && accepts_log_buckets(task);
+  }
+
+  static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
+                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
+                           int begin, int end, bool& escaped) {
+    const Places places{indexes, symbols};
+    if (tables.packed_slots != nullptr) {
+      return decode<true, true>(tables, places, states, ins, begin, end, escaped);
+    }
+    return indexes == nullptr ? decode<true>(tables, places, states, ins, begin, end, escaped)
+                              : decode<false>(tables, places, states, ins, begin, end, escaped);
+  }
+
+ private:
+  static constexpr int kBlock = smaller(kLanes, 8);
+  static constexpr int kSharers = 8 / kBlock;  ///< rows of a vector
+
+  /// What is read and written, by row.
+  struct Places {
+    const std::int32_t* const* indexes;
+    std::int32_t* const* symbols;
+  };
+
+  /// All that changes from step to step.
+  struct Working {
+    EightStates<Traits> x[kVectors];
+    const std::uint8_t* in[kRows];
+  };
+
+  /// What no step changes.
+  struct Constants {
+    StepConstants step;
+    DecoderColumns single;  ///< of the only table, where there is one
+  };
+
+  template <bool kSingleTable, bool kPacked = false>
+  static int decode(const TablesView& tables_view, const Places& places_given, State* states,
+                    const std::uint8_t** ins, int begin, int end, bool& escaped) {
+    constexpr int kTogether = smaller(kPacked ? 2 : 4, kVectors);
+    constexpr std::int32_t kFirst[8] = {};
+    const TablesView tables = tables_view;
+    const Places places = places_given;
+    const Constants constants{step_constants<Traits>(tables.freq_precision),
+                              load_decoder_columns(tables, kFirst)};
+    Working w;
+    TORCH_ANS_UNROLL
+    for (int k = 0; k < kVectors; ++k) w.x[k].load(states + 8 * k);
+    TORCH_ANS_UNROLL
+    for (int r = 0; r < kRows; ++r) w.in[r] = ins[r];
+    bool sentinels = false;
+    int group = begin;
+    for (; group < end && !sentinels; ++group) {
+      ask_ahead<kSingleTable>(places, w.in, group * kLanes);
+      TORCH_ANS_UNROLL
+      for (int first = 0; first < kVectors; first += kTogether) {
+        sentinels |= decode_vectors<kSingleTable, kPacked, kTogether>(tables, constants, places, w,
+                                                                      group, first);
+      }
+      sentinels &= tables.bypass_coding;
+    }
+    escaped = sentinels;
+    TORCH_ANS_UNROLL
+    for (int k = 0; k < kVectors; ++k) w.x[k].store(states + 8 * k);
+    TORCH_ANS_UNROLL
+    for (int r = 0; r < kRows; ++r) ins[r] = w.in[r];
+    return group;
+  }
+
+  /// Vectors `first` .. first + kCount - 1 of a group, where vector v of row r comes behind vector
+  /// v of row r - 1. Returns whether one of the symbols is a table's last.
+  template <bool kSingleTable, bool kPacked, int kCount>
+  static TORCH_ANS_FN bool decode_vectors(const TablesView& tables, const Constants& constants,
+                                          const Places& places, Working& w, int group, int first) {
+    const auto row = [=](int k) { return (first + k) * kSharers % kRows; };
+    const auto lane = [=](int k) { return (first + k) * kSharers / kRows * 8; };
+    const auto state = [&](int k) -> auto& { return w.x[(row(k) * kLanes + lane(k)) / 8]; };
+    const auto indexes = [&](int k) -> EightPlaces<kBlock, const std::int32_t> {
+      return {kSingleTable ? nullptr : places.indexes + row(k), group * kLanes + lane(k)};
+    };
+    DecoderColumns table[kCount];
+    __m256i slots[kCount];
+    VectorMatch matches[kCount];
+    TORCH_ANS_UNROLL
+    for (int k = 0; k < kCount; ++k) {
+      table[k] = kSingleTable ? constants.single : load_decoder_columns(tables, indexes(k));
+      slots[k] = state(k).slots(constants.step);
+    }
+    find_together<kPacked, kCount>(tables, table, slots, constants.step.full, matches);
+    bool sentinels = false;
+    TORCH_ANS_UNROLL
+    for (int k = 0; k < kCount; ++k) {
+      if constexpr (!kPacked) {
+        const auto index = [of = indexes(k)](int e) { return kSingleTable ? 0 : of[e]; };
+        sentinels |= find_rest(tables, index, slots[k], matches[k]);
+      }
+      store_blocks<kBlock>({places.symbols + row(k), group * kLanes + lane(k)},
+                           _mm256_add_epi32(matches[k].symbol, table[k].offset));
+      state(k).advance(matches[k], constants.step);
+      absorb<kBlock>(constants.step, state(k), w.in + row(k));
+    }
+    return sentinels;
+  }
+
+  /// Asks for what the rows touch later, a cache line at a time: they are more streams than a CPU's
+  /// prefetchers follow.
+  template <bool kSingleTable>
+  static TORCH_ANS_FN void ask_ahead(const Places& places, const std::uint8_t* const* in, int t) {
+    constexpr int kLine = kCacheLine / static_cast<int>(sizeof(std::int32_t));
+    constexpr int kBytesAhead = 192;
+    constexpr int kAhead = ScalarTile::kTileSymbols + 2 * kLine;
+    if (t % kLine != 0) return;
+    TORCH_ANS_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      prefetch(in[r] - kBytesAhead);
+      TORCH_ANS_UNROLL
+      for (int line = t; line < t + kLanes; line += kLine) {
+        if constexpr (!kSingleTable) prefetch(places.indexes[r] + line + kAhead);
+        prefetch_to_write(places.symbols[r] + line);
+      }
+    }
+  }
+};
+
+}  // namespace TORCH_ANS_ISA
+}  // namespace torch_ans
