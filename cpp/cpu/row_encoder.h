@@ -28,7 +28,7 @@ inline namespace TORCH_ANS_ISA {
 ///       lane]), lanes last to first; `states` is (kRows, Row::kStates); writes at most
 ///       Row::kGroupBytes bytes a group and kStoreSlack bytes more at out[row].
 /// and, if it CodesAhead:
-///   std::int64_t encode_ahead(...)  as in chain_encoder.h
+///   std::int64_t encode_ahead(...)  as in scalar/chain_encoder.h
 template <typename Row, typename Backend>
 class RowEncoder {
  public:
@@ -165,7 +165,7 @@ class RowEncoder {
   /// Fills a tile of ids_ with SlotPairs straight from bytes. False: that takes more.
   TORCH_ANS_FN bool find_byte_pairs([[maybe_unused]] int r, [[maybe_unused]] std::int64_t first,
                                     [[maybe_unused]] int count) {
-    if constexpr (kIs<Backend, TakesBytes>) {
+    if constexpr (kIs<Backend, TakesBytes> && !kFromModel) {
       const bool one_table = task_.indexes.data == nullptr && task_.contexts == nullptr;
       if (!one_table || task_.latents.values != nullptr) return false;
       const std::int64_t row = first_row_ + r;

@@ -96,14 +96,14 @@ TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, const Id* ids, SlotPair
 /// Whether all of a few symbols are coded directly by the only table.
 template <typename Symbol>
 TORCH_ANS_FN bool are_in_table(const TablesView& tables, const Symbol* symbols, int count) {
-  const std::int32_t first = tables.offsets[0];
-  const auto last = first + static_cast<std::int32_t>(tables.limits[0]) - 1;
+  const std::int64_t first = tables.offsets[0];
+  const std::int64_t past = first + tables.limits[0];
   Symbol lowest = symbols[0], highest = symbols[0];
   for (int t = 0; t < count; ++t) {
     lowest = smaller(lowest, symbols[t]);
     highest = larger(highest, symbols[t]);
   }
-  return lowest >= first && highest <= last;
+  return lowest >= first && highest < past;
 }
 
 /// In place of a TileSource: asks for nothing.
