@@ -21,20 +21,12 @@ const X86Features& features() {
 
 bool has_avx2() { return features().has_avx2(); }
 bool has_avx512() { return features().has_avx512(); }
-
-void add_avx512_kernels(KernelTable& table) {
-  add_avx512_encoders(table);
-  add_avx512_decoders(table);
-  add_avx512_tans_kernels(table);
-  add_avx512_context_kernels(table);
-}
 #endif
 
 struct Isa {
   const char* name;
   bool (*is_available)();
-  void (*add_kernels)(KernelTable&);
-  void (*add_model_kernels)(KernelTable&);
+  void (*add_kernels[5])(KernelTable&);
   void (*add_models)(ModelTable&);
   void (*add_id_kernels)(IdKernels&);
 };
@@ -44,12 +36,24 @@ void no_id_kernels(IdKernels& /*kernels*/) {}
 /// The best first; each is laid over those after it.
 constexpr Isa kIsas[] = {
 #if defined(TORCH_ANS_X86_KERNELS)
-    {"avx512", &has_avx512, &add_avx512_kernels, &add_avx512_model_kernels, &add_avx512_models,
+    {"avx512",
+     &has_avx512,
+     {&add_avx512_encoders, &add_avx512_decoders, &add_avx512_tans_kernels,
+      &add_avx512_context_kernels, &add_avx512_model_kernels},
+     &add_avx512_models,
      &add_avx512_id_kernels},
-    {"avx2", &has_avx2, &add_avx2_kernels, &add_avx2_model_kernels, &add_avx2_models,
+    {"avx2",
+     &has_avx2,
+     {&add_avx2_encoders, &add_avx2_decoders, &add_avx2_tans_kernels, &add_avx2_context_kernels,
+      &add_avx2_model_kernels},
+     &add_avx2_models,
      &no_id_kernels},
 #endif
-    {"scalar", &always, &add_scalar_kernels, &add_scalar_model_kernels, &add_scalar_models,
+    {"scalar",
+     &always,
+     {&add_scalar_encoders, &add_scalar_decoders, &add_scalar_tans_kernels,
+      &add_scalar_context_kernels, &add_scalar_model_kernels},
+     &add_scalar_models,
      &no_id_kernels},
 };
 constexpr int kNumIsas = static_cast<int>(sizeof(kIsas) / sizeof(kIsas[0]));
@@ -88,8 +92,7 @@ struct Active {
   Active() : isa(choose_isa()) {
     for (int i = kNumIsas - 1; i >= isa; --i) {
       if (!kIsas[i].is_available()) continue;
-      kIsas[i].add_kernels(table);
-      kIsas[i].add_model_kernels(table);
+      for (const auto add : kIsas[i].add_kernels) add(table);
       kIsas[i].add_models(models);
       kIsas[i].add_id_kernels(id_kernels);
     }

@@ -8,26 +8,24 @@
 
 namespace torch_ans {
 
-/// Each fills the entries it has and leaves the rest alone.
-void add_scalar_kernels(KernelTable& table);
-void add_avx2_kernels(KernelTable& table);
+/// Each is a source file's: it fills the entries that it has and leaves the rest alone.
+void add_scalar_encoders(KernelTable& table);
+void add_scalar_decoders(KernelTable& table);
+void add_scalar_tans_kernels(KernelTable& table);
+void add_scalar_context_kernels(KernelTable& table);
+void add_scalar_model_kernels(KernelTable& table);
+
+void add_avx2_encoders(KernelTable& table);
+void add_avx2_decoders(KernelTable& table);
+void add_avx2_tans_kernels(KernelTable& table);
+void add_avx2_context_kernels(KernelTable& table);
+void add_avx2_model_kernels(KernelTable& table);
+
 void add_avx512_encoders(KernelTable& table);
 void add_avx512_decoders(KernelTable& table);
-
-/// The same for the models' kernels.
-void add_scalar_model_kernels(KernelTable& table);
-void add_avx2_model_kernels(KernelTable& table);
-void add_avx512_model_kernels(KernelTable& table);
-
-/// The share of tANS in each, compiled apart.
-void add_scalar_tans_kernels(KernelTable& table);
-void add_avx2_tans_kernels(KernelTable& table);
 void add_avx512_tans_kernels(KernelTable& table);
-
-/// The share of tables that follow the symbols.
-void add_scalar_context_kernels(KernelTable& table);
-void add_avx2_context_kernels(KernelTable& table);
 void add_avx512_context_kernels(KernelTable& table);
+void add_avx512_model_kernels(KernelTable& table);
 
 /// For many rows together; the widest first.
 struct IdKernels {

@@ -19,6 +19,9 @@ struct ScalarTile {
   static constexpr bool kInPlace = false;
 };
 
+/// Rows in lockstep whose states keep a core busy and stay in its registers.
+constexpr int lockstep_rows(int lanes) { return lanes >= 4 ? 1 : 4 / lanes; }
+
 /// Encoders, by what they know of a symbol. Lanes beyond `kMaxUnrolled` are looped over: their
 /// states would not stay in registers, and code that is rarely run need not be large.
 struct PutByRecord {
@@ -212,28 +215,27 @@ struct ScalarDecoder : ScalarTile {
     return Find::template find<std::uint32_t>(tables, info, slot, sentinels);
   }
 
-  static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
-                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
-    return with_tables<kTileStride>(indexes, [&](const auto& source) {
-      return decode(tables, source, states, ins, symbols[0], begin, end, escaped);
+  static int decode_groups(const TablesView& tables, const TileRows<State>& rows, int begin,
+                           int end, bool& escaped) {
+    return with_tables<kTileStride>(rows.indexes, [&](const auto& source) {
+      return decode(tables, source, rows, begin, end, escaped);
     });
   }
 
  protected:
   template <typename Source>
-  static int decode(const TablesView& tables_view, const Source& source_given, State* states,
-                    const std::uint8_t** ins, std::int32_t* symbols, int begin, int end,
-                    bool& escaped) {
+  static int decode(const TablesView& tables_view, const Source& source_given,
+                    const TileRows<State>& rows, int begin, int end, bool& escaped) {
     const TablesView tables = tables_view;
     const Source source = source_given;
+    std::int32_t* const symbols = rows.symbols[0];
     const int precision = tables.freq_precision;
     State x[kRows * kLanes];
     const std::uint8_t* in[kRows];
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kLanes; ++k) x[k] = states[k];
+    for (int k = 0; k < kRows * kLanes; ++k) x[k] = rows.states[k];
     TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) in[r] = ins[r];
+    for (int r = 0; r < kRows; ++r) in[r] = rows.in[r];
     std::uint32_t sentinels = 0;
     int group = begin;
     for (; group < end && sentinels == 0; ++group) {
@@ -258,9 +260,9 @@ struct ScalarDecoder : ScalarTile {
     }
     escaped = sentinels != 0;
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kLanes; ++k) states[k] = x[k];
+    for (int k = 0; k < kRows * kLanes; ++k) rows.states[k] = x[k];
     TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) ins[r] = in[r];
+    for (int r = 0; r < kRows; ++r) rows.in[r] = in[r];
     return group;
   }
 };

@@ -10,9 +10,6 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// As many rows in lockstep as keep their states, buffers and cursors in registers.
-constexpr int tans_lockstep_rows(int lanes) { return lanes >= 4 ? 1 : 4 / lanes; }
-
 /// Appends the kernels for kRows rows.
 template <int kLanes, int kRows>
 void add_tans(KernelChoice*& put, KernelChoice*& get) {
@@ -22,7 +19,7 @@ void add_tans(KernelChoice*& put, KernelChoice*& get) {
 
 template <int kLanes>
 void fill_tans(CodecKernels& kernels) {
-  constexpr int kRows = tans_lockstep_rows(kLanes);
+  constexpr int kRows = lockstep_rows(kLanes);
   // tANS has one way to put and to get: the first of the lists.
   KernelChoice* put = kernels.encode[0];
   KernelChoice* get = kernels.decode[0];
