@@ -24,12 +24,11 @@ inline namespace TORCH_ANS_ISA {
 ///   kInPlace               whether rows of int32 are read and written where they are, and
 ///                          prefetched by the backend; otherwise row r is always found
 ///                          kTileStride elements behind row r - 1
-///   int decode_groups(tables, states, in, indexes, symbols, begin, end, escaped)
-///       gets groups begin .. end - 1 of every row (element group * kLanes + lane of symbols[row]
-///       and indexes[row]), lanes first to last; returns where it stopped: at `end`, or, with
-///       `escaped` set, behind the first group that holds a sentinel under bypass. indexes may be
-///       null. Takes at most Row::kGroupBytes bytes a group from below in[row].
-///       tANS: `escaped` means that it stopped before the group of the sentinel.
+///   int decode_groups(tables, rows, begin, end, escaped)
+///       gets groups begin .. end - 1 of every row of a TileRows, lanes first to last; returns
+///       where it stopped: at `end`, or, with `escaped` set, behind the first group that holds a
+///       sentinel under bypass. Takes at most Row::kGroupBytes bytes a group from below a row's
+///       cursor. tANS: `escaped` means that it stopped before the group of the sentinel.
 ///   Match find(tables, info, slot)  rANS only
 ///   void narrow(symbols, count, bytes)  if it NarrowsBytes
 /// Where Backend derives from FollowsSymbols, `decode_groups` takes a FollowingTile in place of the
@@ -162,6 +161,7 @@ class RowDecoder {
 
   void decode_tile(std::int64_t first, int groups) {
     place_symbols(first, groups * kLanes);
+    const TileRows<State> rows{states_, in_, indexes(), symbols_};
     for (int begin = 0; begin < groups;) {
       bool escaped = false;
       const int end = begin + smaller(groups - begin, readable_groups());
@@ -171,11 +171,9 @@ class RowDecoder {
       } else if constexpr (kFollows) {
         const FollowingTile<kRows, Backend::kHistoryBlock> tile{
             task_.tables, history_, first, task_.one_offset, task_.context_shifts};
-        begin =
-            Backend::decode_groups(tile, states_, in_, indexes(), symbols_, begin, end, escaped);
+        begin = Backend::decode_groups(tile, rows, begin, end, escaped);
       } else {
-        begin = Backend::decode_groups(task_.tables, states_, in_, indexes(), symbols_, begin, end,
-                                       escaped);
+        begin = Backend::decode_groups(task_.tables, rows, begin, end, escaped);
       }
       for (int r = 0; r < kRows; ++r) {
         clamp_cursor(r);

@@ -112,6 +112,16 @@ struct TileSource {
   }
 };
 
+/// Rows that are decoded together: where they are, and a tile of each. Lane l of group g of row r
+/// is element g * kLanes + l of indexes[r] and symbols[r].
+template <typename State>
+struct TileRows {
+  State* states;                       ///< row by row
+  const std::uint8_t** in;             ///< cursors, which move down
+  const std::int32_t* const* indexes;  ///< null: there is one table
+  std::int32_t* const* symbols;
+};
+
 /// One element, at full width.
 inline std::int64_t load_element(const IntArray& array, std::int64_t row, std::int64_t position) {
   std::int64_t value = 0;

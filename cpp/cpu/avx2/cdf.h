@@ -1,6 +1,6 @@
 /// A float32 CDF for each symbol, for AVX2: eight edges of a row at a time.
 ///
-/// As for AVX-512 (cdf_avx512.h), how many edges of a row are below (slot + 1 - leak * i) / spread
+/// As for AVX-512 (avx512/cdf.h), how many edges of a row are below (slot + 1 - leak * i) / spread
 /// is a guess of the slot's symbol, of which the exact edges decide.
 #pragma once
 

@@ -64,11 +64,10 @@ struct RowsContextDecoder : RowsDecoder<Traits, kVectors>, FollowsSymbols {
   using State = typename Traits::State;
   static constexpr int kHistoryBlock = 1;
 
-  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile, State* states,
-                           const std::uint8_t** in, const std::int32_t* const* bases,
-                           std::int32_t* const* symbols, int begin, int end, bool& escaped) {
-    return Base::decode(FollowingRowsTables<kVectors>(tile), tile.tables,
-                        {states, in, bases, symbols}, begin, end, escaped);
+  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile,
+                           const TileRows<State>& rows, int begin, int end, bool& escaped) {
+    return Base::decode(FollowingRowsTables<kVectors>(tile), tile.tables, {rows}, begin, end,
+                        escaped);
   }
 };
 

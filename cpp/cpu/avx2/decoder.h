@@ -50,26 +50,18 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
     return fits && accepts_log_buckets(task);
   }
 
-  static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
-                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
-    const Places places{indexes, symbols};
+  static int decode_groups(const TablesView& tables, const TileRows<State>& rows, int begin,
+                           int end, bool& escaped) {
     if (tables.packed_slots != nullptr) {
-      return decode<true, true>(tables, places, states, ins, begin, end, escaped);
+      return decode<true, true>(tables, rows, begin, end, escaped);
     }
-    return indexes == nullptr ? decode<true>(tables, places, states, ins, begin, end, escaped)
-                              : decode<false>(tables, places, states, ins, begin, end, escaped);
+    return rows.indexes == nullptr ? decode<true>(tables, rows, begin, end, escaped)
+                                   : decode<false>(tables, rows, begin, end, escaped);
   }
 
  private:
   static constexpr int kBlock = smaller(kLanes, 8);
   static constexpr int kSharers = 8 / kBlock;  ///< rows of a vector
-
-  /// What is read and written, by row.
-  struct Places {
-    const std::int32_t* const* indexes;
-    std::int32_t* const* symbols;
-  };
 
   /// All that changes from step to step.
   struct Working {
@@ -84,35 +76,35 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
   };
 
   template <bool kSingleTable, bool kPacked = false>
-  static int decode(const TablesView& tables_view, const Places& places_given, State* states,
-                    const std::uint8_t** ins, int begin, int end, bool& escaped) {
+  static int decode(const TablesView& tables_view, const TileRows<State>& rows_given, int begin,
+                    int end, bool& escaped) {
     constexpr int kTogether = smaller(kPacked ? 2 : 4, kVectors);
     constexpr std::int32_t kFirst[8] = {};
     const TablesView tables = tables_view;
-    const Places places = places_given;
+    const TileRows<State> rows = rows_given;
     const Constants constants{step_constants<Traits>(tables.freq_precision),
                               load_decoder_columns(tables, kFirst)};
     Working w;
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kVectors; ++k) w.x[k].load(states + 8 * k);
+    for (int k = 0; k < kVectors; ++k) w.x[k].load(rows.states + 8 * k);
     TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) w.in[r] = ins[r];
+    for (int r = 0; r < kRows; ++r) w.in[r] = rows.in[r];
     bool sentinels = false;
     int group = begin;
     for (; group < end && !sentinels; ++group) {
-      ask_ahead<kSingleTable>(places, w.in, group * kLanes);
+      ask_ahead<kSingleTable>(rows, w.in, group * kLanes);
       TORCH_ANS_UNROLL
       for (int first = 0; first < kVectors; first += kTogether) {
-        sentinels |= decode_vectors<kSingleTable, kPacked, kTogether>(tables, constants, places, w,
+        sentinels |= decode_vectors<kSingleTable, kPacked, kTogether>(tables, constants, rows, w,
                                                                       group, first);
       }
       sentinels &= tables.bypass_coding;
     }
     escaped = sentinels;
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kVectors; ++k) w.x[k].store(states + 8 * k);
+    for (int k = 0; k < kVectors; ++k) w.x[k].store(rows.states + 8 * k);
     TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) ins[r] = w.in[r];
+    for (int r = 0; r < kRows; ++r) rows.in[r] = w.in[r];
     return group;
   }
 
@@ -120,12 +112,13 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
   /// v of row r - 1. Returns whether one of the symbols is a table's last.
   template <bool kSingleTable, bool kPacked, int kCount>
   static TORCH_ANS_FN bool decode_vectors(const TablesView& tables, const Constants& constants,
-                                          const Places& places, Working& w, int group, int first) {
+                                          const TileRows<State>& rows, Working& w, int group,
+                                          int first) {
     const auto row = [=](int k) { return (first + k) * kSharers % kRows; };
     const auto lane = [=](int k) { return (first + k) * kSharers / kRows * 8; };
     const auto state = [&](int k) -> auto& { return w.x[(row(k) * kLanes + lane(k)) / 8]; };
     const auto indexes = [&](int k) -> EightPlaces<kBlock, const std::int32_t> {
-      return {kSingleTable ? nullptr : places.indexes + row(k), group * kLanes + lane(k)};
+      return {kSingleTable ? nullptr : rows.indexes + row(k), group * kLanes + lane(k)};
     };
     DecoderColumns table[kCount];
     __m256i slots[kCount];
@@ -143,7 +136,7 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
         const auto index = [of = indexes(k)](int e) { return kSingleTable ? 0 : of[e]; };
         sentinels |= find_rest(tables, index, slots[k], matches[k]);
       }
-      store_blocks<kBlock>({places.symbols + row(k), group * kLanes + lane(k)},
+      store_blocks<kBlock>({rows.symbols + row(k), group * kLanes + lane(k)},
                            _mm256_add_epi32(matches[k].symbol, table[k].offset));
       state(k).advance(matches[k], constants.step);
       absorb<kBlock>(constants.step, state(k), w.in + row(k));
@@ -154,7 +147,8 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
   /// Asks for what the rows touch later, a cache line at a time: they are more streams than a CPU's
   /// prefetchers follow.
   template <bool kSingleTable>
-  static TORCH_ANS_FN void ask_ahead(const Places& places, const std::uint8_t* const* in, int t) {
+  static TORCH_ANS_FN void ask_ahead(const TileRows<State>& rows, const std::uint8_t* const* in,
+                                     int t) {
     constexpr int kLine = kCacheLine / static_cast<int>(sizeof(std::int32_t));
     constexpr int kBytesAhead = 192;
     constexpr int kAhead = ScalarTile::kTileSymbols + 2 * kLine;
@@ -164,8 +158,8 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
       prefetch(in[r] - kBytesAhead);
       TORCH_ANS_UNROLL
       for (int line = t; line < t + kLanes; line += kLine) {
-        if constexpr (!kSingleTable) prefetch(places.indexes[r] + line + kAhead);
-        prefetch_to_write(places.symbols[r] + line);
+        if constexpr (!kSingleTable) prefetch(rows.indexes[r] + line + kAhead);
+        prefetch_to_write(rows.symbols[r] + line);
       }
     }
   }

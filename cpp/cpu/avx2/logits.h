@@ -1,4 +1,4 @@
-/// Logits for AVX2: the weights of logits.h, eight at a time.
+/// Logits for AVX2: the weights of torch_ans/logits.h, eight at a time.
 #pragma once
 
 #include "cpu/scalar/logits.h"

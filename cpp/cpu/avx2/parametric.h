@@ -1,5 +1,5 @@
-/// Gaussians, Laplacians and logistics for AVX2: the integers of parametric.h for a block of
-/// sixteen symbols (models.h), four or eight at a time.
+/// Gaussians, Laplacians and logistics for AVX2: the integers of torch_ans/parametric.h for a block
+/// of sixteen symbols (scalar/models.h), four or eight at a time.
 #pragma once
 
 #include "cpu/scalar/parametric.h"
@@ -17,7 +17,7 @@ TORCH_ANS_FN __m256d cut_off(__m256d value) {
   return _mm256_round_pd(value, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
 }
 
-/// Four means and scales, as EightScales (scales_avx512.h). Distances come without a division for
+/// Four means and scales, as EightScales (avx512/scales.h). Distances come without a division for
 /// each edge: N / D for integers, cut off, is N times an inverse of D that is too large, but (with
 /// the product's rounding) by a share of less than 1 / N. N is at most 2^48 here. The inverse and
 /// the product are rounded by less than 2^-52 each, in any rounding mode; 2^-50 is added.

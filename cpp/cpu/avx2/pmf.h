@@ -1,4 +1,4 @@
-/// Probabilities for AVX2, which AVX-512 takes, too: the sums of pmf_models.h, eight at a time.
+/// Probabilities for AVX2, which AVX-512 takes, too: the sums of scalar/pmf.h, eight at a time.
 #pragma once
 
 #include "cpu/scalar/pmf.h"

@@ -15,24 +15,19 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket>, Narro
   static constexpr bool kInPlace = true;
   using State = typename Traits::State;
 
-  static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
-                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
-    const Job job{states, ins, indexes, symbols};
+  static int decode_groups(const TablesView& tables, const TileRows<State>& rows, int begin,
+                           int end, bool& escaped) {
+    const Job job{rows};
     if (tables.packed_slots != nullptr) {
       return decode(OneRowsTable<true>(tables), tables, job, begin, end, escaped);
     }
-    return indexes == nullptr
+    return rows.indexes == nullptr
                ? decode(OneRowsTable<false>(tables), tables, job, begin, end, escaped)
                : decode(NamedRowsTables<kVectors>(tables), tables, job, begin, end, escaped);
   }
 
  protected:
-  struct Job {
-    State* states;
-    const std::uint8_t** in;
-    const std::int32_t* const* indexes;
-    std::int32_t* const* symbols;
+  struct Job : TileRows<State> {
     alignas(32) std::int32_t taken[kRows] = {};  ///< bytes of each row so far, below 0
   };
 
@@ -40,77 +35,86 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket>, Narro
   static int decode(Source source, const TablesView& tables_view, Job job, int begin, int end,
                     bool& escaped) {
     const TablesView tables = tables_view;
-    EightStates<Traits> x[kVectors];
+    Working w(tables);
     TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) x[v].load(job.states + 8 * v);
-    int group = begin;
-    while (group < end && !escaped) {
-      group += decode_chunk(source, tables, job, x, group, smaller(kSteps, end - group), escaped);
+    for (int v = 0; v < kVectors; ++v) w.x[v].load(job.states + 8 * v);
+    w.group = begin;
+    while (w.group < end && !escaped) {
+      escaped = decode_chunk(source, tables, job, w, smaller(kSteps, end - w.group));
     }
     TORCH_ANS_UNROLL
-    for (int v = 0; v < kVectors; ++v) x[v].store(job.states + 8 * v);
+    for (int v = 0; v < kVectors; ++v) w.x[v].store(job.states + 8 * v);
     for (int r = 0; r < kRows; ++r) job.in[r] += job.taken[r];
-    return group;
+    return w.group;
   }
 
  private:
   using Words = WordsAhead<Traits>;
   static constexpr int kSteps = 8;
 
-  /// Gets up to `groups` <= kSteps groups from `group` on; returns how many.
+  struct Working {
+    const StepConstants constants;
+    EightStates<Traits> x[kVectors];
+    Words words[kVectors];
+    int group;  ///< those before it are done
+
+    TORCH_ANS_FN explicit Working(const TablesView& tables)
+        : constants(step_constants<Traits>(tables.freq_precision)) {}
+  };
+
+  /// Of a chunk, step by step. Apart from the rest, as what is indexed by numbers known late stays
+  /// in memory.
+  using Symbols = __m256i[kVectors][kSteps];
+
+  /// Gets `groups` <= kSteps groups, or those up to a sentinel under bypass: then it returns true.
   template <typename Source>
-  static TORCH_ANS_FN int decode_chunk(Source& source, const TablesView& tables, Job& job,
-                                       EightStates<Traits>* x, int group, int groups,
-                                       bool& escaped) {
-    const StepConstants constants = step_constants<Traits>(tables.freq_precision);
-    __m256i symbols[kVectors][kSteps];
-    source.load(job.indexes, group, groups);
-    ask_ahead<Source::kReadsIndexes>(job, group);
+  static TORCH_ANS_FN bool decode_chunk(Source& source, const TablesView& tables, Job& job,
+                                        Working& w, int groups) {
+    Symbols symbols;
+    source.load(job.indexes, w.group, groups);
+    ask_ahead<Source::kReadsIndexes>(job, w.group);
     bool sentinel = false;
     int step = 0;
     while (step < groups && !sentinel) {
-      Words words[kVectors];
       TORCH_ANS_UNROLL
       for (int v = 0; v < kVectors; ++v) {
-        words[v].read({job.in + 8 * v, job.taken + 8 * v});
+        w.words[v].read({job.in + 8 * v, job.taken + 8 * v});
       }
       TORCH_ANS_UNROLL
       for (int k = 0; k < Words::kSteps; ++k) {
         if (step >= groups || sentinel) break;
-        sentinel = decode_step(source, tables, constants, job, x, words, group, step, symbols);
+        sentinel = decode_step(source, tables, job, w, symbols, step);
         ++step;
       }
     }
-    escaped = sentinel && tables.bypass_coding;
-    store_symbols(source, job, symbols, group, step);
-    return step;
+    store_symbols(source, job, symbols, w.group, step);
+    w.group += step;
+    return sentinel && tables.bypass_coding;
   }
 
   /// One symbol of every row. Returns whether one is a table's last.
   template <typename Source>
-  static TORCH_ANS_FN bool decode_step(Source& source, const TablesView& tables,
-                                       const StepConstants& constants, Job& job,
-                                       EightStates<Traits>* x, Words* words, int group, int step,
-                                       __m256i (*symbols)[kSteps]) {
+  static TORCH_ANS_FN bool decode_step(Source& source, const TablesView& tables, Job& job,
+                                       Working& w, Symbols& symbols, int step) {
     DecoderColumns table[kVectors];
     __m256i slots[kVectors];
     VectorMatch matches[kVectors];
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       table[v] = source.columns(v, step);
-      slots[v] = x[v].slots(constants);
+      slots[v] = w.x[v].slots(w.constants);
     }
-    find_together<Source::kPacked, kVectors>(tables, table, slots, constants.full, matches);
+    find_together<Source::kPacked, kVectors>(tables, table, slots, w.constants.full, matches);
     bool sentinel = false;
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       if constexpr (!Source::kPacked) {
-        const auto index = source.index_of(job.indexes, v, group + step);
+        const auto index = source.index_of(job.indexes, v, w.group + step);
         sentinel |= find_rest(tables, index, slots[v], matches[v]);
       }
       symbols[v][step] = source.found(v, step, matches[v].symbol);
-      x[v].advance(matches[v], constants);
-      absorb(constants, x[v], words[v], job.taken + 8 * v);
+      w.x[v].advance(matches[v], w.constants);
+      absorb(w.constants, w.x[v], w.words[v], job.taken + 8 * v);
     }
     return sentinel;
   }
@@ -133,7 +137,7 @@ struct RowsDecoder : ScalarDecoder<Traits, 1, 8 * kVectors, FindByBucket>, Narro
 
   template <typename Source>
   static TORCH_ANS_FN void store_symbols(const Source& source, const Job& job,
-                                         const __m256i (*symbols)[kSteps], int group, int groups) {
+                                         const Symbols& symbols, int group, int groups) {
     for (int v = 0; v < kVectors; ++v) {
       __m256i rows[8];
       transpose_8(symbols[v], rows);

@@ -15,6 +15,7 @@ class VectorTansDecoder : public TansShape<kLanes, 8 * kVectors> {
  public:
   using Shape = TansShape<kLanes, 8 * kVectors>;
   using Shape::kRows, Shape::kStates;
+  using Job = TileRows<std::uint32_t>;
   static constexpr bool kInPlace = true;
 
   /// Offsets between the rows are 32-bit numbers.
@@ -22,10 +23,8 @@ class VectorTansDecoder : public TansShape<kLanes, 8 * kVectors> {
     return task.row_bytes < (std::int64_t{1} << 31) / kRows;
   }
 
-  static int decode_groups(const TablesView& tables, std::uint32_t* states, const std::uint8_t** in,
-                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
-    const Job job{states, in, indexes, symbols};
+  static int decode_groups(const TablesView& tables, const Job& job, int begin, int end,
+                           bool& escaped) {
     if (tables.num_tables == 1) {
       return decode(OneTansTable(tables), tables, job, begin, end, escaped);
     }
@@ -36,13 +35,6 @@ class VectorTansDecoder : public TansShape<kLanes, 8 * kVectors> {
  protected:
   /// Eight symbols of a row, or a group where that is longer.
   static constexpr int kRound = larger(kLanes, 8);
-
-  struct Job {
-    std::uint32_t* states;
-    const std::uint8_t** in;
-    const std::int32_t* const* indexes;
-    std::int32_t* const* symbols;
-  };
 
   template <typename Source>
   static int decode(Source source, const TablesView& tables, const Job& job, int begin, int end,
@@ -248,12 +240,10 @@ struct VectorTansContextDecoder : VectorTansDecoder<kLanes, kVectors>, FollowsSy
   using Base::kRows;
   static constexpr int kHistoryBlock = 1;
 
-  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile, std::uint32_t* states,
-                           const std::uint8_t** in, const std::int32_t* const* bases,
-                           std::int32_t* const* symbols, int begin, int end, bool& escaped) {
+  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile,
+                           const TileRows<std::uint32_t>& rows, int begin, int end, bool& escaped) {
     using Source = FollowingTansTables<kVectors, Base::kRound>;
-    return Base::decode(Source(tile), tile.tables, {states, in, bases, symbols}, begin, end,
-                        escaped);
+    return Base::decode(Source(tile), tile.tables, rows, begin, end, escaped);
   }
 };
 

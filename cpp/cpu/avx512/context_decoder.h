@@ -27,13 +27,12 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
     return InverseCdf::find(tables, info, slot);
   }
 
-  static int decode_groups(const Tile& tile, State* states, const std::uint8_t** in,
-                           const std::int32_t* const* bases, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
+  static int decode_groups(const Tile& tile, const TileRows<State>& rows, int begin, int end,
+                           bool& escaped) {
     const Job job{tile, tile.tables, VectorContexts<kRows, kBlock>(tile.history.index().task()),
-                  bases, symbols};
+                  rows.indexes, rows.symbols};
     Working w;
-    w.rows.load(states, in);
+    w.rows.load(rows.states, rows.in);
     for (auto& bases_of_vector : w.bases) {
       for (Vec& base : bases_of_vector) base = _mm512_setzero_si512();
     }
@@ -41,8 +40,8 @@ class Avx512ContextDecoder : public VectorShape<kLanes, kVectors>, public Follow
     while (group < end && !escaped) {
       group += decode_chunk(job, w, group, smaller(kChunk, end - group), escaped);
     }
-    w.rows.store(states, in);
-    prefetch_words<kRows>(in, (end - begin) * kLanes);
+    w.rows.store(rows.states, rows.in);
+    prefetch_words<kRows>(rows.in, (end - begin) * kLanes);
     return group;
   }
 

@@ -87,10 +87,9 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     return InverseCdf::find(tables, info, slot);
   }
 
-  static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** in,
-                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
-    const Job job{tables, states, in, indexes, symbols};
+  static int decode_groups(const TablesView& tables, const TileRows<State>& rows, int begin,
+                           int end, bool& escaped) {
+    const Job job{rows, tables};
     if (tables.packed_slots != nullptr) {
       return decode<TableCount::kOne, true>(job, begin, end, escaped);
     }
@@ -99,12 +98,8 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
   }
 
  private:
-  struct Job {
+  struct Job : TileRows<State> {
     const TablesView& tables;
-    State* states;
-    const std::uint8_t** in;
-    const std::int32_t* const* indexes;
-    std::int32_t* const* symbols;
   };
 
   /// All that changes from step to step.

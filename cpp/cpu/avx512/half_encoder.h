@@ -1,5 +1,5 @@
 /// Push for AVX-512 where there are eight states of 64 bits: a vector of their own. As
-/// encoder_avx512.h, where a vector holds sixteen words.
+/// encoder.h, where a vector holds sixteen words.
 #pragma once
 
 #include "put.h"

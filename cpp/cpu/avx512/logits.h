@@ -1,4 +1,4 @@
-/// Logits for AVX-512: the weights of logits.h, sixteen at a time.
+/// Logits for AVX-512: the weights of torch_ans/logits.h, sixteen at a time.
 #pragma once
 
 #include "cpu/scalar/logits.h"

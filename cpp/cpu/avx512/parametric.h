@@ -1,5 +1,5 @@
-/// Gaussians, Laplacians and logistics for AVX-512: the integers of parametric.h, sixteen symbols
-/// at a time.
+/// Gaussians, Laplacians and logistics for AVX-512: the integers of torch_ans/parametric.h, sixteen
+/// symbols at a time.
 #pragma once
 
 #include "cpu/scalar/parametric.h"

@@ -68,7 +68,7 @@ TORCH_ANS_FN WideMatches find_8_packed(const TablesView& tables, Vec slots) {
           _mm512_and_si512(found, low12), 0};
 }
 
-/// As `resolve` (decoder_avx512.h).
+/// As `resolve` (decoder.h).
 template <typename Index>
 TORCH_ANS_FN bool resolve_8(const TablesView& tables, const Index& index, Vec slots,
                             WideMatches& matches) {
@@ -184,6 +184,7 @@ class Avx512RowsDecoder : public VectorRows<kVectors * kWideSize> {
  public:
   using Avx512RowsDecoder::VectorRows::kRows, Avx512RowsDecoder::VectorRows::kTileSymbols;
   using State = std::uint64_t;
+  using Job = TileRows<State>;
   static constexpr bool kInPlace = true;
 
   static TORCH_ANS_FN Match find(const TablesView& tables, const TableInfo& info,
@@ -191,10 +192,8 @@ class Avx512RowsDecoder : public VectorRows<kVectors * kWideSize> {
     return InverseCdf::find(tables, info, slot);
   }
 
-  static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** in,
-                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
-    const Job job{states, in, indexes, symbols};
+  static int decode_groups(const TablesView& tables, const Job& job, int begin, int end,
+                           bool& escaped) {
     if (tables.packed_slots != nullptr) {
       return decode<TableCount::kOne, true>(tables, job, begin, end, escaped);
     }
@@ -206,13 +205,6 @@ class Avx512RowsDecoder : public VectorRows<kVectors * kWideSize> {
  private:
   static constexpr int kChunk = 16;  ///< symbols of a row that come and go in one vector
   static constexpr int kLineSymbols = 16;
-
-  struct Job {
-    State* states;
-    const std::uint8_t** in;
-    const std::int32_t* const* indexes;
-    std::int32_t* const* symbols;
-  };
 
   struct Chunk {
     alignas(64) __m256i bucket_shifts[kVectors][kChunk];

@@ -1,4 +1,5 @@
-/// Means and scales for AVX-512: read as they are, and made into the numbers of parametric.h.
+/// Means and scales for AVX-512: read as they are, and made into the numbers of
+/// torch_ans/parametric.h.
 #pragma once
 
 #include "models.h"

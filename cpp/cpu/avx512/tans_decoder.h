@@ -72,12 +72,10 @@ class VectorBits {
 /// Where the table of a symbol comes from.
 enum class TansTable { kOnly, kFew, kMany, kFollowing };
 
-/// A tile of symbols: which tables decode them, and where they go.
+/// A tile of symbols, and which tables decode them.
 template <int kRows>
-struct TansJob {
+struct TansJob : TileRows<std::uint32_t> {
   const TablesView tables;
-  const std::int32_t* const* indexes;  ///< or, following, where each symbol's tables begin; or null
-  std::int32_t* const* symbols;
   const VectorContexts<kRows, 1>* contexts;
   const FollowingTile<kRows, 1>* tile;
 };
@@ -89,24 +87,21 @@ class Avx512TansDecoder : public VectorRows<kVectors * kVecSize> {
   static constexpr bool kInPlace = true;
   using Job = TansJob<kRows>;
 
-  static int decode_groups(const TablesView& tables, std::uint32_t* states, const std::uint8_t** in,
-                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
-    const Job job{tables, indexes, symbols, nullptr, nullptr};
-    if (indexes == nullptr) return decode<TansTable::kOnly>(job, states, in, begin, end, escaped);
+  static int decode_groups(const TablesView& tables, const TileRows<std::uint32_t>& rows, int begin,
+                           int end, bool& escaped) {
+    const Job job{rows, tables, nullptr, nullptr};
+    if (rows.indexes == nullptr) return decode<TansTable::kOnly>(job, begin, end, escaped);
     if (tables.num_tables <= kFewTables) {
-      return decode<TansTable::kFew>(job, states, in, begin, end, escaped);
+      return decode<TansTable::kFew>(job, begin, end, escaped);
     }
-    return decode<TansTable::kMany>(job, states, in, begin, end, escaped);
+    return decode<TansTable::kMany>(job, begin, end, escaped);
   }
 
  protected:
   template <TansTable kTable>
-  static int decode(const Job& job, std::uint32_t* states, const std::uint8_t** in, int begin,
-                    int end, bool& escaped) {
-    return 2 * job.tables.freq_precision <= Bits::kLeast
-               ? run<kTable, 2>(job, states, in, begin, end, escaped)
-               : run<kTable, 1>(job, states, in, begin, end, escaped);
+  static int decode(const Job& job, int begin, int end, bool& escaped) {
+    return 2 * job.tables.freq_precision <= Bits::kLeast ? run<kTable, 2>(job, begin, end, escaped)
+                                                         : run<kTable, 1>(job, begin, end, escaped);
   }
 
  private:
@@ -126,19 +121,18 @@ class Avx512TansDecoder : public VectorRows<kVectors * kVecSize> {
 
   /// `kPace`: symbols between two refills.
   template <TansTable kTable, int kPace>
-  static int run(const Job& job, std::uint32_t* states, const std::uint8_t** in, int begin, int end,
-                 bool& escaped) {
+  static int run(const Job& job, int begin, int end, bool& escaped) {
     Working w;
-    const std::uint8_t* base = in[0];
+    const std::uint8_t* base = job.in[0];
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      std::uint32_t* own = states + v * kVecSize * kStates;
+      std::uint32_t* own = job.states + v * kVecSize * kStates;
       const Vec place = _mm512_mullo_epi32(iota(), splat(kStates));
       for (int lane = 0; lane < kLanes; ++lane) {
         w.x[v][lane] = _mm512_i32gather_epi32(place, own + lane, 4);
       }
       for (int t = 0; t < kRound; ++t) w.indexes[v][t] = _mm512_setzero_si512();
-      w.bits[v].load(own, base, in + v * kVecSize);
+      w.bits[v].load(own, base, job.in + v * kVecSize);
     }
     escaped = false;
     int group = begin;
@@ -154,14 +148,14 @@ class Avx512TansDecoder : public VectorRows<kVectors * kVecSize> {
     }
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      std::uint32_t* own = states + v * kVecSize * kStates;
+      std::uint32_t* own = job.states + v * kVecSize * kStates;
       const Vec place = _mm512_mullo_epi32(iota(), splat(kStates));
       for (int lane = 0; lane < kLanes; ++lane) {
         _mm512_i32scatter_epi32(own + lane, place, w.x[v][lane], 4);
       }
-      w.bits[v].store(own, in + v * kVecSize);
+      w.bits[v].store(own, job.in + v * kVecSize);
     }
-    prefetch_words<kRows>(in, (end - begin) * kLanes);
+    prefetch_words<kRows>(job.in, (end - begin) * kLanes);
     return group;
   }
 
@@ -278,12 +272,11 @@ class Avx512TansContextDecoder : public Avx512TansDecoder<kLanes, kVectors>, pub
   using Base::kRows;
   static constexpr int kHistoryBlock = 1;
 
-  static int decode_groups(const FollowingTile<kRows, 1>& tile, std::uint32_t* states,
-                           const std::uint8_t** in, const std::int32_t* const* bases,
-                           std::int32_t* const* symbols, int begin, int end, bool& escaped) {
+  static int decode_groups(const FollowingTile<kRows, 1>& tile, const TileRows<std::uint32_t>& rows,
+                           int begin, int end, bool& escaped) {
     const VectorContexts<kRows, 1> contexts(tile.history.index().task());
-    const typename Base::Job job{tile.tables, bases, symbols, &contexts, &tile};
-    return Base::template decode<TansTable::kFollowing>(job, states, in, begin, end, escaped);
+    const typename Base::Job job{rows, tile.tables, &contexts, &tile};
+    return Base::template decode<TansTable::kFollowing>(job, begin, end, escaped);
   }
 };
 

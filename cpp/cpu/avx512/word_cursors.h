@@ -69,7 +69,7 @@ class GatherCursor {
     return Traits::kWordBits == 16 ? _mm512_srli_epi32(bytes, 16) : bytes;
   }
 
-  /// Two words last for four steps, as `WideStates` says (rows_decoder_avx512.h); and a row from
+  /// Two words last for four steps, as `WideStates` says (rows_decoder.h); and a row from
   /// which a group may be taken has as much below its words: its header and its length.
   TORCH_ANS_FN Vec read_two_ahead(int step, __mmask16 one) {
     if (step % 4 == 0) {

@@ -19,11 +19,10 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
   static_assert(Traits::kMaxFreqPrecision <= Traits::kWordBits, "a word holds a whole slot");
   using State = typename Traits::State;
 
-  static int decode_groups(const TablesView& tables, State* states, const std::uint8_t** ins,
-                           const std::int32_t* const* indexes, std::int32_t* const* symbols,
-                           int begin, int end, bool& escaped) {
-    return with_tables<0>(indexes, [&](const auto& source) {
-      return decode(tables, source, states, ins, symbols[0], begin, end, escaped);
+  static int decode_groups(const TablesView& tables, const TileRows<State>& rows, int begin,
+                           int end, bool& escaped) {
+    return with_tables<0>(rows.indexes, [&](const auto& source) {
+      return decode(tables, source, rows, begin, end, escaped);
     });
   }
 
@@ -36,12 +35,12 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
   };
 
   template <typename Source>
-  static int decode(const TablesView& tables_view, const Source& source_given, State* states,
-                    const std::uint8_t** ins, std::int32_t* symbols, int begin, int end,
-                    bool& escaped) {
+  static int decode(const TablesView& tables_view, const Source& source_given,
+                    const TileRows<State>& rows, int begin, int end, bool& escaped) {
     const TablesView tables = tables_view;
     const Source source = source_given;
-    Chain chain{states[0], states[0], ins[0], 0};
+    std::int32_t* const symbols = rows.symbols[0];
+    Chain chain{rows.states[0], rows.states[0], rows.in[0], 0};
     int t = begin;
     for (; t < end && chain.sentinels == 0; ++t) {
       source.ask_ahead(t);
@@ -50,8 +49,8 @@ struct ChainDecoder : ScalarDecoder<Traits, 1, 1, FindByBucket> {
       chain.sentinels &= static_cast<std::uint32_t>(tables.bypass_coding);
     }
     escaped = chain.sentinels != 0;
-    states[0] = chain.x;
-    ins[0] = chain.in;
+    rows.states[0] = chain.x;
+    rows.in[0] = chain.in;
     return t;
   }
 

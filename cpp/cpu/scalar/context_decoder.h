@@ -63,11 +63,10 @@ struct ContextDecoder : ScalarDecoder<Traits, kLanes, kRows_, Find>, FollowsSymb
   static constexpr int kHistoryBlock = 1;
   static constexpr bool kInPlace = false;
 
-  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile, State* states,
-                           const std::uint8_t** ins, const std::int32_t* const* bases,
-                           std::int32_t* const* symbols, int begin, int end, bool& escaped) {
-    const GroupTables<kRows> following(tile, bases);
-    return Base::decode(tile.tables, following, states, ins, symbols[0], begin, end, escaped);
+  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile,
+                           const TileRows<State>& rows, int begin, int end, bool& escaped) {
+    const GroupTables<kRows> following(tile, rows.indexes);
+    return Base::decode(tile.tables, following, rows, begin, end, escaped);
   }
 };
 

@@ -109,32 +109,31 @@ struct TansDecoder : TansShape<kLanes, kRows_> {
   using Shape::kRows, Shape::kStates, Shape::kTileStride, Shape::kUnrolled;
   using Row = TansRow<kLanes>;
 
-  static int decode_groups(const TablesView& tables, std::uint32_t* states,
-                           const std::uint8_t** ins, const std::int32_t* const* indexes,
-                           std::int32_t* const* symbols, int begin, int end, bool& escaped) {
-    return with_tables<kTileStride>(indexes, [&](const auto& source) {
-      return decode(tables, source, states, ins, symbols[0], begin, end, escaped);
+  static int decode_groups(const TablesView& tables, const TileRows<std::uint32_t>& rows, int begin,
+                           int end, bool& escaped) {
+    return with_tables<kTileStride>(rows.indexes, [&](const auto& source) {
+      return decode(tables, source, rows, begin, end, escaped);
     });
   }
 
  protected:
   template <typename Source>
-  static int decode(const TablesView& tables, const Source& source, std::uint32_t* states,
-                    const std::uint8_t** ins, std::int32_t* symbols, int begin, int end,
-                    bool& escaped) {
+  static int decode(const TablesView& tables, const Source& source,
+                    const TileRows<std::uint32_t>& rows, int begin, int end, bool& escaped) {
     return tables.freq_precision > TansPace<false>::kMaxPrecision
-               ? run<true>(tables, source, states, ins, symbols, begin, end, escaped)
-               : run<false>(tables, source, states, ins, symbols, begin, end, escaped);
+               ? run<true>(tables, source, rows, begin, end, escaped)
+               : run<false>(tables, source, rows, begin, end, escaped);
   }
 
  private:
   /// A symbol is known from its state before a bit is read: the entries of a group come first,
   /// and where one is a sentinel, the group is left to the driver.
   template <bool kWide, typename Source>
-  static int run(const TablesView& tables, const Source& source_given, std::uint32_t* states,
-                 const std::uint8_t** ins, std::int32_t* symbols, int begin, int end,
-                 bool& escaped) {
+  static int run(const TablesView& tables, const Source& source_given,
+                 const TileRows<std::uint32_t>& rows, int begin, int end, bool& escaped) {
     const Source source = source_given;
+    std::uint32_t* const states = rows.states;
+    std::int32_t* const symbols = rows.symbols[0];
     constexpr int kBatch = smaller(kUnrolled, TansPace<kWide>::kSymbols);
     constexpr int kGroups = TansPace<kWide>::kSymbols / kBatch;  // of one refill
     const int precision = tables.freq_precision;
@@ -151,7 +150,7 @@ struct TansDecoder : TansShape<kLanes, kRows_> {
         x[r * kLanes + lane] = states[r * kStates + lane] - size;
       }
       buffer[r] = Row::load_buffer(states + r * kStates);
-      in[r] = ins[r];
+      in[r] = rows.in[r];
     }
     const auto refill = [&] {
       TORCH_ANS_UNROLL
@@ -207,9 +206,9 @@ struct TansDecoder : TansShape<kLanes, kRows_> {
       for (int lane = 0; lane < kLanes; ++lane) {
         states[r * kStates + lane] = x[r * kLanes + lane] + size;
       }
-      buffer[r].give_back(in[r], ins[r]);
+      buffer[r].give_back(in[r], rows.in[r]);
       Row::store_buffer(states + r * kStates, buffer[r]);
-      ins[r] = in[r];
+      rows.in[r] = in[r];
     }
     return group;
   }
@@ -221,11 +220,10 @@ struct TansContextDecoder : TansDecoder<kLanes, kRows_>, FollowsSymbols {
   using Base::kRows;
   static constexpr int kHistoryBlock = 1;
 
-  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile, std::uint32_t* states,
-                           const std::uint8_t** ins, const std::int32_t* const* bases,
-                           std::int32_t* const* symbols, int begin, int end, bool& escaped) {
-    const GroupTables<kRows> following(tile, bases);
-    return Base::decode(tile.tables, following, states, ins, symbols[0], begin, end, escaped);
+  static int decode_groups(const FollowingTile<kRows, kHistoryBlock>& tile,
+                           const TileRows<std::uint32_t>& rows, int begin, int end, bool& escaped) {
+    const GroupTables<kRows> following(tile, rows.indexes);
+    return Base::decode(tile.tables, following, rows, begin, end, escaped);
   }
 };
 
