@@ -184,6 +184,15 @@ def test_one_cdf_for_all_any_shape_and_dtype() -> None:
     ).equal(transposed.int())
 
 
+@pytest.mark.parametrize("impl", ["rans64", "rans64_i4", "rans64_i32", "rans32_16_i8"])
+def test_bytes_do_not_depend_on_the_dtype_of_symbols(impl: str) -> None:
+    cdf = random_cdfs(0, 1, 50)[0].float()
+    symbols = random_symbols(3, cdf.expand(5000, 51))
+    data = encode_cdf(symbols, cdf, impl=impl, freq_precision=15)
+    for dtype in (torch.uint8, torch.int8, torch.int16, torch.int32):
+        assert encode_cdf(symbols.to(dtype), cdf, impl=impl, freq_precision=15) == data
+
+
 @pytest.mark.parametrize("count", [0, 1, 4095, 4096, 40000, 300000])
 def test_auto_suits_the_number_of_symbols(count: int) -> None:
     cdf = torch.tensor([0.0, 0.6, 0.61, 1.0])
