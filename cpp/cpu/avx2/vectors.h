@@ -129,12 +129,6 @@ TORCH_ANS_FN bool all_name_tables_avx2(const std::int32_t* indexes, int count,
   return _mm256_testz_si256(bad, bad) != 0 && all_name_tables(indexes + t, count - t, num_tables);
 }
 
-/// Asks for the symbols, and indexes, that are ahead of a tile.
-TORCH_ANS_FN void ask_for_symbols(const TileSource& source, int count) {
-  constexpr int kLine = 16;
-  for (int t = 0; t < count && source.ahead != 0; t += kLine) source.prefetch_next(t);
-}
-
 /// As in tiles.h. Asks for what is ahead line by line.
 TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const TileSource& source, int count,
                                    std::uint32_t* ids) {
@@ -144,13 +138,10 @@ TORCH_ANS_FN IdFlags make_ids_avx2(const TablesView& tables, const TileSource& s
   if (indexes != nullptr && !all_name_tables_avx2(indexes, count, tables.num_tables)) {
     return {true, false};
   }
-  if (tables.num_tables == 1) {
-    ask_for_symbols(source, count);
-    return make_ids(tables, symbols, nullptr, count, ids);
-  }
-  if (tables.encoder_columns == nullptr) {
-    ask_for_symbols(source, count);
-    return make_ids(tables, symbols, indexes, count, ids);
+  const bool one_table = tables.num_tables == 1;
+  if (one_table || tables.encoder_columns == nullptr) {
+    for (int t = 0; t < count && source.ahead != 0; t += kLine) source.prefetch_next(t);
+    return make_ids(tables, symbols, one_table ? nullptr : indexes, count, ids);
   }
   const __m256i low_half = _mm256_set1_epi32(0xffff);
   const __m256i direct = _mm256_set1_epi32(tables.bypass_coding ? 0 : 1);
