@@ -108,7 +108,7 @@ struct ScalarEncoder : ScalarTile {
       state = put_id(tables, state, id, out[r]);
     });
     TORCH_ANS_UNROLL
-    for (int k = 0; k < kRows * kLanes; ++k) states[k] = x[k];
+    for (int k = 0; k < kRows * kLanes; ++k) states[k] = opaque(x[k]);
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) outs[r] = out[r];
   }
