@@ -1,4 +1,5 @@
 /// Chooses kernels by what the CPU offers, once, at first use.
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
@@ -115,9 +116,11 @@ bool gathers_are_slow() {
 #endif
 }
 
-void prepend(KernelChoice* choices, KernelChoice choice) {
-  for (int i = kMaxChoices - 1; i > 0; --i) choices[i] = choices[i - 1];
-  choices[0] = choice;
+void insert(KernelChoice* choices, KernelChoice choice) {
+  KernelChoice* const past = choices + kMaxChoices;
+  while (choices->rows > choice.rows) ++choices;
+  std::move_backward(choices, past - 1, past);
+  *choices = choice;
 }
 
 const KernelTable& active_kernels() { return active().table; }

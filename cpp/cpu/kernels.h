@@ -36,8 +36,8 @@ void add_avx512_id_kernels(IdKernels& kernels);
 /// Whether vector kernels should rather load one by one.
 bool gathers_are_slow();
 
-/// Puts a choice in front of a list.
-void prepend(KernelChoice* choices, KernelChoice choice);
+/// Puts a choice in front of those in a list that take no more rows.
+void insert(KernelChoice* choices, KernelChoice choice);
 
 /// The kernels in use: the best that this CPU offers, or what TORCH_ANS_FORCE_ISA names.
 /// Throws std::runtime_error where that variable names something this CPU or build lacks.

@@ -118,7 +118,7 @@ enum class EncodeModel { kRecords, kDivision, kAlias, kModel };
 constexpr int kModels = 4;
 enum class Lookup { kInverseCdf, kBinarySearch, kAlias, kModel, kFollowing };
 constexpr int kLookups = 5;
-constexpr int kMaxChoices = 8;
+constexpr int kMaxChoices = 10;
 
 enum class Family { kRans64, kRans32, kRans32x16, kTans32, kTans16, kTans8 };
 constexpr int kFamilies = 6;
@@ -127,7 +127,8 @@ constexpr bool is_tans(Family family) { return family >= Family::kTans32; }
 
 constexpr int kLaneCounts = 6;  ///< 1, 2, 4, 8, 16, 32
 
-/// The kernels of one family and lane count, best first; one for a single row accepts all.
+/// The kernels of one family and lane count, those for the most rows first and, of as many rows,
+/// the best; one for a single row accepts all.
 struct CodecKernels {
   KernelChoice encode[kModels][kMaxChoices];
   KernelChoice decode[kLookups][kMaxChoices];

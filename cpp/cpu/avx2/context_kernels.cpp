@@ -22,8 +22,8 @@ KernelChoice tans_decoder() {
 
 template <int kLanes>
 void add_tans(CodecKernels& kernels) {
-  prepend(following(kernels), tans_decoder<kLanes, 1>());
-  if constexpr (kLanes == 1) prepend(following(kernels), tans_decoder<kLanes, 2>());
+  insert(following(kernels), tans_decoder<kLanes, 1>());
+  if constexpr (kLanes == 1) insert(following(kernels), tans_decoder<kLanes, 2>());
 }
 
 }  // namespace
@@ -32,8 +32,8 @@ void add_avx2_context_kernels(KernelTable& table) {
   fill_contexts(table);
   for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
     if constexpr (lanes == 1) {
-      prepend(following(kernels), decoder<decltype(traits), 1>());
-      prepend(following(kernels), decoder<decltype(traits), 2>());
+      insert(following(kernels), decoder<decltype(traits), 1>());
+      insert(following(kernels), decoder<decltype(traits), 2>());
     }
   });
   for_each_tans(table, [](CodecKernels& kernels, auto lanes) { add_tans<lanes>(kernels); });

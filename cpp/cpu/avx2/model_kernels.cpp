@@ -12,8 +12,8 @@ struct EncodesModels : Encoder, CodesModels {};
 
 template <typename Traits, int kLanes, typename Encoder>
 void add_encoder(CodecKernels& kernels) {
-  prepend(kernels.encode[static_cast<int>(EncodeModel::kModel)],
-          encoder_kernel<RansRow<Traits, kLanes>, EncodesModels<Encoder>>(&Encoder::accepts));
+  insert(kernels.encode[static_cast<int>(EncodeModel::kModel)],
+         encoder_kernel<RansRow<Traits, kLanes>, EncodesModels<Encoder>>(&Encoder::accepts));
 }
 
 template <typename Traits, int kLanes>

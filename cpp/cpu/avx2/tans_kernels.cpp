@@ -16,8 +16,8 @@ KernelChoice decoder() {
 /// Two vectors for one lane, whose states wait for one chain of loads; lanes are work enough.
 template <int kLanes>
 void add(CodecKernels& kernels) {
-  prepend(kernels.decode[0], decoder<kLanes, 1>());
-  if constexpr (kLanes == 1) prepend(kernels.decode[0], decoder<kLanes, 2>());
+  insert(kernels.decode[0], decoder<kLanes, 1>());
+  if constexpr (kLanes == 1) insert(kernels.decode[0], decoder<kLanes, 2>());
 }
 
 }  // namespace

@@ -23,8 +23,8 @@ KernelChoice decoder() {
 template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
-  prepend(following(kernels), decoder<Traits, kLanes, kLeast>());
-  prepend(following(kernels), decoder<Traits, kLanes, 2 * kLeast>());
+  insert(following(kernels), decoder<Traits, kLanes, kLeast>());
+  insert(following(kernels), decoder<Traits, kLanes, 2 * kLeast>());
 }
 
 template <int kLanes, int kVectors>
@@ -35,8 +35,8 @@ KernelChoice tans_decoder() {
 
 template <int kLanes>
 void add_tans(CodecKernels& kernels) {
-  prepend(following(kernels), tans_decoder<kLanes, 1>());
-  if constexpr (kLanes < 2) prepend(following(kernels), tans_decoder<kLanes, 2>());
+  insert(following(kernels), tans_decoder<kLanes, 1>());
+  if constexpr (kLanes < 2) insert(following(kernels), tans_decoder<kLanes, 2>());
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ namespace {
 
 template <typename Traits, int kLanes, typename Backend>
 void add_backend(KernelChoice* get) {
-  prepend(get, decoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts_near_rows));
+  insert(get, decoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts_near_rows));
 }
 
 template <typename Traits, int kLanes, int kVectors>
@@ -18,46 +18,46 @@ void add_vectors(KernelChoice* get) {
   add_backend<Traits, kLanes, Avx512Decoder<Traits, kLanes, kVectors>>(get);
 }
 
-/// More rows together would gain nothing.
-template <int kLanes>
-constexpr int kLoadingVectors = kLanes < kVecSize ? 2 : 4;
+/// Rows of one lane of 64 bits.
+template <int kVectors>
+void add_rows(KernelChoice* get) {
+  insert(get,
+         decoder_kernel<RansRow<Rans64, 1>, Avx512RowsDecoder<kVectors>>(&accepts_log_buckets));
+}
 
-/// Where gathers are slow.
+/// Where gathers are slow. More rows together would gain nothing.
 template <typename Traits, int kLanes>
-struct LoadingDecoder : Avx512Decoder<Traits, kLanes, kLoadingVectors<kLanes>, true>,
-                        AsksForSymbols {};
+struct LoadingDecoder : Avx512Decoder<Traits, kLanes, kLanes == 1 ? 2 : 4, true>, AsksForSymbols {};
 
+/// With sixteen loads in place of a gather, AVX-512 gains where rows fill vectors, or are many.
 template <typename Traits, int kLanes>
-void add_lanes(CodecKernels& kernels) {
-  constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
-  KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
-  add_vectors<Traits, kLanes, kLeast>(get);
-  add_vectors<Traits, kLanes, 2 * kLeast>(get);
-  if constexpr (kLanes >= kVecSize) add_vectors<Traits, kLanes, 4 * kLeast>(get);
-  if constexpr (kLanes >= 8) {  // fewer gain little
-    if (gathers_are_slow()) add_backend<Traits, kLanes, LoadingDecoder<Traits, kLanes>>(get);
+void add_loading(KernelChoice* get) {
+  if constexpr (kLanes == 1 || kLanes >= kVecSize) {
+    add_backend<Traits, kLanes, LoadingDecoder<Traits, kLanes>>(get);
   }
 }
 
-/// Rows of one lane of 64 bits.
-template <int kVectors>
-void add_rows(CodecKernels& kernels) {
-  prepend(kernels.decode[static_cast<int>(Lookup::kInverseCdf)],
-          decoder_kernel<RansRow<Rans64, 1>, Avx512RowsDecoder<kVectors>>(&accepts_log_buckets));
+template <typename Traits, int kLanes>
+void add_gathering(KernelChoice* get) {
+  if constexpr (sizeof(typename Traits::State) == 8 && kLanes == 1) {
+    add_rows<1>(get);
+    add_rows<2>(get);
+    add_rows<4>(get);
+  } else {
+    constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
+    add_vectors<Traits, kLanes, kLeast>(get);
+    add_vectors<Traits, kLanes, 2 * kLeast>(get);
+    if constexpr (kLanes >= kVecSize) add_vectors<Traits, kLanes, 4 * kLeast>(get);
+  }
 }
 
 template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
-  if constexpr (sizeof(typename Traits::State) == 8 && kLanes == 1) {
-    add_rows<1>(kernels);
-    add_rows<2>(kernels);
-    add_rows<4>(kernels);
-    if (gathers_are_slow()) {
-      add_backend<Traits, kLanes, LoadingDecoder<Traits, kLanes>>(
-          kernels.decode[static_cast<int>(Lookup::kInverseCdf)]);
-    }
+  KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kInverseCdf)];
+  if (gathers_are_slow()) {
+    add_loading<Traits, kLanes>(get);
   } else {
-    add_lanes<Traits, kLanes>(kernels);
+    add_gathering<Traits, kLanes>(get);
   }
 }
 

@@ -16,7 +16,7 @@ bool accepts(const CodingTask& task) {
 
 template <typename Traits, int kLanes, typename Backend>
 void add_backend(KernelChoice* put) {
-  prepend(put, encoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts<Traits>));
+  insert(put, encoder_kernel<RansRow<Traits, kLanes>, Backend>(&accepts<Traits>));
 }
 
 template <typename Traits, int kLanes, int kVectors>
@@ -36,7 +36,7 @@ struct VectorIds : ScalarEncoder<Traits, kLanes, kRows, PutByRecord>, AsksByLine
 template <typename Traits, int kLanes, int kRows>
 void add_scalars(KernelChoice* put) {
   using Encoder = RecordEncoder<Traits, kLanes, VectorIds<Traits, kLanes, kRows>>;
-  prepend(put, encoder_kernel<RansRow<Traits, kLanes>, Encoder>());
+  insert(put, encoder_kernel<RansRow<Traits, kLanes>, Encoder>());
 }
 
 /// Four vectors of 32-bit states hide each other's latencies. Where lanes are few, their many rows

@@ -33,12 +33,12 @@ template <typename Traits, int kLanes>
 void add(CodecKernels& kernels) {
   constexpr int kLeast = kLanes > kVecSize ? 2 : 1;
   KernelChoice* put = kernels.encode[static_cast<int>(EncodeModel::kModel)];
-  prepend(put, encoder<Traits, kLanes, kLeast>());
-  if constexpr (kLanes <= kVecSize) prepend(put, encoder<Traits, kLanes, 2>());
+  insert(put, encoder<Traits, kLanes, kLeast>());
+  if constexpr (kLanes <= kVecSize) insert(put, encoder<Traits, kLanes, 2>());
   if constexpr (kLanes >= 8) {
     KernelChoice* get = kernels.decode[static_cast<int>(Lookup::kModel)];
-    prepend(get, decoder<Traits, kLanes, 2>());
-    prepend(get, decoder<Traits, kLanes, 4>());
+    insert(get, decoder<Traits, kLanes, 2>());
+    insert(get, decoder<Traits, kLanes, 4>());
   }
 }
 
