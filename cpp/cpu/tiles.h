@@ -112,6 +112,11 @@ struct TileSource {
   }
 };
 
+/// In place of a TileSource: asks for nothing.
+struct NothingAhead {
+  TORCH_ANS_FN void prefetch_next(int /*t*/) const {}
+};
+
 /// Rows that are decoded together: where they are, and a tile of each. Lane l of group g of row r
 /// is element g * kLanes + l of indexes[r] and symbols[r].
 template <typename State>
@@ -215,6 +220,19 @@ inline std::uint32_t table_of_id(const TablesView& tables, std::uint32_t id) {
     count -= half;
   }
   return table;
+}
+
+/// Whether all of a few symbols are coded directly by the only table.
+template <typename Symbol>
+TORCH_ANS_FN bool are_in_table(const TablesView& tables, const Symbol* symbols, int count) {
+  const std::int64_t first = tables.offsets[0];
+  const std::int64_t past = first + tables.limits[0];
+  Symbol lowest = symbols[0], highest = symbols[0];
+  for (int t = 0; t < count; ++t) {
+    lowest = smaller(lowest, symbols[t]);
+    highest = larger(highest, symbols[t]);
+  }
+  return lowest >= first && highest < past;
 }
 
 /// ids[t] = base of the symbol's table + symbol, the sentinel's for a symbol outside the table.

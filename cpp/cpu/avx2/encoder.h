@@ -93,24 +93,6 @@ TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, const Id* ids, SlotPair
   store256(pairs, _mm256_set_m128i(load_four_pairs(cdf16, ids + 4), low));
 }
 
-/// Whether all of a few symbols are coded directly by the only table.
-template <typename Symbol>
-TORCH_ANS_FN bool are_in_table(const TablesView& tables, const Symbol* symbols, int count) {
-  const std::int64_t first = tables.offsets[0];
-  const std::int64_t past = first + tables.limits[0];
-  Symbol lowest = symbols[0], highest = symbols[0];
-  for (int t = 0; t < count; ++t) {
-    lowest = smaller(lowest, symbols[t]);
-    highest = larger(highest, symbols[t]);
-  }
-  return lowest >= first && highest < past;
-}
-
-/// In place of a TileSource: asks for nothing.
-struct NothingAhead {
-  TORCH_ANS_FN void prefetch_next(int /*t*/) const {}
-};
-
 /// How an encoder comes to the slots of a tile's symbols (row_encoder.h).
 template <typename Traits>
 struct PairsByLoads : ScalarTile, TakesPairs, TakesBytes {

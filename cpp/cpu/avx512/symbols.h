@@ -1,6 +1,8 @@
 /// From symbols and indexes to slots, for AVX-512: what an encoder can do ahead of its states.
 #pragma once
 
+#include <array>
+
 #include "cpu/scalar/backends.h"
 #include "cpu/tiles.h"
 #include "vectors.h"
@@ -204,25 +206,26 @@ class IdMaker {
 };
 
 /// The slots of four symbols in every fourth element each, from the first on.
-TORCH_ANS_FN Vec load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
-  const auto low = load<std::uint64_t>(ids);
-  const auto high = load<std::uint64_t>(ids + 2);
-  const auto pair = [cdf16](std::uint64_t id) { return splat(load<std::uint32_t>(cdf16 + id)); };
-  Vec pairs = pair(static_cast<std::uint32_t>(low));
-  pairs = _mm512_mask_mov_epi32(pairs, 0x2222, pair(low >> 32));
-  pairs = _mm512_mask_mov_epi32(pairs, 0x4444, pair(static_cast<std::uint32_t>(high)));
-  return _mm512_mask_mov_epi32(pairs, 0x8888, pair(high >> 32));
+TORCH_ANS_FN Vec load_four_pairs(const std::uint16_t* cdf16, const void* ids) {
+  const auto two = load<std::array<std::int64_t, 2>>(ids);
+  const auto pair = [cdf16](std::int64_t id) { return splat(load<std::uint32_t>(cdf16 + id)); };
+  Vec pairs = pair(static_cast<std::int32_t>(two[0]));
+  pairs = _mm512_mask_mov_epi32(pairs, 0x2222, pair(two[0] >> 32));
+  pairs = _mm512_mask_mov_epi32(pairs, 0x4444, pair(static_cast<std::int32_t>(two[1])));
+  return _mm512_mask_mov_epi32(pairs, 0x8888, pair(two[1] >> 32));
 }
 
-/// Replaces sixteen ids by the slots of their symbols. Loaded one by one, which takes half as long
-/// as a gather; ids that are read back at once would wait for their own store.
-TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
+/// The slots of sixteen symbols, which may replace their ids. Loaded one by one, which takes half
+/// as long as a gather; ids that are read back at once would wait for their own store.
+TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, const void* ids, SlotPair* pairs) {
   Vec quarter[4];
   TORCH_ANS_UNROLL
-  for (int q = 0; q < 4; ++q) quarter[q] = load_four_pairs(cdf16, ids + 4 * q);
+  for (int q = 0; q < 4; ++q) {
+    quarter[q] = load_four_pairs(cdf16, static_cast<const std::uint32_t*>(ids) + 4 * q);
+  }
   const Vec low = _mm512_mask_mov_epi32(quarter[0], 0xf0f0, quarter[1]);
   const Vec high = _mm512_mask_mov_epi32(quarter[2], 0xf0f0, quarter[3]);
-  _mm512_storeu_si512(ids, _mm512_mask_mov_epi32(low, 0xff00, high));
+  _mm512_storeu_si512(pairs, _mm512_mask_mov_epi32(low, 0xff00, high));
 }
 
 /// All the tables' CDFs in registers, where 256 ids name their symbols: one table of bytes, say.
@@ -241,16 +244,14 @@ class SmallCdf {
     }
   }
 
-  /// Replaces 32 ids by the slots of their symbols.
-  TORCH_ANS_FN void replace_by_pairs(std::uint32_t* ids) const {
+  /// The slots of 32 symbols.
+  TORCH_ANS_FN void make_pairs(Vec first, Vec second, SlotPair* pairs) const {
     constexpr __mmask32 kOdd = 0xaaaaaaaa;
-    const Vec first = _mm512_loadu_si512(ids);
-    const Vec second = _mm512_loadu_si512(ids + kVecSize);
     const Vec id = _mm512_mask_mov_epi16(first, kOdd, _mm512_slli_epi32(second, 16));
     const Vec start = pick(starts_, id);
     const Vec end = pick(ends_, id);
-    _mm512_storeu_si512(ids, _mm512_mask_mov_epi16(start, kOdd, _mm512_slli_epi32(end, 16)));
-    _mm512_storeu_si512(ids + kVecSize,
+    _mm512_storeu_si512(pairs, _mm512_mask_mov_epi16(start, kOdd, _mm512_slli_epi32(end, 16)));
+    _mm512_storeu_si512(pairs + kVecSize,
                         _mm512_mask_mov_epi16(end, ~kOdd, _mm512_srli_epi32(start, 16)));
   }
 
@@ -308,15 +309,53 @@ TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source
 TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
   if (SmallCdf::fits(tables)) {
     const SmallCdf cdf(tables);
-    for (int t = 0; t < count; t += 2 * kVecSize) cdf.replace_by_pairs(ids + t);
+    for (int t = 0; t < count; t += 2 * kVecSize) {
+      cdf.make_pairs(_mm512_loadu_si512(ids + t), _mm512_loadu_si512(ids + t + kVecSize), ids + t);
+    }
   } else {
-    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, ids + t);
+    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, ids + t, ids + t);
   }
+}
+
+TORCH_ANS_FN Vec load_symbols(const std::int32_t* symbols) { return _mm512_loadu_si512(symbols); }
+TORCH_ANS_FN Vec load_symbols(const std::uint8_t* bytes) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
+}
+
+/// The pairs of symbols of the only table, without ids; writes whole vectors. False: that takes
+/// more.
+template <bool kBackwards, typename Symbol, typename Source>
+TORCH_ANS_FN bool make_pairs_of(const TablesView& tables, const Symbol* symbols,
+                                const Source& source, int count, SlotPair* pairs) {
+  if (!SmallCdf::fits(tables)) return false;
+  constexpr int kStep = 2 * kVecSize;
+  const SmallCdf cdf(tables);
+  const Vec offset = splat(static_cast<std::uint32_t>(tables.offsets[0]));
+  const Vec limit = splat(tables.limits[0]);
+  __mmask16 outside = 0;
+  const int past = (count + kStep - 1) / kStep * kStep;
+  for (int done = 0; done < past; done += kStep) {
+    const int t = kBackwards ? past - kStep - done : done;
+    source.prefetch_next(t);
+    source.prefetch_next(t + kVecSize);
+    const Symbol* of = symbols + t;
+    Symbol padded[kStep];
+    if (unlikely(count - t < kStep)) {
+      for (int k = 0; k < kStep; ++k) padded[k] = symbols[smaller(t + k, count - 1)];
+      of = padded;
+    }
+    const Vec first = _mm512_sub_epi32(load_symbols(of), offset);
+    const Vec second = _mm512_sub_epi32(load_symbols(of + kVecSize), offset);
+    const Vec most = _mm512_max_epu32(first, second);
+    outside = static_cast<__mmask16>(outside | _mm512_cmpge_epu32_mask(most, limit));
+    cdf.make_pairs(first, second, pairs + t);
+  }
+  return outside == 0;
 }
 
 /// How an encoder of kRows rows comes to the slots of a tile's symbols (row_encoder.h).
 template <typename Traits, int kRows>
-struct VectorPairs : TakesPairs {
+struct VectorPairs : TakesPairs, TakesBytes {
   using State = typename Traits::State;
 
   /// Writes whole vectors, as above.
@@ -324,9 +363,20 @@ struct VectorPairs : TakesPairs {
                                          int count, SlotPair* pairs) {
     // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
     constexpr bool kBackwards = kRows <= 4;
+    const bool one_table = tables.num_tables == 1 &&
+                           (source.indexes == nullptr || all_name_tables(source.indexes, count, 1));
+    if (one_table && make_pairs_of<kBackwards>(tables, source.symbols, source, count, pairs)) {
+      return {false, false};
+    }
     const IdFlags flags = make_ids<kBackwards>(tables, source, count, pairs);
     torch_ans::ids_to_pairs(tables, count, pairs);
     return flags;
+  }
+
+  /// The same of bytes of the only table. False: one is outside.
+  static TORCH_ANS_FN bool make_byte_pairs(const TablesView& tables, const std::uint8_t* bytes,
+                                           int count, SlotPair* pairs) {
+    return make_pairs_of<false>(tables, bytes, NothingAhead{}, count, pairs);
   }
 
   static TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
