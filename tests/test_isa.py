@@ -44,6 +44,13 @@ print(json.dumps(dict(_core.cpu_capabilities(), found=found)))
 """
 
 
+def run_tests(env: dict, *files: str) -> None:
+    """Runs test files in a process that has these variables."""
+    arguments = ["-q", "-x", "-p", "no:cacheprovider", *(os.path.join(HERE, f) for f in files)]
+    code = f"import pytest, sys; sys.exit(pytest.main({arguments}))"
+    assert "passed" in run_child(code, env=env)
+
+
 def digests(isa: str) -> dict:
     return dict(json.loads(run_child(DIGESTS, env={"TORCH_ANS_FORCE_ISA": isa})))
 
@@ -66,6 +73,7 @@ def test_loads_in_place_of_gathers_give_the_same(slow: str, scalar: dict) -> Non
     env = {"TORCH_ANS_FORCE_ISA": "avx512", "TORCH_ANS_SLOW_GATHERS": slow}
     assert json.loads(run_child(DIGESTS, env=env))["found"] == scalar["found"]
     assert run_child(SAFETY, env=env) == "avx512\n"
+    run_tests(env, "test_tans.py", "test_contexts.py")
 
 
 # Pushes onto states of any size, under every rounding mode (of x86): first the greatest states.
@@ -76,7 +84,7 @@ digest = hashlib.sha256()
 for family, lanes in VARIANTS:
     widths = reference.FAMILIES[family]
     dtype = np.uint64 if widths.state_bits == 64 else np.uint32
-    for precision in (11, 13, widths.max_freq_precision):
+    for precision in (11, 12, 13, widths.max_freq_precision):
         rng = np.random.default_rng(precision)
         tables = make_tables(precision, [5, 200, 2], precision)
         symbols, indexes = make_symbols(precision, (25, 40), tables)
@@ -149,6 +157,4 @@ def test_states_on_the_edge_are_divided_exactly(isa: str) -> None:
 @pytest.mark.parametrize("isa", [i for i in CAPABILITIES["available"] if i != CAPABILITIES["isa"]])
 def test_every_variant_equals_the_oracle(isa: str) -> None:
     """The whole matrix again; under the chosen ISA it runs as a test file of its own."""
-    code = "import pytest, sys; sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', %r]))"
-    path = os.path.join(HERE, "test_reference_matrix.py")
-    assert "passed" in run_child(code % path, env={"TORCH_ANS_FORCE_ISA": isa})
+    run_tests({"TORCH_ANS_FORCE_ISA": isa}, "test_reference_matrix.py")
