@@ -9,9 +9,24 @@ namespace torch_ans {
 namespace {
 
 template <typename Traits, int kVectors>
-KernelChoice decoder() {
+KernelChoice rows_decoder() {
   using Decoder = RowsContextDecoder<Traits, kVectors>;
   return decoder_kernel<RansRow<Traits, 1>, Decoder>(&accepts_log_buckets);
+}
+
+template <typename Traits, int kLanes, int kVectors>
+KernelChoice decoder() {
+  using Decoder = VectorContextDecoder<Traits, kLanes, kVectors>;
+  return decoder_kernel<RansRow<Traits, kLanes>, Decoder>(&accepts_log_buckets);
+}
+
+/// Vectors of lanes, from as few rows as fill one to four vectors.
+template <typename Traits, int kLanes, int kVectors = 1>
+void add(CodecKernels& kernels) {
+  if constexpr (8 * kVectors >= kLanes) {
+    insert(following(kernels), decoder<Traits, kLanes, kVectors>());
+  }
+  if constexpr (kVectors < 4) add<Traits, kLanes, 2 * kVectors>(kernels);
 }
 
 template <int kLanes, int kVectors>
@@ -32,8 +47,10 @@ void add_avx2_context_kernels(KernelTable& table) {
   fill_contexts(table);
   for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
     if constexpr (lanes == 1) {
-      insert(following(kernels), decoder<decltype(traits), 1>());
-      insert(following(kernels), decoder<decltype(traits), 2>());
+      insert(following(kernels), rows_decoder<decltype(traits), 1>());
+      insert(following(kernels), rows_decoder<decltype(traits), 2>());
+    } else {
+      add<decltype(traits), lanes>(kernels);
     }
   });
   for_each_tans(table, [](CodecKernels& kernels, auto lanes) { add_tans<lanes>(kernels); });

@@ -2,19 +2,11 @@
 #pragma once
 
 #include "cpu/scalar/backends.h"
+#include "lane_tables.h"
 #include "words.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
-
-/// Eight elements of a few rows: kBlock of each, from `first` on.
-template <int kBlock, typename T>
-struct EightPlaces {
-  T* const* rows;
-  int first;
-
-  TORCH_ANS_FN T& operator[](int e) const { return rows[e / kBlock][first + e % kBlock]; }
-};
 
 template <int kBlock>
 TORCH_ANS_FN void store_blocks(const EightPlaces<kBlock, std::int32_t>& places, __m256i values) {
@@ -53,37 +45,25 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
   static int decode_groups(const TablesView& tables, const TileRows<State>& rows, int begin,
                            int end, bool& escaped) {
     if (tables.packed_slots != nullptr) {
-      return decode<true, true>(tables, rows, begin, end, escaped);
+      return decode(OneLanesTable<true>(tables), tables, rows, begin, end, escaped);
     }
-    return rows.indexes == nullptr ? decode<true>(tables, rows, begin, end, escaped)
-                                   : decode<false>(tables, rows, begin, end, escaped);
+    if (rows.indexes == nullptr) {
+      return decode(OneLanesTable<false>(tables), tables, rows, begin, end, escaped);
+    }
+    return decode(NamedLanesTables<kBlock>(tables, rows.indexes), tables, rows, begin, end,
+                  escaped);
   }
 
- private:
+ protected:
   static constexpr int kBlock = smaller(kLanes, 8);
-  static constexpr int kSharers = 8 / kBlock;  ///< rows of a vector
 
-  /// All that changes from step to step.
-  struct Working {
-    EightStates<Traits> x[kVectors];
-    const std::uint8_t* in[kRows];
-  };
-
-  /// What no step changes.
-  struct Constants {
-    StepConstants step;
-    DecoderColumns single;  ///< of the only table, where there is one
-  };
-
-  template <bool kSingleTable, bool kPacked = false>
-  static int decode(const TablesView& tables_view, const TileRows<State>& rows_given, int begin,
-                    int end, bool& escaped) {
-    constexpr int kTogether = smaller(kPacked ? 2 : 4, kVectors);
-    constexpr std::int32_t kFirst[8] = {};
+  template <typename Source>
+  static int decode(Source source, const TablesView& tables_view, const TileRows<State>& rows_given,
+                    int begin, int end, bool& escaped) {
+    constexpr int kTogether = smaller(Source::kPacked ? 2 : 4, kVectors);
     const TablesView tables = tables_view;
     const TileRows<State> rows = rows_given;
-    const Constants constants{step_constants<Traits>(tables.freq_precision),
-                              load_decoder_columns(tables, kFirst)};
+    const StepConstants constants = step_constants<Traits>(tables.freq_precision);
     Working w;
     TORCH_ANS_UNROLL
     for (int k = 0; k < kVectors; ++k) w.x[k].load(rows.states + 8 * k);
@@ -92,11 +72,10 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
     bool sentinels = false;
     int group = begin;
     for (; group < end && !sentinels; ++group) {
-      ask_ahead<kSingleTable>(rows, w.in, group * kLanes);
+      ask_ahead<Source::kReadsIndexes>(rows, w.in, group * kLanes);
       TORCH_ANS_UNROLL
       for (int first = 0; first < kVectors; first += kTogether) {
-        sentinels |= decode_vectors<kSingleTable, kPacked, kTogether>(tables, constants, rows, w,
-                                                                      group, first);
+        sentinels |= decode_vectors<kTogether>(source, tables, constants, rows, w, group, first);
       }
       sentinels &= tables.bypass_coding;
     }
@@ -108,45 +87,53 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
     return group;
   }
 
+ private:
+  static constexpr int kSharers = 8 / kBlock;  ///< rows of a vector
+
+  /// All that changes from step to step.
+  struct Working {
+    EightStates<Traits> x[kVectors];
+    const std::uint8_t* in[kRows];
+  };
+
   /// Vectors `first` .. first + kCount - 1 of a group, where vector v of row r comes behind vector
   /// v of row r - 1. Returns whether one of the symbols is a table's last.
-  template <bool kSingleTable, bool kPacked, int kCount>
-  static TORCH_ANS_FN bool decode_vectors(const TablesView& tables, const Constants& constants,
+  template <int kCount, typename Source>
+  static TORCH_ANS_FN bool decode_vectors(Source& source, const TablesView& tables,
+                                          const StepConstants& constants,
                                           const TileRows<State>& rows, Working& w, int group,
                                           int first) {
     const auto row = [=](int k) { return (first + k) * kSharers % kRows; };
     const auto lane = [=](int k) { return (first + k) * kSharers / kRows * 8; };
+    const auto t = [=](int k) { return group * kLanes + lane(k); };
     const auto state = [&](int k) -> auto& { return w.x[(row(k) * kLanes + lane(k)) / 8]; };
-    const auto indexes = [&](int k) -> EightPlaces<kBlock, const std::int32_t> {
-      return {kSingleTable ? nullptr : rows.indexes + row(k), group * kLanes + lane(k)};
-    };
     DecoderColumns table[kCount];
     __m256i slots[kCount];
     VectorMatch matches[kCount];
     TORCH_ANS_UNROLL
     for (int k = 0; k < kCount; ++k) {
-      table[k] = kSingleTable ? constants.single : load_decoder_columns(tables, indexes(k));
-      slots[k] = state(k).slots(constants.step);
+      table[k] = source.columns(row(k), t(k));
+      slots[k] = state(k).slots(constants);
     }
-    find_together<kPacked, kCount>(tables, table, slots, constants.step.full, matches);
+    find_together<Source::kPacked, kCount>(tables, table, slots, constants.full, matches);
     bool sentinels = false;
     TORCH_ANS_UNROLL
     for (int k = 0; k < kCount; ++k) {
-      if constexpr (!kPacked) {
-        const auto index = [of = indexes(k)](int e) { return kSingleTable ? 0 : of[e]; };
-        sentinels |= find_rest(tables, index, slots[k], matches[k]);
+      if constexpr (!Source::kPacked) {
+        sentinels |= find_rest(tables, source.index_of(row(k), t(k)), slots[k], matches[k]);
       }
-      store_blocks<kBlock>({rows.symbols + row(k), group * kLanes + lane(k)},
+      source.found(row(k), t(k), matches[k].symbol);
+      store_blocks<kBlock>({rows.symbols + row(k), t(k)},
                            _mm256_add_epi32(matches[k].symbol, table[k].offset));
-      state(k).advance(matches[k], constants.step);
-      absorb<kBlock>(constants.step, state(k), w.in + row(k));
+      state(k).advance(matches[k], constants);
+      absorb<kBlock>(constants, state(k), w.in + row(k));
     }
     return sentinels;
   }
 
   /// Asks for what the rows touch later, a cache line at a time: they are more streams than a CPU's
   /// prefetchers follow.
-  template <bool kSingleTable>
+  template <bool kIndexes>
   static TORCH_ANS_FN void ask_ahead(const TileRows<State>& rows, const std::uint8_t* const* in,
                                      int t) {
     constexpr int kLine = kCacheLine / static_cast<int>(sizeof(std::int32_t));
@@ -158,7 +145,7 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
       prefetch(in[r] - kBytesAhead);
       TORCH_ANS_UNROLL
       for (int line = t; line < t + kLanes; line += kLine) {
-        if constexpr (!kSingleTable) prefetch(rows.indexes[r] + line + kAhead);
+        if constexpr (kIndexes) prefetch(rows.indexes[r] + line + kAhead);
         prefetch_to_write(rows.symbols[r] + line);
       }
     }
