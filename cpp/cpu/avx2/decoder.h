@@ -57,10 +57,13 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
  protected:
   static constexpr int kBlock = smaller(kLanes, 8);
 
+  /// Not inlined: the loops around it would take registers from this one.
   template <typename Source>
-  static int decode(Source source, const TablesView& tables_view, const TileRows<State>& rows_given,
-                    int begin, int end, bool& escaped) {
+  static TORCH_ANS_NOINLINE int decode(const Source& source_given, const TablesView& tables_view,
+                                       const TileRows<State>& rows_given, int begin, int end,
+                                       bool& escaped) {
     constexpr int kTogether = smaller(Source::kPacked ? 2 : 4, kVectors);
+    const Source source = source_given;
     const TablesView tables = tables_view;
     const TileRows<State> rows = rows_given;
     const StepConstants constants = step_constants<Traits>(tables.freq_precision);
@@ -99,7 +102,7 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
   /// Vectors `first` .. first + kCount - 1 of a group, where vector v of row r comes behind vector
   /// v of row r - 1. Returns whether one of the symbols is a table's last.
   template <int kCount, typename Source>
-  static TORCH_ANS_FN bool decode_vectors(Source& source, const TablesView& tables,
+  static TORCH_ANS_FN bool decode_vectors(const Source& source, const TablesView& tables,
                                           const StepConstants& constants,
                                           const TileRows<State>& rows, Working& w, int group,
                                           int first) {
