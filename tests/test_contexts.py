@@ -133,6 +133,21 @@ def test_many_rows(family: str, lanes: int) -> None:
         assert torch.equal(stream[:, 0], fresh[:, 0])
 
 
+@pytest.mark.parametrize("family,lanes", VARIANTS, ids=["%s_i%d" % v for v in VARIANTS])
+def test_an_only_entry_may_name_any_table(family: str, lanes: int) -> None:
+    tables = make_tables(0, [5, 6, 7], 7, bypass=False)
+    tables.offsets[:] = 0
+    rng = np.random.default_rng(lanes)
+    symbols = torch.from_numpy(rng.integers(0, 4, (ROWS, 70)).astype(np.int32))
+    ar: Any = {"ar_tables": torch.tensor([[[1]]]), "ar_offsets": lanes}
+    stream, expected = init_op(family)(ROWS, lanes), init_op(family)(ROWS, lanes)
+    push_op(family, lanes)(expected, symbols, torch.ones_like(symbols), *tables.args)
+    push_op(family, lanes)(stream, symbols, None, *tables.args, **ar)
+    assert stream_rows(stream) == stream_rows(expected)
+    popped = pop_op(family, lanes)(stream, None, *tables.args, num_symbols=70, **ar)
+    assert torch.equal(popped.to(symbols.dtype), symbols)
+
+
 def follow_walk(
     seed: int, shape: Tuple[int, int], tables: Tables, ar_tables: torch.Tensor, escapes: bool
 ) -> Tuple[torch.Tensor, torch.Tensor]:
@@ -247,7 +262,7 @@ def test_every_isa(isa: str) -> None:
     """This file again, as far as it codes."""
     code = (
         "import pytest, sys; sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', %r, '-k', "
-        "'definition or many or corrupt']))"
+        "'definition or many or entry or corrupt']))"
     )
     path = os.path.join(HERE, "test_contexts.py")
     assert "passed" in run_child(code % path, env={"TORCH_ANS_FORCE_ISA": isa})

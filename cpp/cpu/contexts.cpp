@@ -129,7 +129,9 @@ EntryTables::EntryTables(CodingTask& task) {
   const TablesView& tables = task.tables;
   const std::int64_t entries = count_entries(*task.contexts);
   constexpr std::int64_t kSymbolsPerEntry = 8;
-  if (entries * kSymbolsPerEntry > task.total) return;
+  // The ids of a view's only table begin at 0: those of the table that an only entry names need
+  // not.
+  if (entries == 1 || entries * kSymbolsPerEntry > task.total) return;
   const auto padded = static_cast<std::size_t>((entries + 63) / 64 * 64);
   info_.resize(padded);
   bases_.resize(padded);
