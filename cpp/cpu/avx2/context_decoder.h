@@ -81,9 +81,8 @@ class FollowingLanesTables {
       : tile_(tile), bases_(bases), contexts_(tile), start_(tile.history.at(0, tile.first)) {}
 
   TORCH_ANS_FN DecoderColumns columns(int row, int t) const {
-    const __m256i base = bases_ == nullptr
-                             ? _mm256_setzero_si256()
-                             : load_blocks<kBlock>({bases_ + row, t});
+    const __m256i base =
+        bases_ == nullptr ? _mm256_setzero_si256() : load_blocks<kBlock>({bases_ + row, t});
     const __m256i entries = contexts_.entries(base, place_of(row, t));
     return split_columns(contexts_.offsets(entries), contexts_.bucket_shifts(entries));
   }

@@ -32,7 +32,7 @@ class VectorContext {
   /// Of the eight symbols whose own contexts will stand at `place`.
   TORCH_ANS_FN __m256i find(const std::uint16_t* place) const {
     __m128i found = load(place - near_);
-    if constexpr (kBlock > 1) {
+    if (kBlock > 1 && far_ != near_) {  // whole blocks, as most offsets are, need no shuffles
       found = _mm_or_si128(_mm_shuffle_epi8(found, from_near_),
                            _mm_shuffle_epi8(load(place - far_), from_far_));
     }
