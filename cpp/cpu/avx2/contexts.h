@@ -112,13 +112,13 @@ class VectorContexts {
   }
 
   std::int32_t order_;
-  std::int32_t sizes_[3];
+  std::int32_t sizes_[3] = {};
   const std::int32_t* tables_;
   const std::uint32_t* entry_shifts_;
   const std::uint32_t* table_shifts_;
   const std::int32_t* offsets_;  ///< null: all tables have that of the first
   __m256i offset_;
-  VectorContext<kRows, kBlock> contexts_[3];
+  VectorContext<kRows, kBlock> contexts_[3] = {};
 };
 
 }  // namespace TORCH_ANS_ISA

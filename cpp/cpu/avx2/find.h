@@ -89,22 +89,25 @@ TORCH_ANS_FN VectorMatch match_in_buckets(const TablesView& tables, __m256i numb
           pick(_mm256_sub_epi32(rank_a, freq_a), rank_a, is_a)};
 }
 
-/// The 32-bit values at eight places. Loads one by one, two places a 64-bit register: a gather
-/// takes longer.
+/// The 32-bit values at four places, taken out of the vector two a 64-bit register.
+template <typename T>
+TORCH_ANS_FN __m128i load_at(const T* values, __m128i places) {
+  static_assert(sizeof(T) == 4, "32-bit values");
+  const auto front = static_cast<std::uint64_t>(_mm_cvtsi128_si64(places));
+  const auto back = static_cast<std::uint64_t>(_mm_extract_epi64(places, 1));
+  const auto* v = reinterpret_cast<const std::int32_t*>(values);
+  const __m128i a = _mm_cvtsi32_si128(v[front & 0xffffffffu]);
+  const __m128i b = _mm_cvtsi32_si128(v[back & 0xffffffffu]);
+  return _mm_unpacklo_epi64(_mm_insert_epi32(a, v[front >> 32], 1),
+                            _mm_insert_epi32(b, v[back >> 32], 1));
+}
+
+/// At eight places. Loads one by one: a gather takes longer. (No lambda has the halves: GCC calls
+/// one that a loop needs often.)
 template <typename T>
 TORCH_ANS_FN __m256i load_eight(const T* values, __m256i places) {
-  static_assert(sizeof(T) == 4, "32-bit values");
-  const auto half = [values](__m128i four) {
-    const auto front = static_cast<std::uint64_t>(_mm_cvtsi128_si64(four));
-    const auto back = static_cast<std::uint64_t>(_mm_extract_epi64(four, 1));
-    const auto at = [values](std::uint64_t place) { return static_cast<int>(values[place]); };
-    const __m128i a = _mm_cvtsi32_si128(at(front & 0xffffffffu));
-    const __m128i b = _mm_cvtsi32_si128(at(back & 0xffffffffu));
-    return _mm_unpacklo_epi64(_mm_insert_epi32(a, at(front >> 32), 1),
-                              _mm_insert_epi32(b, at(back >> 32), 1));
-  };
-  return _mm256_set_m128i(half(_mm256_extracti128_si256(places, 1)),
-                          half(_mm256_castsi256_si128(places)));
+  return _mm256_set_m128i(load_at(values, _mm256_extracti128_si256(places, 1)),
+                          load_at(values, _mm256_castsi256_si128(places)));
 }
 
 /// Slots that tell all by themselves.

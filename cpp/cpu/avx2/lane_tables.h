@@ -15,17 +15,19 @@ struct EightPlaces {
   TORCH_ANS_FN T& operator[](int e) const { return rows[e / kBlock][first + e % kBlock]; }
 };
 
+/// The first four of eight elements, or, from `first` = 4 on, the last.
+template <int kBlock>
+TORCH_ANS_FN __m128i load_half(const EightPlaces<kBlock, const std::int32_t>& places, int first) {
+  const auto* front = reinterpret_cast<const __m128i*>(&places[first]);
+  if constexpr (kBlock >= 4) return _mm_loadu_si128(front);
+  const __m128 low = _mm_castsi128_ps(_mm_loadl_epi64(front));
+  return _mm_castps_si128(
+      _mm_loadh_pi(low, reinterpret_cast<const __m64*>(&places[first + 2])));
+}
+
 template <int kBlock>
 TORCH_ANS_FN __m256i load_blocks(const EightPlaces<kBlock, const std::int32_t>& places) {
-  if constexpr (kBlock == 8) return load256(&places[0]);
-  const auto half = [&](int first) {
-    const auto* front = reinterpret_cast<const __m128i*>(&places[first]);
-    if constexpr (kBlock == 4) return _mm_loadu_si128(front);
-    const auto* back = reinterpret_cast<const __m64*>(&places[first + 2]);
-    const __m128i low = _mm_loadl_epi64(front);
-    return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(low), back));
-  };
-  return _mm256_set_m128i(half(4), half(0));
+  return _mm256_set_m128i(load_half(places, 4), load_half(places, 0));
 }
 
 /// What a VectorDecoder asks of its source of tables, here where there is one table. A vector is
