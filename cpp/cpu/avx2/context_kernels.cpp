@@ -1,5 +1,5 @@
-/// The kernels of tables that follow the symbols for AVX2 machines: rows of one lane, and rows of
-/// tANS, in vectors, in front of the portable ones with shifts by any count.
+/// The kernels of tables that follow the symbols for AVX2 machines: vectors of rows or of lanes, in
+/// front of the portable ones with shifts by any count.
 #include "cpu/scalar/context_kernels.h"
 
 #include "context_decoder.h"
@@ -20,13 +20,13 @@ KernelChoice decoder() {
   return decoder_kernel<RansRow<Traits, kLanes>, Decoder>(&accepts_log_buckets);
 }
 
-/// Vectors of lanes, from as few rows as fill one to four vectors.
-template <typename Traits, int kLanes, int kVectors = 1>
+/// Adds the decoders of kVectors vectors of lanes and of fewer.
+template <typename Traits, int kLanes, int kVectors>
 void add(CodecKernels& kernels) {
   if constexpr (8 * kVectors >= kLanes) {
+    add<Traits, kLanes, kVectors / 2>(kernels);
     insert(following(kernels), decoder<Traits, kLanes, kVectors>());
   }
-  if constexpr (kVectors < 4) add<Traits, kLanes, 2 * kVectors>(kernels);
 }
 
 template <int kLanes, int kVectors>
@@ -50,7 +50,7 @@ void add_avx2_context_kernels(KernelTable& table) {
       insert(following(kernels), rows_decoder<decltype(traits), 1>());
       insert(following(kernels), rows_decoder<decltype(traits), 2>());
     } else {
-      add<decltype(traits), lanes>(kernels);
+      add<decltype(traits), lanes, lanes == 32 ? 8 : 4>(kernels);
     }
   });
   for_each_tans(table, [](CodecKernels& kernels, auto lanes) { add_tans<lanes>(kernels); });

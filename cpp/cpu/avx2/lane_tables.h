@@ -21,8 +21,7 @@ TORCH_ANS_FN __m128i load_half(const EightPlaces<kBlock, const std::int32_t>& pl
   const auto* front = reinterpret_cast<const __m128i*>(&places[first]);
   if constexpr (kBlock >= 4) return _mm_loadu_si128(front);
   const __m128 low = _mm_castsi128_ps(_mm_loadl_epi64(front));
-  return _mm_castps_si128(
-      _mm_loadh_pi(low, reinterpret_cast<const __m64*>(&places[first + 2])));
+  return _mm_castps_si128(_mm_loadh_pi(low, reinterpret_cast<const __m64*>(&places[first + 2])));
 }
 
 template <int kBlock>
