@@ -134,6 +134,26 @@ TORCH_ANS_FN void find_together(const TablesView& tables, const DecoderColumns* 
   }
 }
 
+/// The symbol of a slot, 16 symbols a look. `from`: one that starts at or below the slot. No symbol
+/// owns all 2^16 slots.
+TORCH_ANS_FN Match search_cdf16(const TablesView& tables, std::uint32_t base, std::uint32_t from,
+                                std::uint32_t slot) {
+  // A symbol is passed if end <= slot, which is end - 1 < slot: an end of 2^16 reads 0. The
+  // table's last symbol is never passed, so what stands behind it is never looked for.
+  const __m256i slots = _mm256_set1_epi16(static_cast<std::int16_t>(slot));
+  const std::uint16_t* cdf = tables.cdf16 + base + from;
+  for (;; cdf += 16) {
+    const __m256i ends = _mm256_sub_epi16(load256(cdf + 1), _mm256_set1_epi16(1));
+    const __m256i stays = _mm256_cmpeq_epi16(_mm256_max_epu16(ends, slots), ends);
+    const auto bytes = static_cast<std::uint32_t>(_mm256_movemask_epi8(stays));
+    if (bytes == 0) continue;
+    cdf += _tzcnt_u32(bytes) / 2;
+    const std::uint32_t start = cdf[0];
+    return {static_cast<std::uint32_t>(cdf - tables.cdf16) - base, (cdf[1] - start) & 0xffff,
+            slot - start};
+  }
+}
+
 /// Looks the lanes in `unresolved` up one by one, in the tables `index(lane)`. Whether one is a
 /// table's last symbol.
 template <typename Index>
@@ -148,7 +168,8 @@ TORCH_ANS_COLD bool find_slowly(const TablesView& tables, const Index& index, __
   for (; unresolved != 0; unresolved &= unresolved - 1) {
     const int lane = static_cast<int>(_tzcnt_u32(unresolved));
     const TableInfo& info = tables.info[index(lane)];
-    const Match found = InverseCdf::find_slowly(tables, info, slot[lane]);
+    // The bucket's second symbol is not it; its first one may have been left out.
+    const Match found = search_cdf16(tables, info.base, symbol[lane] - 1, slot[lane]);
     symbol[lane] = found.symbol;
     freq[lane] = found.freq;
     rank[lane] = found.rank;
