@@ -15,6 +15,7 @@ import torch
 
 import reference
 import torch_ans
+from torch_ans import _core
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -239,3 +240,19 @@ def run_child(
         done.stderr,
     )
     return done.stdout
+
+
+def other_engines() -> List[Dict[str, str]]:
+    """Settings with which other kernels code than those that are chosen here."""
+    available = _core.cpu_capabilities()["available"]
+    engines = [{"TORCH_ANS_FORCE_ISA": isa} for isa in available[1:]]
+    if "avx512" in available:
+        engines += [{"TORCH_ANS_SLOW_GATHERS": slow} for slow in "01"]
+    return engines
+
+
+def run_tests(name: str, env: Dict[str, str], select: str = "") -> None:
+    """Run a test file, or what `select` (as pytest's -k) leaves of it, in a new Python."""
+    arguments = ["-q", "-x", "-p", "no:cacheprovider", "-k", select, os.path.join(HERE, name)]
+    code = f"import pytest, sys; sys.exit(pytest.main({arguments}))"
+    assert "passed" in run_child(code, env=env)

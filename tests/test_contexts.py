@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 from bisect import bisect_left
-from typing import Any, Sequence, Tuple
+from typing import Any, Dict, Sequence, Tuple
 
 import numpy as np
 import pytest
@@ -16,18 +15,18 @@ import reference
 import tans_reference
 import torch_ans
 from helpers import (
-    HERE,
     Tables,
     init_op,
     make_symbols,
     make_tables,
+    other_engines,
     pop_op,
     push_op,
     rows_stream,
-    run_child,
+    run_tests,
     stream_rows,
 )
-from torch_ans import CorruptStreamError, TorchANSInterface, _core, fit_markov_tables
+from torch_ans import CorruptStreamError, TorchANSInterface, fit_markov_tables
 
 FAMILIES = [*reference.FAMILIES, *tans_reference.FAMILIES]
 
@@ -257,15 +256,10 @@ def test_corrupt_streams(family: str, lanes: int) -> None:
             assert tables.bypass or (int(popped.min()) >= 0 and int(popped.max()) < 40)
 
 
-@pytest.mark.parametrize("isa", list(_core.cpu_capabilities()["available"])[1:])
-def test_every_isa(isa: str) -> None:
+@pytest.mark.parametrize("engine", other_engines(), ids=str)
+def test_every_engine(engine: Dict[str, str]) -> None:
     """This file again, as far as it codes."""
-    code = (
-        "import pytest, sys; sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', %r, '-k', "
-        "'definition or many or entry or corrupt']))"
-    )
-    path = os.path.join(HERE, "test_contexts.py")
-    assert "passed" in run_child(code % path, env={"TORCH_ANS_FORCE_ISA": isa})
+    run_tests("test_contexts.py", engine, "definition or many or entry or corrupt")
 
 
 @pytest.mark.parametrize("impl", ["rans64", "rans32_16_i2", "tans32"])

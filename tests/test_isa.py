@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 
 import pytest
 
-from helpers import HERE, run_child
+from helpers import run_child, run_tests
 from torch_ans import _core
 
 CAPABILITIES = _core.cpu_capabilities()
@@ -44,13 +43,6 @@ print(json.dumps(dict(_core.cpu_capabilities(), found=found)))
 """
 
 
-def run_tests(env: dict, *files: str) -> None:
-    """Runs test files in a process that has these variables."""
-    arguments = ["-q", "-x", "-p", "no:cacheprovider", *(os.path.join(HERE, f) for f in files)]
-    code = f"import pytest, sys; sys.exit(pytest.main({arguments}))"
-    assert "passed" in run_child(code, env=env)
-
-
 def digests(isa: str) -> dict:
     return dict(json.loads(run_child(DIGESTS, env={"TORCH_ANS_FORCE_ISA": isa})))
 
@@ -73,7 +65,6 @@ def test_loads_in_place_of_gathers_give_the_same(slow: str, scalar: dict) -> Non
     env = {"TORCH_ANS_FORCE_ISA": "avx512", "TORCH_ANS_SLOW_GATHERS": slow}
     assert json.loads(run_child(DIGESTS, env=env))["found"] == scalar["found"]
     assert run_child(SAFETY, env=env) == "avx512\n"
-    run_tests(env, "test_tans.py", "test_contexts.py")
 
 
 # Pushes onto states of any size, under every rounding mode (of x86): first the greatest states.
@@ -157,4 +148,4 @@ def test_states_on_the_edge_are_divided_exactly(isa: str) -> None:
 @pytest.mark.parametrize("isa", [i for i in CAPABILITIES["available"] if i != CAPABILITIES["isa"]])
 def test_every_variant_equals_the_oracle(isa: str) -> None:
     """The whole matrix again; under the chosen ISA it runs as a test file of its own."""
-    run_tests({"TORCH_ANS_FORCE_ISA": isa}, "test_reference_matrix.py")
+    run_tests("test_reference_matrix.py", {"TORCH_ANS_FORCE_ISA": isa})

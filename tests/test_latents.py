@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Optional, Tuple
 
 import pytest
 import torch
 
-from helpers import HERE, make_symbols, make_tables, run_child
+from helpers import make_symbols, make_tables, run_tests
 from torch_ans import CodingTables, _core
 from torch_ans._messages import decode_rows, encode_latents, encode_rows
 
@@ -75,6 +74,4 @@ def test_symbols_beyond_int32_are_no_latents() -> None:
 
 @pytest.mark.parametrize("isa", list(_core.cpu_capabilities()["available"])[1:])
 def test_other_instruction_sets_round_the_same(isa: str) -> None:
-    path = os.path.join(HERE, "test_latents.py")
-    code = "import pytest, sys; sys.exit(pytest.main(['-q', '-k', 'not instruction', %r]))"
-    assert "passed" in run_child(code % path, env={"TORCH_ANS_FORCE_ISA": isa})
+    run_tests("test_latents.py", {"TORCH_ANS_FORCE_ISA": isa}, "not instruction")

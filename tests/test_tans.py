@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
@@ -12,20 +11,20 @@ import torch
 import tans_reference
 import torch_ans
 from helpers import (
-    HERE,
     Tables,
     init_op,
     make_symbols,
     make_tables,
+    other_engines,
     pop_op,
     push_op,
     rows_stream,
-    run_child,
+    run_tests,
     stream_rows,
 )
 from reference import LANES
 from test_golden import Golden
-from torch_ans import CodingTables, CorruptStreamError, TorchANSInterface, _core
+from torch_ans import CodingTables, CorruptStreamError, TorchANSInterface
 
 GOLDEN = Golden("tans")
 VARIANTS = [(family, lanes) for family in tans_reference.FAMILIES for lanes in LANES]
@@ -291,12 +290,7 @@ def test_truncated_rows_are_noticed(family: str, lanes: int) -> None:
         coder.decode_symbols(data, 399)
 
 
-@pytest.mark.parametrize("isa", list(_core.cpu_capabilities()["available"])[1:])
-def test_every_isa(isa: str) -> None:
+@pytest.mark.parametrize("engine", other_engines(), ids=str)
+def test_every_engine(engine: Dict[str, str]) -> None:
     """This file again, as far as it codes."""
-    code = (
-        "import pytest, sys; sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', %r, '-k', "
-        "'oracle or long_rows or corrupt']))"
-    )
-    path = os.path.join(HERE, "test_tans.py")
-    assert "passed" in run_child(code % path, env={"TORCH_ANS_FORCE_ISA": isa})
+    run_tests("test_tans.py", engine, "oracle or long_rows or corrupt")

@@ -118,6 +118,7 @@ bool gathers_are_slow() {
 
 void insert(KernelChoice* choices, KernelChoice choice) {
   KernelChoice* const past = choices + kMaxChoices;
+  if (past[-1].rows != 0) throw std::logic_error("a list of kernels is full");
   while (choices->rows > choice.rows) ++choices;
   std::move_backward(choices, past - 1, past);
   *choices = choice;

@@ -42,10 +42,13 @@ void add_tans(CodecKernels& kernels) {
 }  // namespace
 
 void add_avx512_context_kernels(KernelTable& table) {
-  for_each_rans(table, [](CodecKernels& kernels, auto traits, auto lanes) {
-    add<decltype(traits), lanes>(kernels);
+  const bool slow = gathers_are_slow();
+  for_each_rans(table, [=](CodecKernels& kernels, auto traits, auto lanes) {
+    if (!slow) add<decltype(traits), lanes>(kernels);
   });
-  for_each_tans(table, [](CodecKernels& kernels, auto lanes) { add_tans<lanes>(kernels); });
+  for_each_tans(table, [=](CodecKernels& kernels, auto lanes) {
+    if (!slow || lanes <= 2) add_tans<lanes>(kernels);
+  });
 }
 
 void add_avx512_id_kernels(IdKernels& kernels) {
