@@ -25,15 +25,19 @@ void add_rows(KernelChoice* get) {
          decoder_kernel<RansRow<Rans64, 1>, Avx512RowsDecoder<kVectors>>(&accepts_log_buckets));
 }
 
-/// Where gathers are slow. More rows together would gain nothing.
-template <typename Traits, int kLanes>
-struct LoadingDecoder : Avx512Decoder<Traits, kLanes, kLanes == 1 ? 2 : 4, true>, AsksForSymbols {};
+/// Where gathers are slow.
+template <typename Traits, int kLanes, int kVectors>
+struct LoadingDecoder : Avx512Decoder<Traits, kLanes, kVectors, true>, AsksForSymbols {};
 
-/// With sixteen loads in place of a gather, AVX-512 gains where rows fill vectors, or are many.
+/// With sixteen loads in place of a gather, AVX-512 gains where rows fill vectors, or are many; of
+/// those more together would gain nothing.
 template <typename Traits, int kLanes>
 void add_loading(KernelChoice* get) {
-  if constexpr (kLanes == 1 || kLanes >= kVecSize) {
-    add_backend<Traits, kLanes, LoadingDecoder<Traits, kLanes>>(get);
+  if constexpr (kLanes == 1 || kLanes > kVecSize) {
+    add_backend<Traits, kLanes, LoadingDecoder<Traits, kLanes, 2>>(get);
+  }
+  if constexpr (kLanes >= kVecSize) {
+    add_backend<Traits, kLanes, LoadingDecoder<Traits, kLanes, 4>>(get);
   }
 }
 
