@@ -11,13 +11,11 @@
 /// - 32-bit states: x / freq < 2^(31 - P). One step leaves 2^-28 missing, and rounding it, the
 ///   conversion of x and the product lose 2^-23 each: together less than one if
 ///   3.04 * 2^(8 - P) <= 1, that is from P = 10 on.
-/// - 64-bit states: x < freq * 2^(63 - P), of which two steps leave 2^-56 missing. For a freq
-/// between
-///   2^(m - 1) and 2^m rounding the reciprocal loses 2^-52 * freq / 2^m of it, half of 2^-52 for a
-///   power of 2; to convert an x of 2^e or more loses 2^-52 * 2^e / x, where 2^e <= 2^(m + 62 - P).
-///   So the quotient lacks at most (freq / 2^m + 2^(m - 1) / freq + 2^-4) * 2^(11 - P), and the
-///   first two together are at most 3 / 2: less than one from P = 12 on. (From there on shifts by P
-///   drop the exponent that `quotient_of` leaves in front, too.)
+/// - 64-bit states: x < freq * 2^(63 - P). Two steps leave 2^-56 missing. With 2^m the next power
+///   of 2 above freq, rounding the reciprocal loses 2^-52 * freq / 2^m of it (less if freq is a
+///   power of 2); converting an x of 2^e or more, 2^-52 * 2^e / x, where e <= m + 62 - P. So the
+///   quotient lacks (freq / 2^m + 2^(m - 1) / freq + 2^-4) * 2^(11 - P); the first two together
+///   are 3 / 2 at most: less than one from P = 12 on. (As many bits `quotient_of` leaves in front.)
 #pragma once
 
 #include "torch_ans/rans.h"

@@ -1,8 +1,6 @@
 /// From symbols and indexes to slots, for AVX-512: what an encoder can do ahead of its states.
 #pragma once
 
-#include <array>
-
 #include "cpu/scalar/backends.h"
 #include "cpu/tiles.h"
 #include "vectors.h"
@@ -206,26 +204,25 @@ class IdMaker {
 };
 
 /// The slots of four symbols in every fourth element each, from the first on.
-TORCH_ANS_FN Vec load_four_pairs(const std::uint16_t* cdf16, const void* ids) {
-  const auto two = load<std::array<std::int64_t, 2>>(ids);
-  const auto pair = [cdf16](std::int64_t id) { return splat(load<std::uint32_t>(cdf16 + id)); };
-  Vec pairs = pair(static_cast<std::int32_t>(two[0]));
-  pairs = _mm512_mask_mov_epi32(pairs, 0x2222, pair(two[0] >> 32));
-  pairs = _mm512_mask_mov_epi32(pairs, 0x4444, pair(static_cast<std::int32_t>(two[1])));
-  return _mm512_mask_mov_epi32(pairs, 0x8888, pair(two[1] >> 32));
+TORCH_ANS_FN Vec load_four_pairs(const std::uint16_t* cdf16, const std::uint32_t* ids) {
+  const auto low = load<std::uint64_t>(ids);
+  const auto high = load<std::uint64_t>(ids + 2);
+  const auto pair = [cdf16](std::uint64_t id) { return splat(load<std::uint32_t>(cdf16 + id)); };
+  Vec pairs = pair(static_cast<std::uint32_t>(low));
+  pairs = _mm512_mask_mov_epi32(pairs, 0x2222, pair(low >> 32));
+  pairs = _mm512_mask_mov_epi32(pairs, 0x4444, pair(static_cast<std::uint32_t>(high)));
+  return _mm512_mask_mov_epi32(pairs, 0x8888, pair(high >> 32));
 }
 
-/// The slots of sixteen symbols, which may replace their ids. Loaded one by one, which takes half
-/// as long as a gather; ids that are read back at once would wait for their own store.
-TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, const void* ids, SlotPair* pairs) {
+/// Replaces sixteen ids by the slots of their symbols. Loaded one by one, which takes half as long
+/// as a gather; ids that are read back at once would wait for their own store.
+TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, std::uint32_t* ids) {
   Vec quarter[4];
   TORCH_ANS_UNROLL
-  for (int q = 0; q < 4; ++q) {
-    quarter[q] = load_four_pairs(cdf16, static_cast<const std::uint32_t*>(ids) + 4 * q);
-  }
+  for (int q = 0; q < 4; ++q) quarter[q] = load_four_pairs(cdf16, ids + 4 * q);
   const Vec low = _mm512_mask_mov_epi32(quarter[0], 0xf0f0, quarter[1]);
   const Vec high = _mm512_mask_mov_epi32(quarter[2], 0xf0f0, quarter[3]);
-  _mm512_storeu_si512(pairs, _mm512_mask_mov_epi32(low, 0xff00, high));
+  _mm512_storeu_si512(ids, _mm512_mask_mov_epi32(low, 0xff00, high));
 }
 
 /// All the tables' CDFs in registers, where 256 ids name their symbols: one table of bytes, say.
@@ -313,7 +310,7 @@ TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_
       cdf.make_pairs(_mm512_loadu_si512(ids + t), _mm512_loadu_si512(ids + t + kVecSize), ids + t);
     }
   } else {
-    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, ids + t, ids + t);
+    for (int t = 0; t < count; t += kVecSize) load_pairs(tables.cdf16, ids + t);
   }
 }
 
