@@ -290,9 +290,10 @@ TORCH_ANS_FN IdFlags make_alike_ids(const TablesView& tables, const TileSource& 
   return make_ids<AlikePicker<0>, kBackwards>(tables, source, count, ids);
 }
 
+/// Not inlined, like what follows: every encoder has them.
 template <bool kBackwards>
-TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source, int count,
-                              std::uint32_t* ids) {
+TORCH_ANS_NOINLINE IdFlags make_ids(const TablesView& tables, const TileSource& source, int count,
+                                    std::uint32_t* ids) {
   using One = TablePicker<TableCount::kOne>;
   using Few = TablePicker<TableCount::kFew>;
   using Many = TablePicker<TableCount::kMany>;
@@ -303,7 +304,8 @@ TORCH_ANS_FN IdFlags make_ids(const TablesView& tables, const TileSource& source
 }
 
 /// Replaces ids by the slots of their symbols, in whole vectors: up to 31 more than asked for.
-TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
+TORCH_ANS_NOINLINE inline void ids_to_pairs(const TablesView& tables, int count,
+                                            std::uint32_t* ids) {
   if (SmallCdf::fits(tables)) {
     const SmallCdf cdf(tables);
     for (int t = 0; t < count; t += 2 * kVecSize) {
@@ -322,8 +324,8 @@ TORCH_ANS_FN Vec load_symbols(const std::uint8_t* bytes) {
 /// The pairs of symbols of the only table, without ids; writes whole vectors. False: that takes
 /// more.
 template <bool kBackwards, typename Symbol, typename Source>
-TORCH_ANS_FN bool make_pairs_of(const TablesView& tables, const Symbol* symbols,
-                                const Source& source, int count, SlotPair* pairs) {
+TORCH_ANS_NOINLINE bool make_pairs_of(const TablesView& tables, const Symbol* symbols,
+                                      const Source& source, int count, SlotPair* pairs) {
   if (!SmallCdf::fits(tables)) return false;
   constexpr int kStep = 2 * kVecSize;
   const SmallCdf cdf(tables);
