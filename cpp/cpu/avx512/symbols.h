@@ -321,17 +321,19 @@ TORCH_ANS_FN Vec load_symbols(const std::uint8_t* bytes) {
   return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
 }
 
-/// The pairs of symbols of the only table, without ids; writes whole vectors. False: that takes
-/// more.
+/// The pairs of symbols of the only table, without ids; writes whole vectors. `indexes`, or null,
+/// should name it. False: that takes more.
 template <bool kBackwards, typename Symbol, typename Source>
 TORCH_ANS_NOINLINE bool make_pairs_of(const TablesView& tables, const Symbol* symbols,
-                                      const Source& source, int count, SlotPair* pairs) {
+                                      const std::int32_t* indexes, const Source& source, int count,
+                                      SlotPair* pairs) {
   if (!SmallCdf::fits(tables)) return false;
   constexpr int kStep = 2 * kVecSize;
   const SmallCdf cdf(tables);
   const Vec offset = splat(static_cast<std::uint32_t>(tables.offsets[0]));
   const Vec limit = splat(tables.limits[0]);
   __mmask16 outside = 0;
+  Vec others = splat(0);  // bits of indexes
   const int past = (count + kStep - 1) / kStep * kStep;
   for (int done = 0; done < past; done += kStep) {
     const int t = kBackwards ? past - kStep - done : done;
@@ -342,6 +344,12 @@ TORCH_ANS_NOINLINE bool make_pairs_of(const TablesView& tables, const Symbol* sy
     if (unlikely(count - t < kStep)) {
       for (int k = 0; k < kStep; ++k) padded[k] = symbols[smaller(t + k, count - 1)];
       of = padded;
+      for (int k = t; indexes != nullptr && k < count; ++k) {
+        others = _mm512_or_si512(others, _mm512_set1_epi32(indexes[k]));
+      }
+    } else if (indexes != nullptr) {
+      const Vec some = _mm512_or_si512(others, _mm512_loadu_si512(indexes + t));
+      others = _mm512_or_si512(some, _mm512_loadu_si512(indexes + t + kVecSize));
     }
     const Vec first = _mm512_sub_epi32(load_symbols(of), offset);
     const Vec second = _mm512_sub_epi32(load_symbols(of + kVecSize), offset);
@@ -349,7 +357,7 @@ TORCH_ANS_NOINLINE bool make_pairs_of(const TablesView& tables, const Symbol* sy
     outside = static_cast<__mmask16>(outside | _mm512_cmpge_epu32_mask(most, limit));
     cdf.make_pairs(first, second, pairs + t);
   }
-  return outside == 0;
+  return outside == 0 && _mm512_test_epi32_mask(others, others) == 0;
 }
 
 /// How an encoder of kRows rows comes to the slots of a tile's symbols (row_encoder.h).
@@ -362,9 +370,8 @@ struct VectorPairs : TakesPairs, TakesBytes {
                                          int count, SlotPair* pairs) {
     // A few rows are walked backwards, as their tiles are: then hardware sees where they lead.
     constexpr bool kBackwards = kRows <= 4;
-    const bool one_table = tables.num_tables == 1 &&
-                           (source.indexes == nullptr || all_name_tables(source.indexes, count, 1));
-    if (one_table && make_pairs_of<kBackwards>(tables, source.symbols, source, count, pairs)) {
+    if (tables.num_tables == 1 &&
+        make_pairs_of<kBackwards>(tables, source.symbols, source.indexes, source, count, pairs)) {
       return {false, false};
     }
     const IdFlags flags = make_ids<kBackwards>(tables, source, count, pairs);
@@ -375,7 +382,7 @@ struct VectorPairs : TakesPairs, TakesBytes {
   /// The same of bytes of the only table. False: one is outside.
   static TORCH_ANS_FN bool make_byte_pairs(const TablesView& tables, const std::uint8_t* bytes,
                                            int count, SlotPair* pairs) {
-    return make_pairs_of<false>(tables, bytes, NothingAhead{}, count, pairs);
+    return make_pairs_of<false>(tables, bytes, nullptr, NothingAhead{}, count, pairs);
   }
 
   static TORCH_ANS_FN void ids_to_pairs(const TablesView& tables, int count, std::uint32_t* ids) {
