@@ -108,6 +108,21 @@ class BatchHistory {
   std::uint16_t* values_;
 };
 
+/// Where in a BatchHistory the contexts of the symbols lie that stand `offset` before a block: they
+/// are the end of one block and the beginning of the next. In elements before the block.
+template <int kRows, int kBlock>
+struct BlocksBefore {
+  BlocksBefore() = default;
+  explicit BlocksBefore(std::int64_t offset)
+      : rest(static_cast<int>(offset % kBlock)),
+        near_block(offset / kBlock * kRows * kBlock),
+        far_block(near_block + (rest == 0 ? 0 : kRows * kBlock)) {}
+
+  int rest;  ///< how many lanes of each row find theirs in the far block
+  std::int64_t near_block;
+  std::int64_t far_block;
+};
+
 /// A tile of a batch, as the loops see it.
 template <int kRows, int kBlock>
 struct FollowingTile {

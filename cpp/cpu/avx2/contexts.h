@@ -7,18 +7,15 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// One context of each of eight symbols: rows of kBlock lanes each. The symbols that lie `offset`
-/// before a block are the end of one block and the beginning of the next.
+/// One context of each of eight symbols: rows of kBlock lanes each.
 template <int kRows, int kBlock>
 class VectorContext {
  public:
   VectorContext() = default;
 
-  VectorContext(std::int64_t offset, std::int32_t size) {
-    const auto rest = static_cast<int>(offset % kBlock);
-    near_ = offset / kBlock * kRows * kBlock;
-    far_ = near_ + (rest == 0 ? 0 : kRows * kBlock);
-    most_ = _mm256_set1_epi32(size - 1);
+  VectorContext(std::int64_t offset, std::int32_t size)
+      : before_(offset), most_(_mm256_set1_epi32(size - 1)) {
+    const int rest = before_.rest;
     alignas(16) std::int16_t from_near[8], from_far[8];
     for (int e = 0; e < 8; ++e) {
       const bool is_far = e % kBlock < rest;
@@ -31,10 +28,10 @@ class VectorContext {
 
   /// Of the eight symbols whose own contexts will stand at `place`.
   TORCH_ANS_FN __m256i find(const std::uint16_t* place) const {
-    __m128i found = load(place - near_);
-    if (kBlock > 1 && far_ != near_) {  // whole blocks, as most offsets are, need no shuffles
+    __m128i found = load(place - before_.near_block);
+    if (kBlock > 1 && before_.rest != 0) {  // whole blocks, as most offsets are, need no shuffles
       found = _mm_or_si128(_mm_shuffle_epi8(found, from_near_),
-                           _mm_shuffle_epi8(load(place - far_), from_far_));
+                           _mm_shuffle_epi8(load(place - before_.far_block), from_far_));
     }
     return _mm256_min_epu32(_mm256_cvtepu16_epi32(found), most_);
   }
@@ -49,8 +46,7 @@ class VectorContext {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(place));
   }
 
-  std::int64_t near_;  ///< elements back
-  std::int64_t far_;
+  BlocksBefore<kRows, kBlock> before_;
   __m256i most_;
   __m128i from_near_;
   __m128i from_far_;

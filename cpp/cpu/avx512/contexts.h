@@ -7,19 +7,15 @@
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
-/// One context of each of sixteen symbols: rows of kBlock lanes each. The symbols that lie
-/// `offset` before a block are the ends of one block and the beginning of the next.
+/// One context of each of sixteen symbols: rows of kBlock lanes each.
 template <int kRows, int kBlock>
 class VectorContext {
  public:
   VectorContext() = default;
 
-  VectorContext(std::int64_t offset, std::int32_t size) {
-    const std::int64_t whole = offset / kBlock;
-    const auto rest = static_cast<std::uint32_t>(offset % kBlock);
-    near_ = whole * kRows * kBlock;
-    far_ = near_ + (rest == 0 ? 0 : kRows * kBlock);
-    most_ = splat(static_cast<std::uint32_t>(size - 1));
+  VectorContext(std::int64_t offset, std::int32_t size)
+      : before_(offset), most_(splat(static_cast<std::uint32_t>(size - 1))) {
+    const auto rest = static_cast<std::uint32_t>(before_.rest);
     // Elements from 16 on are those of the far block.
     const Vec lane = _mm512_and_si512(iota(), splat(kBlock - 1));
     const __mmask16 crosses = _mm512_cmplt_epu32_mask(lane, splat(rest));
@@ -29,9 +25,9 @@ class VectorContext {
 
   /// Of the sixteen symbols whose own contexts will stand at `place`.
   TORCH_ANS_FN Vec find(const std::uint16_t* place) const {
-    Vec found = load(place - near_);
+    Vec found = load(place - before_.near_block);
     if constexpr (kBlock > 1) {
-      found = _mm512_permutex2var_epi32(found, turn_, load(place - far_));
+      found = _mm512_permutex2var_epi32(found, turn_, load(place - before_.far_block));
     }
     return _mm512_min_epu32(found, most_);
   }
@@ -41,8 +37,7 @@ class VectorContext {
     return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(place)));
   }
 
-  std::int64_t near_;  ///< elements back
-  std::int64_t far_;
+  BlocksBefore<kRows, kBlock> before_;
   Vec most_;
   Vec turn_;
 };

@@ -342,11 +342,9 @@ TORCH_ANS_NOINLINE bool make_pairs_of(const TablesView& tables, const Symbol* sy
     const Symbol* of = symbols + t;
     Symbol padded[kStep];
     if (unlikely(count - t < kStep)) {
+      if (indexes != nullptr && !all_name_tables(indexes + t, count - t, 1)) return false;
       for (int k = 0; k < kStep; ++k) padded[k] = symbols[smaller(t + k, count - 1)];
       of = padded;
-      for (int k = t; indexes != nullptr && k < count; ++k) {
-        others = _mm512_or_si512(others, _mm512_set1_epi32(indexes[k]));
-      }
     } else if (indexes != nullptr) {
       const Vec some = _mm512_or_si512(others, _mm512_loadu_si512(indexes + t));
       others = _mm512_or_si512(some, _mm512_loadu_si512(indexes + t + kVecSize));
