@@ -35,6 +35,7 @@ import numpy as np
 import torch
 
 from cuda_events import copy_bandwidth, event_seconds
+from cuda_workload import load_workload, split_variant
 
 HERE = Path(__file__).resolve().parent
 TORCH_ANS, NVCOMP = "torch-ans", "nvCOMP"
@@ -42,6 +43,8 @@ INSTALLS = {
     TORCH_ANS: ["--no-build-isolation", "--no-binary", "torch-ans", "torch-ans==0.4.0"],
     NVCOMP: ["nvidia-libnvcomp-cu13==6.0.0.12"],
 }
+CODERS = {TORCH_ANS: "torch_ans_cuda_coder", NVCOMP: "nvcomp_coder"}
+LOOKUPS = {TORCH_ANS: ("search", "invcdf"), NVCOMP: ("",)}  # no case has tables for its alias
 PACK, UNPACK = "pack, copy", "copy, unpack"
 CALLS = {
     "to bytes": ("push", PACK),
@@ -51,18 +54,20 @@ CALLS = {
 }
 DIRECTIONS = ("push", "pop", PACK, UNPACK, *CALLS)
 
-# Workload, dtype of the symbols, variant, rows. The peer codes on CUDA what it has. With "+ar" the
-# tables, eight of the same kind, follow the symbols; peers have no such thing.
+# Workload, dtype of the symbols, variant, rows, precision (0: the family's). Peers take part as far
+# as they have such a variant. With "+ar" the tables, eight of the same kind, follow the symbols.
 CASES = [
-    *(("W1", "int32", "rans32_16_i32", rows) for rows in (256, 2048, 8192)),
-    *(("W2", "int32", "rans32_16_i32", rows) for rows in (256, 2048, 8192)),
-    *(("W4 hi", "uint8", "rans32_16_i32", rows) for rows in (2048, 8192)),
-    ("W4 lo", "uint8", "rans32_16_i32", 8192),
-    *(("W2", "int32", variant, 8192) for variant in ("rans32_i32", "rans64_i32", "rans32_16_i4")),
-    ("W2", "int32", "rans64", 16384),
-    ("W1", "int32", "rans64", 16384),
-    *(("W4 hi", "uint8", variant, 8192) for variant in ("tans32_i32", "tans32_i4", "tans32")),
-    *(("W4 hi", "uint8", variant, 16384) for variant in ("rans32_16+ar", "tans32+ar")),
+    *(("W1", "int32", "rans32_16_i32", rows, 0) for rows in (256, 2048, 8192)),
+    *(("W2", "int32", "rans32_16_i32", rows, 0) for rows in (256, 2048, 8192)),
+    *(("W4 hi", "uint8", "rans32_16_i32", rows, 0) for rows in (2048, 8192)),
+    *(("W4 hi", "uint8", "rans32_16_i32", rows, 12) for rows in (4096, 8192)),
+    ("W4 lo", "uint8", "rans32_16_i32", 8192, 0),
+    *(("W2", "int32", variant, 8192, 0) for variant in ("rans32_i32", "rans64_i32")),
+    ("W2", "int32", "rans32_16_i4", 8192, 0),
+    ("W2", "int32", "rans64", 16384, 0),
+    ("W1", "int32", "rans64", 16384, 0),
+    *(("W4 hi", "uint8", variant, 8192, 0) for variant in ("tans32_i32", "tans32_i4", "tans32")),
+    *(("W4 hi", "uint8", variant, 16384, 0) for variant in ("rans32_16+ar", "tans32+ar")),
 ]
 
 
@@ -72,52 +77,39 @@ CASES = [
 class Case:
     """A workload on the device, and what one turn of each direction does."""
 
-    def __init__(self, path: str, variant: str, rows: int, dtype: str) -> None:
+    def __init__(self, path: str, variant: str, rows: int, dtype: str, precision: int) -> None:
         import torch_ans
 
-        arrays = np.load(path)
         self.device = torch.device("cuda")
         variant, _, follows = variant.partition("+")
         self.variant, self.rows = variant, rows
-        self.precision = {"rans32_16": 15, "tans32": 12}.get(variant.partition("_i")[0], 16)
-        family, _, lanes = variant.partition("_i")
-        self.lanes = int(lanes or 1)
-        self.bypass = bool(arrays["bypass"])
-        self.tables = [
-            torch.from_numpy(arrays[name]).to(self.device)
-            for name in (f"cdfs{self.precision}", "cdfs_sizes", "offsets")
-        ]
-        symbols = torch.from_numpy(arrays["symbols"]).to(self.device, getattr(torch, dtype))
-        indexes = torch.from_numpy(arrays["indexes"]).to(self.device)
-        length = symbols.numel() // rows
-        self.symbols = symbols[: rows * length].reshape(rows, length).contiguous()
-        self.indexes = indexes[: rows * length].reshape(rows, length).contiguous()
-        self.one_table = len(arrays["cdfs_sizes"]) == 1
-        self.is_ours = hasattr(torch_ans, "rans_check_stream")
+        family, self.lanes = split_variant(variant)
+        work = load_workload(path, variant, rows, dtype, precision)
+        self.symbols, self.indexes, self.tables = work.symbols, work.indexes, work.tables
+        self.precision, self.bypass, self.one_table = work.precision, work.bypass, work.one_table
         self.more: Dict[str, Any] = {}
         if follows:
             self._follow_symbols()
-        if not self.is_ours:  # torch-ans takes int32 and wants an index per symbol
-            self.symbols = self.symbols.to(torch.int32)
         self._push = getattr(torch_ans, f"{variant}_push")
         self._pop = getattr(torch_ans, f"{variant}_pop")
-        make = getattr(torch_ans, f"{family}_init_stream")
-        self.fresh = make(rows, self.lanes, 3 * length + 1024).to(self.device)
-        self.header = make(1, self.lanes).shape[1]
-        self.stream = self.fresh.clone()
+        self._make = getattr(torch_ans, f"{family}_init_stream")
+        self._restart()
         self.push()
         self.full = self.stream.clone()
-        self.out = self.pop()
-        torch.cuda.synchronize()
-        if not torch.equal(self.out.to(self.symbols.dtype), self.symbols):
+        self.out = torch.empty_like(self.symbols)
+        self.pop()
+        if not torch.equal(self.out, self.symbols):
             raise AssertionError(f"{variant} does not give the symbols back")
-        self.bits = 8 * float(self.full[:, 0].sum()) / self.symbols.numel()
+        self.bits = 8 * float(self.full[:, 0].double().sum()) / self.symbols.numel()
         self._prepare_bytes(torch_ans)
+
+    def _restart(self) -> None:
+        """Empty rows with room for all symbols, of which the library knows."""
+        room = 3 * self.symbols.shape[1] + 1024
+        self.stream = self._make(self.rows, self.lanes, room, device=self.device)
 
     def _follow_symbols(self) -> None:
         """Eight copies of the table, chosen by the lane's last symbol."""
-        if not self.is_ours:
-            raise ValueError("tables do not follow the symbols there")
         self.tables = [t.expand(8, *t.shape[1:]).contiguous() for t in self.tables]
         contexts = torch.arange(int(self.tables[1].max()), device=self.device) % 8
         self.more = {"ar_tables": contexts.reshape(1, 1, -1), "ar_offsets": self.lanes}
@@ -126,37 +118,29 @@ class Case:
         return [*self.tables, 8, self.precision, self.bypass, 4]
 
     def push(self) -> None:
-        indexes = None if self.is_ours and self.one_table else self.indexes
+        indexes = None if self.one_table else self.indexes
         self._push(self.stream, self.symbols, indexes, *self._arguments(), **self.more)
 
-    def pop(self) -> torch.Tensor:
-        if self.is_ours:
-            indexes = None if self.one_table else self.indexes
-            out = torch.empty_like(self.symbols)
-            arguments = (self.stream, indexes, *self._arguments())
-            result: torch.Tensor = self._pop(*arguments, out=out, **self.more)
-            return result
-        result = self._pop(self.stream, self.indexes, *self._arguments())
-        return result
+    def pop(self) -> None:
+        indexes = None if self.one_table else self.indexes
+        self._pop(self.stream, indexes, *self._arguments(), out=self.out, **self.more)
 
     def _prepare_bytes(self, torch_ans: Any) -> None:
         self.coder = torch_ans.TorchANSInterface(
-            self.variant.partition("_i")[0] if not self.is_ours else self.variant,
+            self.variant,
             freq_precision=self.precision,
             num_interleaves=self.lanes,
             num_parallel_states=self.rows,
             bypass_coding=self.bypass,
             device="cuda",
         )
-        self.data: Optional[bytes] = None
-        if self.is_ours:
-            self.coder.set_cdfs(*self.tables)
-            if self.more:
-                self.coder.init_ar_params(self.more["ar_tables"], self.lanes)
-            self.to_bytes()
-            self.from_bytes()
-            self._prepare_memory(torch_ans)
-        self.tables_seconds = self._time_tables(torch_ans) if self.is_ours else -1.0
+        self.coder.set_cdfs(*self.tables)
+        if self.more:
+            self.coder.init_ar_params(self.more["ar_tables"], self.lanes)
+        self.to_bytes()
+        self.from_bytes()
+        self._prepare_memory(torch_ans)
+        self.tables_seconds = self._time_tables(torch_ans)
 
     def _time_tables(self, torch_ans: Any) -> float:
         """From CDFs on the device to an image of tables there."""
@@ -173,7 +157,7 @@ class Case:
 
     def _prepare_memory(self, torch_ans: Any) -> None:
         self.native = torch_ans._native_cuda
-        self.memory = torch.empty(len(self.data or b""), dtype=torch.uint8, pin_memory=True)
+        self.memory = torch.empty(len(self.data), dtype=torch.uint8, pin_memory=True)
         self.view = torch_ans._stream.check_stream(self.full)
         self.spans = torch_ans.byte_strings.segment_spans(self.data, 4, self.rows)
         self.out.zero_()
@@ -220,13 +204,13 @@ class Case:
         self.native.unpack(packed, self.spans, self.view)
 
     def seconds(self, direction: str) -> float:
-        """One turn; negative where this contender has no such direction."""
-        if direction in ("push", "pop"):
-            source = self.fresh if direction == "push" else self.full
-            self.stream[:, : self.header].copy_(source[:, : self.header])
-            return event_seconds(self.push if direction == "push" else self.pop)
-        if self.data is None:
-            return -1.0
+        """One turn."""
+        if direction == "push":
+            self._restart()
+            return event_seconds(self.push)
+        if direction == "pop":
+            self.stream.copy_(self.full)
+            return event_seconds(self.pop)
         if direction in (PACK, UNPACK):
             return event_seconds(self.pack_and_copy if direction == PACK else self.copy_and_unpack)
         call = getattr(self, direction.replace(" ", "_"))
@@ -240,8 +224,10 @@ class Case:
 def serve(who: str) -> None:
     """Answers a line of JSON with a line of JSON."""
     make: Any = Case
-    if who == NVCOMP:
-        make = importlib.import_module("coders.nvcomp_coder").Case
+    who, _, lookup = who.partition(":")
+    more = [lookup] if lookup else []
+    if who in CODERS:
+        make = importlib.import_module(f"coders.{CODERS[who]}").Case
     case: Any = None
     for line in sys.stdin:
         request = json.loads(line)
@@ -249,7 +235,7 @@ def serve(who: str) -> None:
             if "prepare" in request:
                 case = None
                 torch.cuda.empty_cache()
-                case = make(*request["prepare"])
+                case = make(*request["prepare"], *more)
                 reply: Dict[str, Any] = {
                     "bits": case.bits,
                     "symbols": case.symbols.numel(),
@@ -268,29 +254,31 @@ def serve(who: str) -> None:
 
 
 class Contender:
-    """A coder in a process of its own."""
+    """A coder in a process of its own; in a new one after an error, which may cost it its GPU."""
 
     def __init__(self, python: str, who: str = "ours") -> None:
-        self._process = subprocess.Popen(
-            [python, __file__, "--serve", who],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        self._command = [python, __file__, "--serve", who]
+        self._process: Optional[subprocess.Popen[str]] = None
 
     def ask(self, **request: Any) -> Dict[str, Any]:
+        if self._process is None:
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)
         if self._process.stdin is None or self._process.stdout is None:
             raise RuntimeError("the contender has no pipes")
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         reply: Dict[str, Any] = json.loads(line) if line else {"error": "the process has ended"}
+        if "error" in reply:
+            self.close()
         return reply
 
     def close(self) -> None:
-        if self._process.stdin is not None:
+        if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-        self._process.wait()
+            self._process.wait()
+        self._process = None
 
 
 def build_peer(who: str, cache: Path) -> Optional[str]:
@@ -309,7 +297,7 @@ def build_peer(who: str, cache: Path) -> Optional[str]:
 
 
 def save_workloads(folder: Path, symbols: int, wanted: Set[str]) -> Dict[str, str]:
-    """The wanted workloads as files, repeated to about this many symbols."""
+    """The wanted workloads as files, and how often they are repeated for about so many symbols."""
     from workloads import gaussian, geometric_bytes, uniform
 
     paths: Dict[str, str] = {}
@@ -323,10 +311,9 @@ def save_workloads(folder: Path, symbols: int, wanted: Set[str]) -> Dict[str, st
         workload = makers[name]()
         arrays = dict(workload.arrays)
         size = workload.size
-        times = max(1, symbols // size)
-        arrays["symbols"] = np.tile(arrays["symbols"].reshape(-1), times)
-        indexes = arrays.get("indexes", np.zeros(size, np.int32))
-        arrays["indexes"] = np.tile(indexes.reshape(-1), times)
+        arrays["symbols"] = arrays["symbols"].reshape(-1)
+        arrays["indexes"] = arrays.get("indexes", np.zeros(size, np.int32)).reshape(-1)
+        arrays["times"] = np.array(max(1, symbols // size))
         paths[name] = str(folder / (name.replace(" ", "") + ".npz"))
         np.savez(paths[name], bypass=np.array(workload.bypass), **arrays)
     return paths
@@ -335,11 +322,12 @@ def save_workloads(folder: Path, symbols: int, wanted: Set[str]) -> Dict[str, st
 def measure(
     case: Sequence[Any], path: str, contenders: Dict[str, Contender], turns: int
 ) -> Dict[str, Any]:
-    name, dtype, variant, rows = case
+    name, dtype, variant, rows, precision = case
     result: Dict[str, Any] = {"workload": name, "dtype": dtype, "variant": variant, "rows": rows}
+    result["precision"] = precision
     ready: Dict[str, Contender] = {}
     for who, contender in contenders.items():
-        reply = contender.ask(prepare=[path, variant, rows, dtype])
+        reply = contender.ask(prepare=[path, variant, rows, dtype, precision])
         result[who] = {**reply, **{direction: [] for direction in DIRECTIONS}}
         if "error" not in reply:
             ready[who] = contender
@@ -350,6 +338,16 @@ def measure(
                 if turn >= 2 and seconds > 0:
                     result[who][direction].append(seconds)
     return result
+
+
+def at_its_best(result: Dict[str, Any], who: str, direction: str) -> Optional[float]:
+    """The median time of a peer, with the look-up that is fastest in this direction."""
+    times = [
+        statistics.median(found[direction])
+        for name, found in result.items()
+        if name.partition(":")[0] == who and found.get(direction)
+    ]
+    return min(times, default=None)
 
 
 def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
@@ -366,6 +364,7 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
             lines.append(f"| {result['workload']} | {result['variant']} | error: {ours['error']} |")
             continue
         width = 1 if result["dtype"] == "uint8" else 4
+        bits = f", {result['precision']} bits" if result["precision"] else ""
         index = 0 if result["workload"] != "W2" else 4
         for direction in DIRECTIONS:
             seconds = statistics.median(ours[direction])
@@ -374,11 +373,11 @@ def table(results: List[Dict[str, Any]], bandwidth: float) -> str:
             speed = ours["symbols"] / seconds
             moved = speed * (width + index + ours["bits"] / 8)
             times = " | ".join(
-                f"{statistics.median(theirs) / seconds:.1f}" if theirs else "-"
-                for theirs in (result.get(who, {}).get(direction) for who in (TORCH_ANS, NVCOMP))
+                f"{theirs / seconds:.2f}" if theirs else "-"
+                for theirs in (at_its_best(result, who, direction) for who in CODERS)
             )
             lines.append(
-                f"| {result['workload']} {result['dtype']} | {result['variant']} "
+                f"| {result['workload']} {result['dtype']} | {result['variant']}{bits} "
                 f"| {result['rows']} "
                 f"| {direction} | {speed / 1e9:.2f} | {speed * width / 1e9:.0f} "
                 f"| {speed * ours['bits'] / 8e9:.1f} | {moved / bandwidth:.2f} | {of_parts} "
@@ -421,7 +420,9 @@ def main() -> int:
         given = options.peer_python if who == TORCH_ANS else None
         peer = given or build_peer(who, options.cache)
         if peer and peer != "none":
-            contenders[who] = Contender(peer, who)
+            for lookup in LOOKUPS[who]:
+                name = f"{who}:{lookup}" if lookup else who
+                contenders[name] = Contender(peer, name)
         else:
             print(f"bench-cuda: {who} could not be installed here; it is left out")
     name = torch.cuda.get_device_name().replace(" ", "-")
