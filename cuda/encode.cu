@@ -36,7 +36,8 @@ struct Encoder {
 
   template <PlainKind kKind>
   static CoderKernel plain() {
-    return {encode_plain<kKind>, &LaunchPolicy::plain_encoder};
+    constexpr bool kPacked = kKind == PlainKind::kPackedBytes;  // decoders only
+    return {encode_plain < kPacked ? PlainKind::kBytes : kKind >, &LaunchPolicy::plain_encoder};
   }
 
   template <typename System, int kFixedLanes>

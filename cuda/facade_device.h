@@ -97,6 +97,14 @@ TORCH_ANS_DEVICE std::uint64_t multiply_add(std::int32_t a, std::int32_t b, std:
   return static_cast<std::uint64_t>(high) << 32 | low;
 }
 
+TORCH_ANS_DEVICE std::uint64_t multiply_add(std::uint32_t a, std::uint32_t b, std::uint64_t c) {
+  unsigned low, high;
+  asm("mad.lo.cc.u32 %0, %2, %3, %4;\n\tmadc.hi.u32 %1, %2, %3, %5;"
+      : "=&r"(low), "=r"(high)
+      : "r"(a), "r"(b), "r"(static_cast<unsigned>(c)), "r"(static_cast<unsigned>(c >> 32)));
+  return static_cast<std::uint64_t>(high) << 32 | low;
+}
+
 /// A T of 1, 2, 4, 8 or 16 bytes, aligned to its size, by one access; `access` reads what it is
 /// given the address of.
 template <typename T, typename Access>
@@ -139,7 +147,12 @@ TORCH_ANS_DEVICE void streaming_store(T* target, T value) {
   }
 }
 
-/// The same for what fills a register then.
+/// Begins to bring memory nearer that will be read. An address of no memory does no harm.
+TORCH_ANS_DEVICE void prefetch(const void* address) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(address));
+}
+
+/// `streaming_load` of what fills a register then.
 template <typename T>
 TORCH_ANS_DEVICE std::int32_t streaming_load_int(const T* source) {
   if constexpr (std::is_same_v<T, std::uint8_t>) {

@@ -91,14 +91,15 @@ inline LaunchResult launch_staged(const CoderKernel& kernel, const CoderLaunch& 
   return cudaGetLastError();
 }
 
-/// The launch with as many copies of one table as plain kernels with these Tables should have.
+/// The launch with as many copies as plain kernels with these Tables should have of what they copy;
+/// `warp_bytes` of all warps of a block.
 template <typename Tables>
-CoderLaunch with_table_copies(CoderLaunch launch) {
+CoderLaunch with_table_copies(CoderLaunch launch, std::size_t warp_bytes) {
   launch.task.table_copies = 0;
   const std::size_t other_bytes = Tables::bytes(launch.task, launch.part);
-  launch.task.table_copies = table_copies(
-      {Tables::kMostCopies, Tables::copy_bytes(launch.task), other_bytes, launch.task.total},
-      launch.device);
+  launch.task.table_copies = table_copies({Tables::kMostCopies, Tables::copy_bytes(launch.task),
+                                           other_bytes, warp_bytes, launch.task.total},
+                                          launch.device);
   return launch;
 }
 

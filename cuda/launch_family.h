@@ -19,9 +19,14 @@ namespace gpu {
 template <typename Coder, PlainKind kKind>
 bool launched_plain(const CoderLaunch& given, LaunchResult& result) {
   using Tables = typename Coder::template PlainTables<kKind>;
-  const CoderLaunch launch = with_table_copies<Tables>(given);
-  return launched_staged(Coder::template plain<kKind>(), launch,
-                         Tables::bytes(launch.task, launch.part), Coder::kPlainWarpBytes, result);
+  const CoderKernel kernel = Coder::template plain<kKind>();
+  int warps = 0;  // of a block
+  result = most_warps(kernel, given, warps);
+  if (result != cudaSuccess) return true;
+  const auto warp_bytes = static_cast<std::size_t>(warps) * Coder::kPlainWarpBytes;
+  const CoderLaunch launch = with_table_copies<Tables>(given, warp_bytes);
+  return launched_staged(kernel, launch, Tables::bytes(launch.task, launch.part),
+                         Coder::kPlainWarpBytes, result);
 }
 
 template <typename Coder>

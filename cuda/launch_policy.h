@@ -105,15 +105,17 @@ struct CopyCase {
   std::uint32_t most;  ///< copies
   std::size_t copy_bytes;
   std::size_t other_bytes;  ///< of shared memory, beside copies and what warps take
+  std::size_t warp_bytes;   ///< of all warps that a block may have
   std::int64_t symbols;     ///< of all rows
 };
 
 /// How many copies they make, so that lanes that read at the same time do not wait for each other:
-/// as far as they leave room for warps and the symbols of a multiprocessor pay for half of what
-/// copying as much would take.
+/// as far as they leave room for all warps, or take a quarter of what there is for both, and the
+/// symbols of a multiprocessor pay for half of what copying as much would take.
 constexpr std::uint32_t table_copies(const CopyCase& what, const DeviceTraits& device) {
   if (what.other_bytes > device.block_shared_bytes) return 1;
-  const std::size_t room = (device.block_shared_bytes - what.other_bytes) / 4;
+  const std::size_t rest = device.block_shared_bytes - what.other_bytes;
+  const std::size_t room = larger(rest / 4, rest - smaller(rest, what.warp_bytes));
   const auto paid =
       static_cast<std::size_t>(what.symbols / device.multiprocessors / kStagingPays * 8);
   std::uint32_t copies = what.most;

@@ -2,6 +2,7 @@
 /// that lie side by side, and tables that fit in shared memory.
 #pragma once
 
+#include "packed_tables.h"
 #include "record_tables.h"
 #include "slot_tables.h"
 #include "span_tables.h"
@@ -13,10 +14,16 @@ inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
 /// What a plain kernel is made for.
-enum class PlainKind { kNone, kBytes, kWords, kIndexedWords };
+enum class PlainKind { kNone, kBytes, kPackedBytes, kWords, kIndexedWords };
 
 inline bool lie_side_by_side(const Elements& elements, IntType type) {
   return elements.type == type && elements.flat && elements.inner_stride == 1;
+}
+
+/// Whether PackedTables hold the only table: a freq is below 2^P, nothing needs care.
+inline bool is_packed(const TablesView& tables) {
+  return tables.freq_precision <= PackedTables::kMostPrecision && !tables.bypass_coding &&
+         tables.num_ids > 2;
 }
 
 inline PlainKind plain_kind(const CoderTask& task, bool is_push) {
@@ -27,7 +34,10 @@ inline PlainKind plain_kind(const CoderTask& task, bool is_push) {
   if (!is_push && !task.symbols_fit) return PlainKind::kNone;
   if (task.indexes.data == nullptr) {
     if (tables.num_tables != 1) return PlainKind::kNone;
-    if (lie_side_by_side(task.symbols, IntType::kUint8)) return PlainKind::kBytes;
+    if (lie_side_by_side(task.symbols, IntType::kUint8)) {
+      const bool packed = !is_push && is_packed(tables);
+      return packed ? PlainKind::kPackedBytes : PlainKind::kBytes;
+    }
     if (lie_side_by_side(task.symbols, IntType::kInt32)) return PlainKind::kWords;
     return PlainKind::kNone;
   }
@@ -42,6 +52,8 @@ bool with_plain_kind(PlainKind kind, const Launch& launch) {
   switch (kind) {
     case PlainKind::kBytes:
       return launch(std::integral_constant<PlainKind, PlainKind::kBytes>());
+    case PlainKind::kPackedBytes:
+      return launch(std::integral_constant<PlainKind, PlainKind::kPackedBytes>());
     case PlainKind::kWords:
       return launch(std::integral_constant<PlainKind, PlainKind::kWords>());
     case PlainKind::kIndexedWords:
@@ -55,14 +67,15 @@ bool with_plain_kind(PlainKind kind, const Launch& launch) {
 /// Tables and elements of a kind.
 template <PlainKind kKind>
 struct Plain {
+  static constexpr bool kPacked = kKind == PlainKind::kPackedBytes;
+  static constexpr bool kBytes = kKind == PlainKind::kBytes || kPacked;
   static constexpr bool kOne = kKind != PlainKind::kIndexedWords;
-  using Symbol = std::conditional_t<kKind == PlainKind::kBytes, std::uint8_t, std::int32_t>;
+  using Symbol = std::conditional_t<kBytes, std::uint8_t, std::int32_t>;
   using Elements = WideElements<PlainElements<Symbol>,
                                 std::conditional_t<kOne, NoElements, PlainElements<std::int32_t>>>;
-  using EncoderTables =
-      std::conditional_t<kOne, SymbolRecords<kKind == PlainKind::kBytes>, RecordTables>;
-  using DecoderTables =
-      std::conditional_t<kOne, SlotTables<kKind == PlainKind::kBytes>, SpanTables>;
+  using EncoderTables = std::conditional_t<kOne, SymbolRecords<kBytes>, RecordTables>;
+  using OneDecoderTable = std::conditional_t<kPacked, PackedTables, SlotTables<kBytes>>;
+  using DecoderTables = std::conditional_t<kOne, OneDecoderTable, SpanTables>;
 };
 
 }  // namespace gpu

@@ -6,7 +6,6 @@
 /// trusted: a cursor never leaves the row, slots are below 2^precision.
 #pragma once
 
-#include "slot_tables.h"
 #include "span_tables.h"
 #include "torch_ans/bypass.h"
 #include "torch_ans/coder.h"
@@ -96,10 +95,9 @@ class RansReader {
     return care & (std::uint32_t{1} << 31);
   }
 
-  template <bool kBytes>
-  TORCH_ANS_DEVICE std::uint32_t find(const SlotTables<kBytes>& tables,
-                                      const typename SlotTables<kBytes>::Name& /*table*/,
-                                      Found& found) {
+  template <typename OneTable>
+  TORCH_ANS_DEVICE std::uint32_t find(const OneTable& tables,
+                                      const typename OneTable::Name& /*table*/, Found& found) {
     return tables.find(x_, found.symbol, found.x);
   }
 

@@ -13,15 +13,18 @@ class RecordTables {
  public:
   static constexpr bool kOne = false;  ///< whether there is one table, and SymbolRecords of it
   static constexpr bool kMayAlias = false;
-  static constexpr std::uint32_t kMostCopies = 1;
+  static constexpr std::uint32_t kMostCopies = 16;  ///< of names: half a warp reads at a time
 
   TORCH_ANS_DEVICE RecordTables(const CoderTask& task, const TablesPart& part)
       : num_tables_(task.tables.num_tables),
-        records_(name_bytes(task.tables.num_tables)),
+        stride_(held_by_each(task.table_copies * std::uint32_t{sizeof(Name)})),
+        own_(shared_place((lane_index() & (task.table_copies - 1)) * std::uint32_t{sizeof(Name)})),
+        records_(static_cast<std::uint32_t>(name_bytes(task))),
         end_(static_cast<std::uint32_t>(bytes(task, part))) {
-    const SharedArray<Name> names(0);
     for (std::uint32_t k = thread_index(); k <= num_tables_; k += block_size()) {
-      names.set(k, make_name(task, k));
+      const Name name = make_name(task, k);
+      const SharedArray<Name> names(k * stride_);
+      for (std::uint32_t copy = 0; copy < task.table_copies; ++copy) names.set(copy, name);
     }
     const SharedArray<Line> lines(records_);
     const auto* source = reinterpret_cast<const Line*>(part.begin);
@@ -34,8 +37,8 @@ class RecordTables {
 
   TORCH_ANS_DEVICE std::uint32_t id_of(const TablesView& /*view*/, std::int32_t symbol,
                                        std::int32_t index) const {
-    const Name name =
-        SharedArray<Name>(0).get(smaller(static_cast<std::uint32_t>(index), num_tables_));
+    const std::uint32_t k = smaller(static_cast<std::uint32_t>(index), num_tables_);
+    const Name name = load_shared<Name>(k * stride_ + own_);
     const std::uint32_t v =
         static_cast<std::uint32_t>(symbol) - static_cast<std::uint32_t>(name.offset);
     return (v < name.base_and_limit >> 16 ? v : kRareId) + (name.base_and_limit & 0xffffu);
@@ -47,10 +50,12 @@ class RecordTables {
   }
 
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
-  static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& /*task*/) { return 0; }
+  static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& task) {
+    return sizeof(Name) * (task.tables.num_tables + 1);
+  }
 
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& part) {
-    return name_bytes(task.tables.num_tables) + part.bytes;
+    return name_bytes(task) + part.bytes;
   }
 
  private:
@@ -68,11 +73,13 @@ class RecordTables {
     return {info.offset, k == task.tables.num_tables ? 0 : info.base | limit << 16};
   }
 
-  static TORCH_ANS_FN std::uint32_t name_bytes(std::uint32_t num_tables) {
-    return (num_tables + 2) / 2 * 16;
+  static TORCH_ANS_FN std::size_t name_bytes(const CoderTask& task) {
+    return (copy_bytes(task) * task.table_copies + 15) / 16 * 16;
   }
 
   std::uint32_t num_tables_;
+  std::uint32_t stride_;  ///< bytes from a table's names to the next one's
+  std::uint32_t own_;     ///< the place of this thread's copy of the first name
   std::uint32_t records_;
   std::uint32_t end_;
 };

@@ -46,7 +46,7 @@ class SpanTables {
  public:
   static constexpr bool kMayOverflow = false;
   static constexpr bool kDefers = true;
-  static constexpr std::uint32_t kMostCopies = 1;
+  static constexpr std::uint32_t kMostCopies = 16;  ///< of names: half a warp reads at a time
 
   /// A table, as steps see it.
   struct alignas(8) Name {
@@ -60,7 +60,10 @@ class SpanTables {
 
   TORCH_ANS_DEVICE SpanTables(const CoderTask& task, const TablesPart& part)
       : view_(task.tables),
-        spans_(name_bytes(view_)),
+        copies_(task.table_copies),
+        stride_(held_by_each(copies_ * std::uint32_t{sizeof(Name)})),
+        own_(shared_place((lane_index() & (copies_ - 1)) * std::uint32_t{sizeof(Name)})),
+        spans_(static_cast<std::uint32_t>(name_bytes(task))),
         hints_(spans_ + span_bytes(view_)),
         end_(static_cast<std::uint32_t>(bytes(task, part))),
         last_slot_(held((std::uint32_t{1} << view_.freq_precision) - 1)),
@@ -73,7 +76,7 @@ class SpanTables {
   }
 
   TORCH_ANS_DEVICE Name name(const TablesView& /*view*/, std::uint32_t index) const {
-    return names().get(smaller(index, view_.num_tables));
+    return load_shared<Name>(smaller(index, view_.num_tables) * stride_ + own_);
   }
 
   /// The symbol of a slot, by its number. What comes back has its highest bit set where care is
@@ -100,26 +103,27 @@ class SpanTables {
   }
 
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
-  static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& /*task*/) { return 0; }
+  static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& task) {
+    return sizeof(Name) * (task.tables.num_tables + 1);
+  }
 
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& /*part*/) {
     const TablesView& view = task.tables;
     const std::size_t hints = HintGrids::most(view) + 2;
-    return whole_rings(name_bytes(view) + span_bytes(view) + 2 * hints);
+    return whole_rings(name_bytes(task) + span_bytes(view) + 2 * hints);
   }
 
  private:
   static constexpr std::uint32_t kNoSpan = 0x8000ffffu;  ///< past all slots
 
-  static TORCH_ANS_FN std::uint32_t name_bytes(const TablesView& view) {
-    return (view.num_tables + 2) / 2 * 16;
+  static TORCH_ANS_FN std::size_t name_bytes(const CoderTask& task) {
+    return (copy_bytes(task) * task.table_copies + 15) / 16 * 16;
   }
   /// One before all ids, and one more for looking ahead.
   static TORCH_ANS_FN std::uint32_t span_bytes(const TablesView& view) {
     return (view.num_ids + 2 + 3) / 4 * 16;
   }
 
-  TORCH_ANS_DEVICE SharedArray<Name> names() const { return SharedArray<Name>(0); }
   TORCH_ANS_DEVICE SharedArray<std::uint32_t> spans() const {
     return SharedArray<std::uint32_t>(spans_);
   }
@@ -178,6 +182,11 @@ class SpanTables {
     }
   }
 
+  TORCH_ANS_DEVICE void set_name(std::uint32_t k, const Name& name) const {
+    const SharedArray<Name> names(k * stride_);
+    for (std::uint32_t copy = 0; copy < copies_; ++copy) names.set(copy, name);
+  }
+
   /// A warp finds the grids' places. The last two hints are those of no table.
   TORCH_ANS_DEVICE void fill_names() const {
     if (warp_index() != 0) return;
@@ -194,10 +203,10 @@ class SpanTables {
       }
       const std::uint32_t start = place + sum - count;
       if (k < view_.num_tables) {
-        names().set(k, {first_of(info),
-                        (start + grid.origin()) << 5 | static_cast<std::uint32_t>(grid.shift())});
+        set_name(k, {first_of(info),
+                     (start + grid.origin()) << 5 | static_cast<std::uint32_t>(grid.shift())});
       } else if (k == view_.num_tables) {
-        names().set(k, {0, (start + 1) << 5 | 31u});
+        set_name(k, {0, (start + 1) << 5 | 31u});
       }
       place += shuffle(sum, 31);
     }
@@ -217,16 +226,19 @@ class SpanTables {
     for (std::uint32_t k = warp_index(); k < view_.num_tables; k += warps) {
       const TableInfo info = cached_load(view_.info + k);
       const LogGrid grid = HintGrids::grid(view_, info.last);
-      const std::uint32_t start = (names().get(k).origin_and_shift >> 5) - grid.origin();
+      const std::uint32_t start = (name(view_, k).origin_and_shift >> 5) - grid.origin();
       for (std::uint32_t b = 2 * lane_index(); b < grid.count(); b += 2 * kWarpSize) {
         const std::uint32_t low = hint(info, grid.slots(b).low);
         pairs.set((start + b) / 2, low | hint(info, grid.slots(b + 1).low) << 16);
       }
     }
-    if (thread_index() == 0) pairs.set(names().get(view_.num_tables).origin_and_shift >> 6, 0);
+    if (thread_index() == 0) pairs.set(name(view_, view_.num_tables).origin_and_shift >> 6, 0);
   }
 
   const TablesView& view_;
+  std::uint32_t copies_;
+  std::uint32_t stride_;  ///< bytes from a table's names to the next one's
+  std::uint32_t own_;     ///< the place of this thread's copy of the first name
   std::uint32_t spans_;
   std::uint32_t hints_;
   std::uint32_t end_;

@@ -77,7 +77,7 @@ struct CoderTask {
   std::uint8_t* headers;       ///< (rows, bytes of a header): scratch
   RowResult* results;          ///< (rows,)
   std::uint32_t* failed;       ///< rows whose result is not kOk; zeroed with `results`
-  std::uint32_t table_copies;  ///< of one plain table, in shared memory: a power of two
+  std::uint32_t table_copies;  ///< of what plain tables copy in shared memory: a power of two
 };
 
 }  // namespace gpu

@@ -179,9 +179,10 @@ class CoderOnTwin {
 
   template <typename Body>
   static void with_kind(gpu::PlainKind kind, const Body& body) {
-    if (kind == gpu::PlainKind::kBytes) body(gpu::Plain<gpu::PlainKind::kBytes>{});
-    if (kind == gpu::PlainKind::kWords) body(gpu::Plain<gpu::PlainKind::kWords>{});
-    if (kind == gpu::PlainKind::kIndexedWords) body(gpu::Plain<gpu::PlainKind::kIndexedWords>{});
+    gpu::with_plain_kind(kind, [&](auto constant) {
+      body(gpu::Plain<constant>{});
+      return true;
+    });
   }
 
   template <typename Plain>

@@ -58,13 +58,14 @@ int main() {
   expect("no symbols", {1, 0, 4 * kKiB, kKiB}, kH200, kCached);
   expect("a small GPU", {8192, kMany, 32 * kKiB, kKiB}, kT4, {40, 16});
   expect("tables too large for it", {8192, kMany, 56 * kKiB, kKiB}, kT4, kCached);
-  check(table_copies({32, kKiB, 0, kMany}, kH200) == 32, "copies of a small table");
-  check(table_copies({32, 8 * kKiB, 0, kMany}, kH200) == 4, "copies of a larger one");
-  check(table_copies({8, kKiB * kKiB, 0, kMany}, kH200) == 1, "no copies of the largest");
-  check(table_copies({32, kKiB, 64 * kKiB, kMany}, kH200) == 32, "copies beside much else");
-  check(table_copies({32, kKiB, 32 * kKiB, kMany}, kT4) == 8, "copies on a small GPU");
-  check(table_copies({32, kKiB, 128 * kKiB, kMany}, kT4) == 1, "no copies where nothing fits");
-  check(table_copies({32, kKiB, 0, 132 * 5120}, kH200) == 2, "as many as few symbols pay for");
+  check(table_copies({32, kKiB, 0, 0, kMany}, kH200) == 32, "copies of a small table");
+  check(table_copies({32, 8 * kKiB, 0, 192 * kKiB, kMany}, kH200) == 4, "copies of a larger one");
+  check(table_copies({32, 16 * kKiB, 0, 32 * kKiB, kMany}, kH200) == 8, "as beside all warps fit");
+  check(table_copies({8, kKiB * kKiB, 0, 0, kMany}, kH200) == 1, "no copies of the largest");
+  check(table_copies({32, kKiB, 64 * kKiB, 0, kMany}, kH200) == 32, "copies beside much else");
+  check(table_copies({32, kKiB, 32 * kKiB, 32 * kKiB, kMany}, kT4) == 8, "copies on a small GPU");
+  check(table_copies({32, kKiB, 128 * kKiB, 0, kMany}, kT4) == 1, "no copies where nothing fits");
+  check(table_copies({32, kKiB, 0, 0, 132 * 5120}, kH200) == 2, "as many as few symbols pay for");
   std::printf("policy: ok\n");
   return 0;
 }

@@ -67,8 +67,14 @@ T* moved(T* address, unsigned count) {
   return address + count;
 }
 
+inline void prefetch(const void* /*address*/) {}
+
 inline std::uint64_t multiply_add(std::int32_t a, std::int32_t b, std::uint64_t c) {
   return static_cast<std::uint64_t>(std::int64_t{a} * b) + c;
+}
+
+inline std::uint64_t multiply_add(std::uint32_t a, std::uint32_t b, std::uint64_t c) {
+  return std::uint64_t{a} * b + c;
 }
 
 template <typename T>
