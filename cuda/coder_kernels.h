@@ -11,14 +11,14 @@ inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
 /// Calls `body(first row)` for the rows of each warp that falls to this one, number `warp` of its
-/// block.
+/// block. Blocks take warps of rows in turn, so that all have the same number of them or one less.
 template <int kFixedLanes, typename Body>
 TORCH_ANS_DEVICE void for_each_warp_of_rows(const CoderTask& task, unsigned warp,
                                             const Body& body) {
   const unsigned warps_a_block = block_size() / kWarpSize;
   const std::int64_t stride = static_cast<std::int64_t>(grid_size()) * warps_a_block;
   const std::int64_t rows = kFixedLanes == 32 ? 1 : task.rows_per_warp;
-  for (std::int64_t n = static_cast<std::int64_t>(block_index()) * warps_a_block + warp;
+  for (std::int64_t n = static_cast<std::int64_t>(warp) * grid_size() + block_index();
        n * rows < task.rows; n += stride) {
     body(n * rows);
   }

@@ -32,6 +32,31 @@ TORCH_ANS_DEVICE void load_elements(const Elements& elements, std::int64_t row, 
   });
 }
 
+/// An element of one of a warp's rows, if there is one.
+struct ElementPlace {
+  bool present;
+  unsigned slot;  ///< of the row, counting from the warp's first
+  std::uint32_t i;
+};
+
+/// Elements of a warp's rows, 0 where there is none: all loads are under way before the first is
+/// needed.
+template <int kCount>
+TORCH_ANS_DEVICE void load_places(const Elements& elements, std::int64_t first_row,
+                                  const ElementPlace (&places)[kCount],
+                                  std::int32_t (&values)[kCount]) {
+  with_type(elements.type, [&](auto sample) {
+    using T = decltype(sample);
+    const T* data = static_cast<const T*>(elements.data) + first_row * elements.row_stride;
+    TORCH_ANS_UNROLL
+    for (int j = 0; j < kCount; ++j) {
+      const std::int64_t at =
+          places[j].slot * elements.row_stride + offset_in_row(elements, places[j].i);
+      values[j] = places[j].present ? to_int32(streaming_load(data + at)) : 0;
+    }
+  });
+}
+
 /// One element at full width.
 TORCH_ANS_DEVICE_COLD inline std::int64_t load_element(const Elements& elements, std::int64_t row,
                                                        std::uint32_t i) {

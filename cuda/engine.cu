@@ -46,11 +46,12 @@ cudaError_t enter(const Queue& queue) {
   return enter(queue, traits);
 }
 
-/// Few rows are spread over more warps, as long as that fills more schedulers.
+/// Few rows are spread over more warps, up to two a scheduler: a warp's rows wait for the slowest
+/// of them, and fewer fill a tile sooner.
 void spread_rows(CoderLaunch& launch) {
-  const std::int64_t schedulers = 4 * std::int64_t{launch.device.multiprocessors};
+  const std::int64_t warps = 8 * std::int64_t{launch.device.multiprocessors};
   int& rows = launch.task.rows_per_warp;
-  while (rows > 1 && launch.task.rows < rows * schedulers) rows /= 2;
+  while (rows > 1 && launch.task.rows < rows * warps) rows /= 2;
 }
 
 using Coder = LaunchResult (*)(Family, const CoderLaunch&);

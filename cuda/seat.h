@@ -1,7 +1,7 @@
 /// Where a thread of a warp sits: which row it works on and which lane of it it is.
 #pragma once
 
-#include "facade.h"
+#include "elements.h"
 #include "task.h"
 
 namespace torch_ans {
@@ -141,11 +141,74 @@ struct StagingTile {
   static constexpr unsigned kSteps = 16;
   static constexpr unsigned kElements = 17 * kWarpSize;
 
-  /// The element of a row's lane at a step of the tile.
+  /// The place of a row's element in the tile.
   static TORCH_ANS_DEVICE unsigned place(unsigned slot, unsigned position, int lanes_log2) {
     return ((slot * (kSteps + 1)) << lanes_log2) + position;
   }
 };
+
+/// The elements of a tile.
+template <typename Seat>
+TORCH_ANS_DEVICE unsigned staged_elements(const CoderTask& task, const Seat& seat) {
+  return static_cast<unsigned>(task.rows_per_warp) << (seat.lanes_log2() + 4);
+}
+
+/// Element number `number` of the tile that begins at step `begin`, counting along the rows.
+struct StagedElement {
+  ElementPlace element;
+  unsigned inside;  ///< its position in the tile's part of the row
+};
+
+template <typename Seat>
+TORCH_ANS_DEVICE StagedElement staged_element(const CoderTask& task, const Seat& seat,
+                                              std::uint32_t begin, unsigned number) {
+  const int lanes_log2 = seat.lanes_log2();
+  const int per_row_log2 = lanes_log2 + 4;
+  const unsigned slot = number >> per_row_log2;
+  const unsigned inside = number & ((1u << per_row_log2) - 1);
+  const std::int64_t row = seat.first_row() + slot;
+  const std::uint32_t i = (begin << lanes_log2) + inside;
+  const std::uint32_t grouped = task.row_length >> lanes_log2 << lanes_log2;
+  const bool present = slot < static_cast<unsigned>(task.rows_per_warp) && row < task.rows &&
+                       i < grouped && i < symbols_in_row(task, row);
+  return {{present, slot, i}, inside};
+}
+
+/// Elements of a tile that a thread looks up at a time: all loads are under way before one of them
+/// is waited for.
+struct StagedBatch {
+  static constexpr int kSize = 4;
+
+  ElementPlace elements[kSize];
+  unsigned places[kSize];  ///< in the tile
+
+  /// Puts `value(n)` in the place of each element that there is.
+  template <typename Value>
+  TORCH_ANS_DEVICE void fill(const SharedArray<std::uint32_t>& tile, const Value& value) const {
+    TORCH_ANS_UNROLL
+    for (int n = 0; n < kSize; ++n) {
+      if (elements[n].present) tile.set(places[n], value(n));
+    }
+  }
+};
+
+/// Calls `body(batch)` for this thread's elements of the tile that begins at step `begin`.
+template <typename Seat, typename Body>
+TORCH_ANS_DEVICE void for_each_batch(const CoderTask& task, const Seat& seat, std::uint32_t begin,
+                                     const Body& body) {
+  const int lanes_log2 = seat.lanes_log2();
+  for (unsigned e = lane_index(); e < staged_elements(task, seat);
+       e += StagedBatch::kSize * kWarpSize) {
+    StagedBatch batch;
+    TORCH_ANS_UNROLL
+    for (int n = 0; n < StagedBatch::kSize; ++n) {
+      const StagedElement staged = staged_element(task, seat, begin, e + n * kWarpSize);
+      batch.elements[n] = staged.element;
+      batch.places[n] = StagingTile::place(staged.element.slot, staged.inside, lanes_log2);
+    }
+    body(batch);
+  }
+}
 
 }  // namespace gpu
 }  // namespace TORCH_ANS_ISA

@@ -29,6 +29,12 @@ class IndexedChoice {
     return index[0];
   }
 
+  template <int kCount>
+  TORCH_ANS_DEVICE void keys_of(std::int64_t first_row, const ElementPlace (&places)[kCount],
+                                std::int32_t (&keys)[kCount]) const {
+    load_places(task_.indexes, first_row, places, keys);
+  }
+
   TORCH_ANS_DEVICE std::uint32_t table_of(std::int32_t key, std::uint32_t /*position*/,
                                           bool /*active*/) const {
     return static_cast<std::uint32_t>(key);
@@ -91,6 +97,14 @@ class ContextChoice {
 
   TORCH_ANS_DEVICE std::int32_t key_of(std::int64_t row, std::uint32_t i) const {
     return context_key(task_, row, i);
+  }
+
+  template <int kCount>
+  TORCH_ANS_DEVICE void keys_of(std::int64_t first_row, const ElementPlace (&places)[kCount],
+                                std::int32_t (&keys)[kCount]) const {
+    for (int n = 0; n < kCount; ++n) {
+      keys[n] = places[n].present ? key_of(first_row + places[n].slot, places[n].i) : 0;
+    }
   }
 
   /// The whole warp's affair: lanes read what other lanes have noted.

@@ -138,6 +138,7 @@ class WarpDecoder {
       do {
         start = reader_.mark();
         care = 0;
+        row_indexes.template prefetch_steps<kTurn>(smaller(step + 2 * kTurn, end - kTurn));
         std::int32_t symbols[kTurn];
         TORCH_ANS_UNROLL
         for (unsigned q = 0; q < kTurn; q += kQuad) {
@@ -233,25 +234,22 @@ class WarpDecoder {
   template <typename Body>
   TORCH_ANS_DEVICE void for_each_staged(std::uint32_t begin, const Body& body) const {
     const int lanes_log2 = seat_.lanes_log2();
-    const int per_row_log2 = lanes_log2 + 4;
-    const unsigned elements = static_cast<unsigned>(task_.rows_per_warp) << per_row_log2;
-    const std::uint32_t grouped = task_.row_length >> lanes_log2 << lanes_log2;
-    for (unsigned e = lane_index(); e < elements; e += kWarpSize) {
-      const unsigned slot = e >> per_row_log2;
-      const unsigned inside = e & ((1u << per_row_log2) - 1);
-      const std::int64_t row = seat_.first_row() + slot;
-      const std::uint32_t i = (begin << lanes_log2) + inside;
-      if (row >= task_.rows || i >= grouped || i >= symbols_in_row(task_, row)) continue;
+    for (unsigned e = lane_index(); e < staged_elements(task_, seat_); e += kWarpSize) {
+      const StagedElement staged = staged_element(task_, seat_, begin, e);
+      if (!staged.element.present) continue;
+      const unsigned slot = staged.element.slot, inside = staged.inside;
       const unsigned thread = (slot << lanes_log2) + (inside & (seat_.lanes() - 1));
-      body(row, i, StagingTile::place(slot, inside, lanes_log2), inside >> lanes_log2, thread);
+      body(seat_.first_row() + slot, staged.element.i, StagingTile::place(slot, inside, lanes_log2),
+           inside >> lanes_log2, thread);
     }
   }
 
   TORCH_ANS_DEVICE void stage_keys(std::uint32_t begin) const {
-    for_each_staged(begin,
-                    [&](std::int64_t row, std::uint32_t i, unsigned place, unsigned, unsigned) {
-                      tile_.set(place, static_cast<std::uint32_t>(choice_.key_of(row, i)));
-                    });
+    for_each_batch(task_, seat_, begin, [&](const StagedBatch& batch) {
+      std::int32_t keys[StagedBatch::kSize];
+      choice_.keys_of(seat_.first_row(), batch.elements, keys);
+      batch.fill(tile_, [&](int n) { return static_cast<std::uint32_t>(keys[n]); });
+    });
   }
 
   TORCH_ANS_DEVICE void store_tile(std::uint32_t begin, bool skips) const {

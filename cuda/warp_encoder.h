@@ -39,6 +39,7 @@ class WarpEncoder {
   }
 
  private:
+  static constexpr unsigned kAhead = 16;  ///< steps that memory is asked to come nearer before
   static constexpr unsigned kTurn = Tables::kOne ? 8 : kQuad;  ///< steps between two checks
 
   TORCH_ANS_DEVICE void load_row() {
@@ -99,6 +100,9 @@ class WarpEncoder {
         if (step > 0) {
           row_symbols.load(step - kQuad, symbols);
           row_indexes.load(step - kQuad, indexes);
+          const std::uint32_t soon = larger(step, kAhead) - kAhead;
+          row_symbols.template prefetch_steps<kQuad>(soon);
+          row_indexes.template prefetch_steps<kQuad>(soon);
         }
         put_quad(step, ids, all);
       }
@@ -171,24 +175,15 @@ class WarpEncoder {
 
   /// Reads the tile's symbols along the rows and leaves their ids for the rows' own threads.
   TORCH_ANS_DEVICE void stage_ids(std::uint32_t begin) const {
-    const int per_row_log2 = seat_.lanes_log2() + 4;
-    const unsigned elements = static_cast<unsigned>(task_.rows_per_warp) << per_row_log2;
-    const std::uint32_t grouped = task_.row_length >> seat_.lanes_log2() << seat_.lanes_log2();
-    for (unsigned e = lane_index(); e < elements; e += kWarpSize) {
-      const unsigned slot = e >> per_row_log2;
-      const unsigned inside = e & ((1u << per_row_log2) - 1);
-      const std::int64_t row = seat_.first_row() + slot;
-      const std::uint32_t i = (begin << seat_.lanes_log2()) + inside;
-      if (row >= task_.rows || i >= grouped || i >= symbols_in_row(task_, row)) continue;
-      const auto here = [](int) { return true; };
-      std::int32_t symbol[1], index[1] = {0};
-      load_elements(task_.symbols, row, i, 0, here, symbol);
+    for_each_batch(task_, seat_, begin, [&](const StagedBatch& batch) {
+      std::int32_t symbols[StagedBatch::kSize], indexes[StagedBatch::kSize] = {};
+      const std::int64_t first_row = seat_.first_row();
+      load_places(task_.symbols, first_row, batch.elements, symbols);
       if (task_.indexes.data != nullptr) {
-        load_elements(task_.indexes, row, i, 0, here, index);
+        load_places(task_.indexes, first_row, batch.elements, indexes);
       }
-      tile_.set(StagingTile::place(slot, inside, seat_.lanes_log2()),
-                tables_.id_of(task_.tables, symbol[0], index[0]));
-    }
+      batch.fill(tile_, [&](int n) { return tables_.id_of(task_.tables, symbols[n], indexes[n]); });
+    });
   }
 
   /// Puts steps `step + 3` to `step` of the threads that have a symbol there.

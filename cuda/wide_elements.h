@@ -22,6 +22,9 @@ class AnyElements {
     load_elements(elements_, row_, 32 * step + lane_, 32, [](int) { return true; }, values);
   }
 
+  template <unsigned kCount>
+  TORCH_ANS_DEVICE void prefetch_steps(std::uint32_t /*step*/) const {}
+
   /// Writes the first `count`.
   TORCH_ANS_DEVICE void store(std::uint32_t step, unsigned count,
                               const QuadOfElements& values) const {
@@ -49,6 +52,13 @@ class PlainElements {
     for (unsigned j = 0; j < kCount; ++j) values[j] = streaming_load_int(source + 32 * j);
   }
 
+  /// Begins to bring kCount steps from `step` on nearer, a power of two of them: the lines of each
+  /// are some thread's.
+  template <unsigned kCount>
+  TORCH_ANS_DEVICE void prefetch_steps(std::uint32_t step) const {
+    prefetch(at(step + (lane_index() & (kCount - 1))));
+  }
+
   template <unsigned kCount>
   TORCH_ANS_DEVICE void store(std::uint32_t step, const std::int32_t (&values)[kCount]) const {
     T* target = at(step);
@@ -74,6 +84,8 @@ class NoElements {
   TORCH_ANS_DEVICE NoElements(const Elements& /*elements*/, std::int64_t /*row*/,
                               unsigned /*lane*/) {}
   TORCH_ANS_DEVICE void load(std::uint32_t /*step*/, QuadOfElements& /*values*/) const {}
+  template <unsigned kCount>
+  TORCH_ANS_DEVICE void prefetch_steps(std::uint32_t /*step*/) const {}
 };
 
 /// How the symbols and indexes of a row are reached.
