@@ -46,7 +46,7 @@ cudaError_t enter(const Queue& queue) {
   return enter(queue, traits);
 }
 
-/// Few rows are spread over more warps, up to two a scheduler: a warp's rows wait for the slowest
+/// Few rows are spread over more warps, two to four a scheduler: a warp's rows wait for the slowest
 /// of them, and fewer fill a tile sooner.
 void spread_rows(CoderLaunch& launch) {
   const std::int64_t warps = 8 * std::int64_t{launch.device.multiprocessors};
