@@ -182,10 +182,11 @@ def test_many_rows_and_one_table(rows: int, lanes: int) -> None:
     [
         (torch.uint8, [90], 3),
         (torch.uint8, [257], 0),
+        (torch.uint8, [1], 7),
         (torch.int32, [90], 3),
         (torch.int32, [90, 3, 2, 200, 41], 3),
     ],
-    ids=["bytes", "all bytes", "words", "indexed"],
+    ids=["bytes", "all bytes", "one byte", "words", "indexed"],
 )
 def test_plain_kernels(
     dtype: torch.dtype, sizes: list, offset: int, precision: int, bypass: bool
