@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import weakref
 from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -257,6 +258,38 @@ def test_push_and_pop_without_waiting(engine: HostEngine, family: str, lanes: in
     made = ["plan_tables", "fill_tables", "mark"]
     assert engine.calls == ["init_stream", *made, "encode", "decode"]
     _cuda_stream.check_status(stream)
+
+
+def test_memory_of_a_call_lives_until_its_launch(
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever takes what has been given back before that, another thread say, would write to it."""
+    taken: List[weakref.ref[torch.Tensor]] = []
+    empty = torch.empty
+
+    def remembered(*arguments: Any, **options: Any) -> torch.Tensor:
+        memory = empty(*arguments, **options)
+        taken.append(weakref.ref(memory))
+        return memory
+
+    def launching(call: Any) -> Any:
+        def launch(*arguments: Any) -> None:
+            alive = [memory() for memory in taken]
+            addresses = [memory.data_ptr() for memory in alive if memory is not None]
+            assert set(arguments[12:14]) <= set(addresses)
+            call(*arguments)
+
+        return launch
+
+    work = Work("rans64", 4, (2, 300))
+    stream = work.stream()
+    work.push(stream)
+    work.pop(stream)
+    monkeypatch.setattr(engine, "encode", launching(engine.encode))
+    monkeypatch.setattr(engine, "decode", launching(engine.decode))
+    monkeypatch.setattr(torch, "empty", remembered)
+    work.push(stream)
+    work.pop(stream)
 
 
 def test_streams_grow_without_a_look_at_them(engine: HostEngine) -> None:

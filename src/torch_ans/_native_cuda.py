@@ -166,8 +166,9 @@ def encode(
     status: RowStatus,
 ) -> None:
     """Appends symbols to the rows, unless one of them fails or has failed."""
+    scratch = _Scratch(coding, stream, split, push=True)
     with guard(stream.memory.device):
-        engine().encode(*_arguments(coding, stream, split, symbols, indexes, status, push=True))
+        engine().encode(*_arguments(coding, stream, split, symbols, indexes, status, scratch))
 
 
 def decode(
@@ -180,9 +181,28 @@ def decode(
     require_end: bool,
 ) -> None:
     """Takes symbols off the rows, unless one of them fails or has failed."""
+    scratch = _Scratch(coding, stream, split, push=False)
     with guard(stream.memory.device):
-        arguments = _arguments(coding, stream, split, out, indexes, status)
+        arguments = _arguments(coding, stream, split, out, indexes, status, scratch)
         engine().decode(*arguments, require_end)
+
+
+class _Scratch:
+    """Memory that the kernels of a call need.
+
+    It is to be held until they are launched; then no allocator gives it away before they are
+    through.
+    """
+
+    def __init__(self, coding: Coding, stream: Stream, split: Split, push: bool) -> None:
+        codec, _, _, contexts = coding
+        context_bytes = 0
+        if contexts is not None:
+            context_bytes = engine().context_scratch_bytes(split.rows, split.row_length, push)
+        device = stream.memory.device
+        header_bytes = max(split.rows * codec.header_bytes, 1)
+        self.headers = torch.empty(header_bytes, dtype=torch.uint8, device=device)
+        self.contexts = torch.empty(context_bytes, dtype=torch.uint8, device=device)
 
 
 def _arguments(
@@ -192,17 +212,12 @@ def _arguments(
     symbols: Operand,
     indexes: Optional[Operand],
     status: RowStatus,
-    push: bool = False,
+    scratch: _Scratch,
 ) -> Tuple[Any, ...]:
     codec, tables, bypass_precision, contexts = coding
     device = stream.memory.device
     on_device = tables.on(device)
     image = on_device.image(codec)
-    headers = torch.empty(max(split.rows * codec.header_bytes, 1), dtype=torch.uint8, device=device)
-    scratch_bytes = 0
-    if contexts is not None:
-        scratch_bytes = engine().context_scratch_bytes(split.rows, split.row_length, push)
-    scratch = torch.empty(scratch_bytes, dtype=torch.uint8, device=device)
     results = status.memory.data_ptr()
     return (
         codec,
@@ -217,8 +232,8 @@ def _arguments(
         split.total,
         bypass_precision,
         None if contexts is None else contexts.native,
-        scratch.data_ptr(),  # freed on return, reused by this stream only after the kernels
-        headers.data_ptr(),  # the same
+        scratch.contexts.data_ptr(),
+        scratch.headers.data_ptr(),
         results + 8,
         results,
         *queue(device),
