@@ -5,6 +5,8 @@
 
 Workloads are those of workloads.py, repeated until they fill the device. Every contender lives in a
 process of its own and they take turns; each first codes the workload there and back, verified.
+torch-ans has one for each of its look-ups, and nvCOMP several sizes of chunks: both are taken at
+their best, each way.
 `push` and `pop` are kernel time by CUDA events, with streams that have their room; `to bytes` and
 `from bytes` are the interface's calls by the wall clock, from tensors on the device to new `bytes`,
 and back to new tensors; `to memory` and `from memory` use memory again: pinned `out=`, and `out=`
