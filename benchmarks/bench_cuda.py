@@ -158,7 +158,7 @@ class Case:
         return statistics.median(times[2:])
 
     def _prepare_memory(self, torch_ans: Any) -> None:
-        self.native = torch_ans._native_cuda
+        self.native = torch_ans._native_cuda_bytes
         self.memory = torch.empty(len(self.data), dtype=torch.uint8, pin_memory=True)
         self.view = torch_ans._stream.check_stream(self.full)
         self.spans = torch_ans.byte_strings.segment_spans(self.data, 4, self.rows)

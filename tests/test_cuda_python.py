@@ -26,6 +26,8 @@ from torch_ans import (
     _cuda_stream,
     _native,
     _native_cuda,
+    _native_cuda_bytes,
+    _native_cuda_tables,
     _stream,
 )
 from torch_ans._layout import Split, split_rows
@@ -406,7 +408,7 @@ def test_bytes_in_memory_of_the_caller(
 ) -> None:
     """Pinned memory is copied to and from directly, other memory through such memory."""
     pinned = Pinned(monkeypatch)
-    monkeypatch.setattr(_native_cuda, "_WORTH_ASKING", 100)
+    monkeypatch.setattr(_native_cuda_bytes, "_WORTH_ASKING", 100)
     work = Work("rans64", 2, (5, 1777))
     interface = TorchANSInterface("rans64_i2", freq_precision=12, num_parallel_states=rows)
     interface.set_cdfs(*work.tables.args[:3])
@@ -437,8 +439,8 @@ def test_bytes_in_memory_of_the_caller(
     for source in (expected, data.toreadonly()):  # bytes are never asked
         assert torch.equal(interface.decode_with_indexes(source, indexes), symbols)
     assert pinned.staged == [size, size]
-    monkeypatch.setattr(_native_cuda, "_PIECE", 1000)
-    monkeypatch.setattr(_native_cuda, "_WORTH_ASKING", size + 1)
+    monkeypatch.setattr(_native_cuda_bytes, "_PIECE", 1000)
+    monkeypatch.setattr(_native_cuda_bytes, "_WORTH_ASKING", size + 1)
     assert torch.equal(interface.decode_with_indexes(data, indexes), symbols)
     assert pinned.staged == [size, size, size]
 
@@ -447,7 +449,7 @@ def test_memory_of_the_caller_and_errors(
     engine: HostEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pinned = Pinned(monkeypatch)
-    monkeypatch.setattr(_native_cuda, "_WORTH_ASKING", 1)
+    monkeypatch.setattr(_native_cuda_bytes, "_WORTH_ASKING", 1)
     work = Work("rans64", 2, (5, 1777))
     interface = TorchANSInterface("rans64_i2", freq_precision=12, num_parallel_states=3)
     interface.set_cdfs(*work.tables.args[:3])
@@ -615,10 +617,10 @@ def test_tables_while_a_graph_is_captured(
 def test_quantising(engine: HostEngine) -> None:
     pmf = torch.rand(4, 50)
     expected = torch_ans.rans_pmf_to_quantized_cdf(pmf, 12)
-    assert torch.equal(_native_cuda.quantize_pmf(pmf, None, 12), expected)
+    assert torch.equal(_native_cuda_tables.quantize_pmf(pmf, None, 12), expected)
     pmf[3, 2] = -1
     with pytest.raises(ValueError, match="row 3 of pmf holds a negative value"):
-        _native_cuda.quantize_pmf(pmf, None, 12)
+        _native_cuda_tables.quantize_pmf(pmf, None, 12)
 
 
 # --- where CUDA is missing ------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, Optional, Tuple, Union
 
 import torch
 
-from . import _core, _native, _native_cuda
+from . import _core, _native, _native_cuda, _native_cuda_bytes
 from ._memory import Target
 from ._native import Coding, Data, Stream
 from ._status import raise_broken_rows, raise_for_status
@@ -157,8 +157,8 @@ def encode_bytes(
         state = _StreamState(_native_cuda.new_status(split.rows, device), None)
         _native_cuda.reset(codec, stream)
         _native_cuda.encode(coding, stream, split, source, index_source, state.status)
-        plan = _native_cuda.plan_pack(stream, framing, state.status)
-        size, bad_row, failed = _native_cuda.read_plan(plan)
+        plan = _native_cuda_bytes.plan_pack(stream, framing, state.status)
+        size, bad_row, failed = _native_cuda_bytes.read_plan(plan)
         if not failed:
             break
         outcome = _native_cuda.read_status(state.status)
@@ -166,7 +166,7 @@ def encode_bytes(
             _raise_unless_ok(outcome, state, split, (coding, symbols, indexes))
         room = outcome.needed
     _check_plan(bad_row, framing)
-    return _native_cuda.to_host(_native_cuda.pack(stream, framing, plan, size), out)
+    return _native_cuda_bytes.to_host(_native_cuda_bytes.pack(stream, framing, plan, size), out)
 
 
 def pack(
@@ -174,18 +174,18 @@ def pack(
 ) -> Union[bytes, memoryview]:
     """The bytes of a stream's rows, joined; raises what earlier calls have failed with."""
     state = _state_of(stream.memory)
-    plan = _native_cuda.plan_pack(stream, framing, state.status)
-    size, bad_row, failed = _native_cuda.read_plan(plan)
+    plan = _native_cuda_bytes.plan_pack(stream, framing, state.status)
+    size, bad_row, failed = _native_cuda_bytes.read_plan(plan)
     if failed:
         _raise_unless_ok(_native_cuda.read_status(state.status), state, None, None)
     _check_plan(bad_row, framing)
-    return _native_cuda.to_host(_native_cuda.pack(stream, framing, plan, size), out)
+    return _native_cuda_bytes.to_host(_native_cuda_bytes.pack(stream, framing, plan, size), out)
 
 
 def unpack(data: Data, spans: _core.RowSpans, stream: Stream) -> None:
     """Fills the rows of a stream tensor, each from its slice of `data`, which is copied at once."""
-    packed = _native_cuda.upload(data, stream.memory.device, borrow=False)
-    _native_cuda.unpack(packed, spans, stream)
+    packed = _native_cuda_bytes.upload(data, stream.memory.device, borrow=False)
+    _native_cuda_bytes.unpack(packed, spans, stream)
     _state_of(stream.memory).used = spans.longest
 
 
@@ -206,8 +206,8 @@ def decode_bytes(
     memory = torch.empty((split.rows, columns), dtype=torch.int32, device=out.device)
     stream = Stream(memory, split.rows, columns)
     if packed is None:
-        packed = _native_cuda.upload(data, out.device, borrow=False)
-    _native_cuda.unpack(packed, spans, stream)
+        packed = _native_cuda_bytes.upload(data, out.device, borrow=False)
+    _native_cuda_bytes.unpack(packed, spans, stream)
     state = _StreamState(_native_cuda.new_status(split.rows, out.device), None)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     target = _native.write_operand(out, "out", split)

@@ -1,19 +1,30 @@
-"""`_native_cuda.py` for tables: checked and built on a CUDA device, from CDFs in its memory."""
+"""`_native_cuda.py` for tables: made on a CUDA device, from PMFs and from CDFs in its memory."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any, Dict, NamedTuple, Tuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import torch
 
 from . import _core, _native_cuda
 from .variant import is_tans
 
-__all__ = ["DeviceTables"]
+__all__ = ["DeviceTables", "quantize_pmf"]
 
 _Options = Tuple[int, bool, bool, int]
 """freq_precision, bypass_coding, alias, inverse_cdf_precision."""
+
+
+_QUANTIZE_PROBLEMS = (
+    "",
+    "holds a value that is not finite",
+    "holds a negative value",
+    "holds a value too large to quantise: normalise it",
+    "has no mass: all its values round to zero",
+    "has more symbols than 2**precision slots",
+    "has a length outside the tensor",
+)
 
 
 class _Image(NamedTuple):
@@ -132,3 +143,30 @@ def _refuse_capture() -> None:
         raise RuntimeError(
             "the tables are not on the device yet: use them once before a CUDA graph is captured"
         )
+
+
+def quantize_pmf(
+    pmf: torch.Tensor, lengths: Optional[torch.Tensor], freq_precision: int
+) -> torch.Tensor:
+    """As `_native_tables.quantize_pmf`, on the device; waits to see whether all rows are well."""
+    rows, length = pmf.shape
+    device = pmf.device
+    out = torch.empty((rows, length + 1), dtype=torch.int32, device=device)
+    statuses = torch.empty(rows, dtype=torch.int32, device=device)
+    with _native_cuda.guard(device):
+        _native_cuda.engine().quantize_pmf(
+            pmf.data_ptr(),
+            "float32" if pmf.dtype == torch.float32 else "int64",
+            rows,
+            length,
+            0 if lengths is None else lengths.data_ptr(),
+            freq_precision,
+            out.data_ptr(),
+            statuses.data_ptr(),
+            *_native_cuda.queue(device),
+        )
+    bad = statuses.cpu().nonzero().reshape(-1)
+    if bad.numel():
+        row = int(bad[0])
+        raise ValueError(f"row {row} of pmf {_QUANTIZE_PROBLEMS[int(statuses[row])]}")
+    return out

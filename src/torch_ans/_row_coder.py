@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 
-from . import _core, _native, _native_cuda, _native_short, _stream
+from . import _core, _native, _native_cuda, _native_cuda_bytes, _native_short, _stream
 from ._arguments import check_bypass_precision, index_tensor, new_output
 from ._contexts import ContextCall, bind_contexts
 from ._layout import Split, split_rows
@@ -135,7 +135,7 @@ class RowCoder:
             if _native_short.decode(coder, data, indexes, out):
                 return
         data = data_of(data)
-        on_device = _native_cuda.upload(data, out.device) if _native.any_cuda(out) else None
+        on_device = _native_cuda_bytes.upload(data, out.device) if _native.any_cuda(out) else None
         try:
             spans = segment_spans(data, self._length_bytes, self._num_rows)
             split = split_rows(out.numel(), len(spans))

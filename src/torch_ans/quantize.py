@@ -6,7 +6,7 @@ from typing import Optional, Tuple
 
 import torch
 
-from . import _native, _native_cuda, _native_tables
+from . import _native, _native_cuda_tables, _native_tables
 from ._numbers import check_range
 from .tables import cdf_rows, per_table
 
@@ -62,7 +62,7 @@ def rans_pmf_to_quantized_cdf(pmfs: torch.Tensor, precision: int = 16) -> torch.
     else:
         integers = _native.check_integers(tensor, "pmfs", cuda=True)
         flat = integers.reshape(rows, length).to(torch.int64)
-    quantize = _native_cuda.quantize_pmf if tensor.is_cuda else _native_tables.quantize_pmf
+    quantize = _native_cuda_tables.quantize_pmf if tensor.is_cuda else _native_tables.quantize_pmf
     cdf = quantize(flat.contiguous(), None, precision)
     return cdf.reshape(*tensor.shape[:-1], length + 1)
 
@@ -155,7 +155,7 @@ def quantize_frequencies(
         lengths = lengths + 1
     rows = rows / rows.sum(-1, keepdim=True)  # on the CPU: sums of floats depend on the device
     rows, lengths = rows.contiguous().to(freqs.device), lengths.to(freqs.device)
-    quantize = _native_cuda.quantize_pmf if freqs.is_cuda else _native_tables.quantize_pmf
+    quantize = _native_cuda_tables.quantize_pmf if freqs.is_cuda else _native_tables.quantize_pmf
     return quantize(rows, lengths, precision), lengths + 1
 
 
