@@ -16,22 +16,6 @@ TORCH_ANS_DEVICE std::int64_t offset_in_row(const Elements& elements, std::uint3
   return outer * elements.outer_stride + inner * elements.inner_stride;
 }
 
-/// values[j] = element `first + j * step` of a row, for the j with `present(j)`; 0 for others.
-template <int kCount, typename Present>
-TORCH_ANS_DEVICE void load_elements(const Elements& elements, std::int64_t row, std::uint32_t first,
-                                    std::uint32_t step, const Present& present,
-                                    std::int32_t (&values)[kCount]) {
-  with_type(elements.type, [&](auto sample) {
-    using T = decltype(sample);
-    const T* data = static_cast<const T*>(elements.data) + row * elements.row_stride;
-    TORCH_ANS_UNROLL
-    for (int j = 0; j < kCount; ++j) {
-      const auto i = first + static_cast<std::uint32_t>(j) * step;
-      values[j] = present(j) ? to_int32(streaming_load(data + offset_in_row(elements, i))) : 0;
-    }
-  });
-}
-
 /// An element of one of a warp's rows, if there is one.
 struct ElementPlace {
   bool present;
@@ -39,22 +23,32 @@ struct ElementPlace {
   std::uint32_t i;
 };
 
-/// Elements of a warp's rows, 0 where there is none: all loads are under way before the first is
-/// needed.
-template <int kCount>
+/// values[j] = the element at `place(j)`, 0 where there is none. All loads are under way before the
+/// first is needed.
+template <int kCount, typename Place>
 TORCH_ANS_DEVICE void load_places(const Elements& elements, std::int64_t first_row,
-                                  const ElementPlace (&places)[kCount],
-                                  std::int32_t (&values)[kCount]) {
+                                  const Place& place, std::int32_t (&values)[kCount]) {
   with_type(elements.type, [&](auto sample) {
     using T = decltype(sample);
     const T* data = static_cast<const T*>(elements.data) + first_row * elements.row_stride;
     TORCH_ANS_UNROLL
     for (int j = 0; j < kCount; ++j) {
-      const std::int64_t at =
-          places[j].slot * elements.row_stride + offset_in_row(elements, places[j].i);
-      values[j] = places[j].present ? to_int32(streaming_load(data + at)) : 0;
+      const ElementPlace at = place(j);
+      const std::int64_t offset = at.slot * elements.row_stride + offset_in_row(elements, at.i);
+      values[j] = at.present ? to_int32(streaming_load(data + offset)) : 0;
     }
   });
+}
+
+/// values[j] = element `first + j * step` of a row, for the j with `present(j)`; 0 for others.
+template <int kCount, typename Present>
+TORCH_ANS_DEVICE void load_elements(const Elements& elements, std::int64_t row, std::uint32_t first,
+                                    std::uint32_t step, const Present& present,
+                                    std::int32_t (&values)[kCount]) {
+  const auto place = [&](int j) {
+    return ElementPlace{present(j), 0, first + static_cast<std::uint32_t>(j) * step};
+  };
+  load_places(elements, row, place, values);
 }
 
 /// One element at full width.

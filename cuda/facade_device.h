@@ -97,6 +97,7 @@ TORCH_ANS_DEVICE std::uint64_t multiply_add(std::int32_t a, std::int32_t b, std:
   return static_cast<std::uint64_t>(high) << 32 | low;
 }
 
+/// The same without signs: another instruction, and assembler text has no parameters.
 TORCH_ANS_DEVICE std::uint64_t multiply_add(std::uint32_t a, std::uint32_t b, std::uint64_t c) {
   unsigned low, high;
   asm("mad.lo.cc.u32 %0, %2, %3, %4;\n\tmadc.hi.u32 %1, %2, %3, %5;"

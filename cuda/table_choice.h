@@ -32,7 +32,7 @@ class IndexedChoice {
   template <int kCount>
   TORCH_ANS_DEVICE void keys_of(std::int64_t first_row, const ElementPlace (&places)[kCount],
                                 std::int32_t (&keys)[kCount]) const {
-    load_places(task_.indexes, first_row, places, keys);
+    load_places(task_.indexes, first_row, [&](int n) { return places[n]; }, keys);
   }
 
   TORCH_ANS_DEVICE std::uint32_t table_of(std::int32_t key, std::uint32_t /*position*/,

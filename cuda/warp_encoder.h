@@ -178,9 +178,10 @@ class WarpEncoder {
     for_each_batch(task_, seat_, begin, [&](const StagedBatch& batch) {
       std::int32_t symbols[StagedBatch::kSize], indexes[StagedBatch::kSize] = {};
       const std::int64_t first_row = seat_.first_row();
-      load_places(task_.symbols, first_row, batch.elements, symbols);
+      const auto place = [&](int n) { return batch.elements[n]; };
+      load_places(task_.symbols, first_row, place, symbols);
       if (task_.indexes.data != nullptr) {
-        load_places(task_.indexes, first_row, batch.elements, indexes);
+        load_places(task_.indexes, first_row, place, indexes);
       }
       batch.fill(tile_, [&](int n) { return tables_.id_of(task_.tables, symbols[n], indexes[n]); });
     });
