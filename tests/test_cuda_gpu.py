@@ -354,6 +354,24 @@ def test_nothing_waits(no_waiting: None) -> None:
     assert torch.equal(decoded, symbols.to(decoded.dtype))
 
 
+def test_pops_make_room() -> None:
+    tables = make_tables(5, [60, 90, 20], 12)
+    symbols, indexes = make_symbols(1, (64, 1000), tables)
+    symbols, indexes = symbols.to(GPU), indexes.to(GPU)
+    stream = torch_ans.rans32_16_init_stream(64, 32, device=GPU)
+    columns = []
+    for _ in range(20):
+        for _ in range(3):
+            torch_ans.rans32_16_i32_push(stream, symbols, indexes, *tables.args)
+        for _ in range(3):
+            decoded = torch_ans.rans32_16_i32_pop(stream, indexes, *tables.args)
+        columns.append(stream.shape[1])
+        torch.cuda.synchronize()
+    assert columns[5] == columns[-1]
+    torch_ans.rans_check_stream(stream)
+    assert torch.equal(decoded, symbols.to(decoded.dtype))
+
+
 def test_other_streams() -> None:
     tables = make_tables(5, [60, 90, 20], 12)
     symbols, indexes = make_symbols(1, (64, 5000), tables)

@@ -59,10 +59,16 @@ class HostEngine:
 
     def __init__(self) -> None:
         self.calls: List[str] = []
+        self.through = True
         self._planned: Dict[int, Any] = {}
 
     def unavailable_because(self) -> str:
         return ""
+
+    def mark(self, device: torch.device) -> Any:
+        """An event, which has come when the device is `through`."""
+        self.calls.append("mark")
+        return SimpleNamespace(query=lambda: self.through)
 
     def _enter(self, name: str, queue: Tuple[int, int]) -> None:
         assert queue == QUEUE
@@ -208,7 +214,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[HostEngine]:
     monkeypatch.setattr(_native_cuda, "queue", lambda device: QUEUE)
     monkeypatch.setattr(_native_cuda, "wait", lambda device: native.calls.append("wait"))
     monkeypatch.setattr(_native_cuda, "is_capturing", lambda: False)
-    monkeypatch.setattr(_native_cuda, "mark", lambda device: native.calls.append("mark"))
+    monkeypatch.setattr(_native_cuda, "mark", native.mark)
     monkeypatch.setattr(
         _native_cuda, "pinned", lambda size, dtype=torch.uint8: torch.empty(size, dtype=dtype)
     )
@@ -302,6 +308,31 @@ def test_streams_grow_without_a_look_at_them(engine: HostEngine) -> None:
     assert engine.calls.count("fill_tables") == 1 and "wait" not in engine.calls
     for _ in range(5):
         assert torch.equal(work.pop(stream), work.symbols)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_pops_make_room(engine: HostEngine, check: bool) -> None:
+    """A stream that is pushed and popped in turns grows while the device is behind, and no more."""
+    work = Work("rans64", 4, (2, 300))
+    stream = work.stream()
+    engine.through = False
+    for _ in range(6):
+        work.push(stream, check)
+        assert torch.equal(work.pop(stream, check), work.symbols)
+    engine.through = True
+    columns = []
+    for _ in range(40):
+        work.push(stream, check)
+        work.push(stream, check)
+        for _ in range(2):
+            assert torch.equal(work.pop(stream, check), work.symbols)
+        columns.append(stream.shape[1])
+    assert columns[2] == columns[-1] and "wait" not in engine.calls
+    for _ in range(20):
+        work.push(stream, check)
+    assert stream.shape[1] > columns[-1]
+    for _ in range(20):
+        assert torch.equal(work.pop(stream, check), work.symbols)
 
 
 def test_a_stream_from_elsewhere(engine: HostEngine) -> None:

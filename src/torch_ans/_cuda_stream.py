@@ -6,7 +6,9 @@ rows have failed; a failed call and all later ones leave the stream as it was. T
 and raised as an exception, where `check=True` or bytes are asked for.
 
 Room needs no look at the rows either: the tensor also carries a bound on the bytes in use, which a
-push without escapes cannot exceed. Where escapes need more, the status says so.
+push without escapes cannot exceed. Where escapes need more, the status says so. How many bytes pops
+free only the device knows: a pop asks for what is in use where the bound has come near the room
+that there is, and a later push that would grow the tensor looks whether the answer is there.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from .errors import CorruptStreamError
 
 if TYPE_CHECKING:
     from ._layout import Split
-    from ._native_cuda import Outcome, RowStatus
+    from ._native_cuda import Answer, Outcome, RowStatus
 
 __all__ = ["check_status", "decode_bytes", "encode_bytes", "new_stream", "pack", "pop", "push"]
 
@@ -39,13 +41,17 @@ class _StreamState:
     Attributes:
         status: what became of its rows.
         used: a bound on the bytes behind the length word of any row; None: not known.
+        asked: the bytes in the longest row after some pop, when the device has come to it.
+        pushed_since: a bound on what has been pushed since then.
     """
 
-    __slots__ = ("status", "used")
+    __slots__ = ("asked", "pushed_since", "status", "used")
 
     def __init__(self, status: RowStatus, used: Optional[int]) -> None:
         self.status = status
         self.used = used
+        self.asked: Optional[Answer] = None
+        self.pushed_since = 0
 
 
 def columns_for(row_bytes: int) -> int:
@@ -102,7 +108,8 @@ def push(
             outcome = _native_cuda.read_status(state.status)
         _raise_unless_ok(outcome, state, split, (coding, symbols, indexes))
     if state.used is not None:
-        state.used = min(state.used + room, 4 * (stream.columns - 1))
+        state.used = min(state.used + room, _capacity(stream))
+    state.pushed_since += room
 
 
 def pop(
@@ -119,6 +126,8 @@ def pop(
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     target = _native.write_operand(out, "out", split)
     _native_cuda.decode(coding, stream, split, index_source, target, state.status, False)
+    room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
+    _ask_for_room(stream, state, room)
     if check:
         outcome = _native_cuda.read_status(state.status)
         _raise_unless_ok(outcome, state, split, (coding, None, indexes))
@@ -216,8 +225,13 @@ def decode_bytes(
     _raise_unless_ok(outcome, state, split, (coding, None, indexes))
 
 
+def _capacity(stream: Stream) -> int:
+    """Bytes behind the length word of a row."""
+    return 4 * (stream.columns - 1)
+
+
 def _check_columns(coding: Coding, stream: Stream) -> None:
-    if 4 * (stream.columns - 1) < coding.codec.header_bytes and stream.rows:
+    if _capacity(stream) < coding.codec.header_bytes and stream.rows:
         raise_broken_rows(list(range(stream.rows)), stream.rows, "they have no room for states")
 
 
@@ -226,16 +240,39 @@ def _with_room(stream: Stream, state: _StreamState, room: int) -> Stream:
 
     While a graph is being captured a stream stays as it is: it has been preallocated.
     """
-    capacity = 4 * (stream.columns - 1)
-    if not stream.rows or stream.columns == MAX_COLUMNS:
+    if not stream.rows or stream.columns == MAX_COLUMNS or _native_cuda.is_capturing():
         return stream
     if state.used is None:
-        if _native_cuda.is_capturing():
-            return stream
-        state.used = min(max(int(stream.memory[:, 0].max()), 0), capacity)
-    if state.used + room <= capacity or _native_cuda.is_capturing():
+        state.used = min(max(int(_longest(stream)), 0), _capacity(stream))
+    if _has_room(stream, state, room):
         return stream
     return _grow(stream, state.used + room)
+
+
+def _ask_for_room(stream: Stream, state: _StreamState, room: int) -> None:
+    """After a pop: starts to find out what is in use, if a push of `room` bytes needs to know."""
+    if state.used is None or not stream.rows or _native_cuda.is_capturing():
+        return
+    if not _has_room(stream, state, room) and state.asked is None:
+        state.asked, state.pushed_since = _native_cuda.ask(_longest(stream)), 0
+
+
+def _has_room(stream: Stream, state: _StreamState, room: int) -> bool:
+    """Whether `room` bytes fit behind those in use, by what is known of them now."""
+    used, capacity = state.used, _capacity(stream)
+    if used is None:
+        return False
+    if used + room > capacity and state.asked is not None:
+        longest = _native_cuda.answer(state.asked)
+        if longest is not None:
+            used = min(max(longest, 0) + state.pushed_since, used)
+            state.used, state.asked = used, None
+    return used + room <= capacity
+
+
+def _longest(stream: Stream) -> torch.Tensor:
+    """The bytes in the longest row, as the rows say."""
+    return stream.memory[:, 0].max()
 
 
 def _grow(stream: Stream, row_bytes: int) -> Stream:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from ._layout import Split
 
 __all__ = [
+    "Answer",
     "RowStatus",
+    "answer",
+    "ask",
     "decode",
     "encode",
     "is_capturing",
@@ -42,6 +45,13 @@ class RowStatus(NamedTuple):
 
     memory: torch.Tensor
     rows: int
+
+
+class Answer(NamedTuple):
+    """A number that a device has been asked for."""
+
+    number: torch.Tensor  # pinned
+    known: torch.cuda.Event
 
 
 class Outcome(NamedTuple):
@@ -85,6 +95,18 @@ def mark(device: torch.device) -> torch.cuda.Event:
     """What `follow` waits for: all work on the current stream so far."""
     event: torch.cuda.Event = torch.cuda.current_stream(device).record_event()
     return event
+
+
+def ask(number: torch.Tensor) -> Answer:
+    """Starts to copy a number to the host."""
+    copy = pinned(1, number.dtype).copy_(number, non_blocking=True)
+    return Answer(copy, mark(number.device))
+
+
+def answer(asked: Answer) -> Optional[int]:
+    """The number, if the device has come to it by now."""
+    known: bool = asked.known.query()  # type: ignore[no-untyped-call]
+    return int(asked.number) if known else None
 
 
 def follow(event: torch.cuda.Event, memories: List[torch.Tensor]) -> None:
