@@ -15,6 +15,7 @@ test -x "$ninja" || ninja=ninja
 
 "$cmake" -S . -B $folder -G Ninja -DCMAKE_MAKE_PROGRAM="$(command -v "$ninja")" \
   -DCMAKE_CXX_COMPILER=g++ -DTORCH_ANS_SANITIZE=address,undefined -DTORCH_ANS_CUDA=OFF \
+  -DTORCH_ANS_NATIVE=ON \
   -DPython_EXECUTABLE="$python" -Dpybind11_DIR="$("$python" -m pybind11 --cmakedir)" >/dev/null
 "$cmake" --build $folder -j "${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}"
 

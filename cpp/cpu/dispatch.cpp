@@ -5,23 +5,18 @@
 
 #include "kernels.h"
 #include "parallel.h"
-#if defined(TORCH_ANS_X86_KERNELS)
+#if defined(TORCH_ANS_AVX2_KERNELS)
 #include "x86_features.h"
 #endif
 
 namespace torch_ans {
 namespace {
 
-bool always() { return true; }
-
-#if defined(TORCH_ANS_X86_KERNELS)
+#if defined(TORCH_ANS_AVX2_KERNELS)
 const X86Features& features() {
   static const X86Features instance;
   return instance;
 }
-
-bool has_avx2() { return features().has_avx2(); }
-bool has_avx512() { return features().has_avx512(); }
 #endif
 
 struct Isa {
@@ -36,22 +31,24 @@ void no_id_kernels(IdKernels& /*kernels*/) {}
 
 /// The best first; each is laid over those after it.
 constexpr Isa kIsas[] = {
-#if defined(TORCH_ANS_X86_KERNELS)
+#if defined(TORCH_ANS_AVX512_KERNELS)
     {"avx512",
-     &has_avx512,
+     [] { return features().has_avx512(); },
      {&add_avx512_encoders, &add_avx512_decoders, &add_avx512_tans_kernels,
       &add_avx512_context_kernels, &add_avx512_model_kernels},
      &add_avx512_models,
      &add_avx512_id_kernels},
+#endif
+#if defined(TORCH_ANS_AVX2_KERNELS)
     {"avx2",
-     &has_avx2,
+     [] { return features().has_avx2(); },
      {&add_avx2_encoders, &add_avx2_decoders, &add_avx2_tans_kernels, &add_avx2_context_kernels,
       &add_avx2_model_kernels},
      &add_avx2_models,
      &no_id_kernels},
 #endif
     {"scalar",
-     &always,
+     [] { return true; },
      {&add_scalar_encoders, &add_scalar_decoders, &add_scalar_tans_kernels,
       &add_scalar_context_kernels, &add_scalar_model_kernels},
      &add_scalar_models,
@@ -108,7 +105,7 @@ const Active& active() {
 }  // namespace
 
 bool gathers_are_slow() {
-#if defined(TORCH_ANS_X86_KERNELS)
+#if defined(TORCH_ANS_AVX2_KERNELS)
   const char* told = std::getenv("TORCH_ANS_SLOW_GATHERS");
   return told == nullptr ? features().has_slow_gathers() : told == std::string("1");
 #else
