@@ -75,6 +75,7 @@ def build(folder: Path, sanitizers: str, targets: List[str], jobs: int) -> None:
         "TORCH_ANS_FUZZERS": "ON",
         "TORCH_ANS_SANITIZE": sanitizers,
         "TORCH_ANS_OPENMP": "OFF",
+        "TORCH_ANS_NATIVE": "ON",
         "TORCH_ANS_WARNINGS": "ON",
     }
     generator = ["-G", "Ninja", f"-DCMAKE_MAKE_PROGRAM={ninja}"] if ninja else []
@@ -90,7 +91,7 @@ def available_isas(program: Path) -> List[str]:
     found = []
     for isa in ISAS:
         done = subprocess.run(
-            [str(program), "-runs=1"],
+            [str(program), "-runs=1", f"-artifact_prefix={program.parent}/"],
             env={**os.environ, "TORCH_ANS_FORCE_ISA": isa},
             capture_output=True,
         )
