@@ -37,21 +37,23 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
   /// More than four vectors with tables of their own do not stay in registers, nor do more than
   /// eight rows. With one table a vector that waits for itself is no faster than scalars.
   static bool accepts(const CodingTask& task) {
-    const bool fits =
-        task.tables.num_tables == 1 ? kVectors > 1 || kLanes >= 8 : kVectors <= 4 && kRows <= 8;
-    return fits && accepts_log_buckets(task);
+    return (task.tables.num_tables == 1 ? kOneTable : kManyTables) && accepts_log_buckets(task);
   }
 
   static int decode_groups(const TablesView& tables, const TileRows<State>& rows, int begin,
                            int end, bool& escaped) {
-    if (tables.packed_slots != nullptr) {
-      return decode(OneLanesTable<true>(tables), tables, rows, begin, end, escaped);
+    if constexpr (kManyTables) {
+      if (!kOneTable || tables.num_tables > 1) {
+        return decode(NamedLanesTables<kBlock>(tables, rows.indexes), tables, rows, begin, end,
+                      escaped);
+      }
     }
-    if (rows.indexes == nullptr) {
+    if constexpr (kOneTable) {
+      if (tables.packed_slots != nullptr) {
+        return decode(OneLanesTable<true>(tables), tables, rows, begin, end, escaped);
+      }
       return decode(OneLanesTable<false>(tables), tables, rows, begin, end, escaped);
     }
-    return decode(NamedLanesTables<kBlock>(tables, rows.indexes), tables, rows, begin, end,
-                  escaped);
   }
 
  protected:
@@ -91,6 +93,8 @@ struct VectorDecoder : ScalarDecoder<Traits, kLanes, 8 * kVectors / kLanes, Find
   }
 
  private:
+  static constexpr bool kOneTable = kVectors > 1 || kLanes >= 8;
+  static constexpr bool kManyTables = kVectors <= 4 && kRows <= 8;
   static constexpr int kSharers = 8 / kBlock;  ///< rows of a vector
 
   /// All that changes from step to step.
