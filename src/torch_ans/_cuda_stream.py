@@ -7,8 +7,9 @@ and raised as an exception, where `check=True` or bytes are asked for.
 
 Room needs no look at the rows either: the tensor also carries a bound on the bytes in use, which a
 push without escapes cannot exceed. Where escapes need more, the status says so. How many bytes pops
-free only the device knows: a pop asks for what is in use where the bound has come near the room
-that there is, and a later push that would grow the tensor looks whether the answer is there.
+free only the device knows. Where a tensor has grown although it was popped from, pops ask for what
+is in use when the bound comes near the room that there is; a push that would grow the tensor looks
+whether the answer is there.
 """
 
 from __future__ import annotations
@@ -41,15 +42,18 @@ class _StreamState:
     Attributes:
         status: what became of its rows.
         used: a bound on the bytes behind the length word of any row; None: not known.
+        popped: symbols have been taken off.
+        asks: the tensor has grown after that.
         asked: the bytes in the longest row after some pop, when the device has come to it.
         pushed_since: a bound on what has been pushed since then.
     """
 
-    __slots__ = ("asked", "pushed_since", "status", "used")
+    __slots__ = ("asked", "asks", "popped", "pushed_since", "status", "used")
 
     def __init__(self, status: RowStatus, used: Optional[int]) -> None:
         self.status = status
         self.used = used
+        self.popped = self.asks = False
         self.asked: Optional[Answer] = None
         self.pushed_since = 0
 
@@ -126,8 +130,10 @@ def pop(
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     target = _native.write_operand(out, "out", split)
     _native_cuda.decode(coding, stream, split, index_source, target, state.status, False)
-    room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
-    _ask_for_room(stream, state, room)
+    state.popped = True
+    if state.asks:
+        room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
+        _ask_for_room(stream, state, room)
     if check:
         outcome = _native_cuda.read_status(state.status)
         _raise_unless_ok(outcome, state, split, (coding, None, indexes))
@@ -246,6 +252,7 @@ def _with_room(stream: Stream, state: _StreamState, room: int) -> Stream:
         state.used = min(max(int(_longest(stream)), 0), _capacity(stream))
     if _has_room(stream, state, room):
         return stream
+    state.asks = state.popped
     return _grow(stream, state.used + room)
 
 
