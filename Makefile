@@ -67,7 +67,7 @@ $(STAMPS)/venv: constraints.txt
 $(STAMPS)/package: $(STAMPS)/venv $(BUILD_INPUTS)
 	@echo "make: building the extension (six minutes on two cores)"
 	@touch $@.begun
-	$(INSTALL) -v --no-deps -e .
+	$(INSTALL) -v --no-deps -e . -C cmake.define.TORCH_ANS_NATIVE=ON
 	@mv $@.begun $@
 
 # What builds C++ outside pip: fuzzers, sanitizers.
