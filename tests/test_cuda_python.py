@@ -6,7 +6,9 @@ errors where CUDA is missing. What kernels do is for test_cuda_twin.py and test_
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import pickle
 import struct
 import weakref
 from contextlib import nullcontext
@@ -319,6 +321,9 @@ def test_pops_make_room(engine: HostEngine, check: bool) -> None:
     for _ in range(6):
         work.push(stream, check)
         assert torch.equal(work.pop(stream, check), work.symbols)
+    for copied in (copy.deepcopy(stream), pickle.loads(pickle.dumps(stream))):
+        work.push(copied, check)
+        assert torch.equal(work.pop(copied, check), work.symbols)
     engine.through = True
     columns = []
     for _ in range(40):

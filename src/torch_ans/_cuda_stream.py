@@ -14,7 +14,7 @@ whether the answer is there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, NoReturn, Optional, Tuple, Union
 
 import torch
 
@@ -56,6 +56,10 @@ class _StreamState:
         self.popped = self.asks = False
         self.asked: Optional[Answer] = None
         self.pushed_since = 0
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """A tensor takes its state along when it is copied or pickled; an event cannot be."""
+        return _StreamState, (self.status, self.used)
 
 
 def columns_for(row_bytes: int) -> int:
