@@ -1,13 +1,15 @@
-"""Settings of the whole suite: one Hypothesis profile, and helpers that tests can import."""
+"""Settings of the whole suite: one Hypothesis profile, helpers that tests can import, fixtures."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cuda_stand_in import HostEngine, stand_in
 
 # The same examples in every run and on every machine; no deadline, as nothing here is timed.
 settings.register_profile(
@@ -19,3 +21,8 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("torch_ans")
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> HostEngine:
+    return stand_in(monkeypatch)
