@@ -262,10 +262,9 @@ def _with_room(stream: Stream, state: _StreamState, room: int) -> Stream:
 
 def _ask_for_room(stream: Stream, state: _StreamState, room: int) -> None:
     """After a pop: starts to find out what is in use, if a push of `room` bytes needs to know."""
-    if state.used is None or not stream.rows or _native_cuda.is_capturing():
+    if _native_cuda.is_capturing() or _has_room(stream, state, room) or state.asked is not None:
         return
-    if not _has_room(stream, state, room) and state.asked is None:
-        state.asked, state.pushed_since = _native_cuda.ask(_longest(stream)), 0
+    state.asked, state.pushed_since = _native_cuda.ask(_longest(stream)), 0
 
 
 def _has_room(stream: Stream, state: _StreamState, room: int) -> bool:
