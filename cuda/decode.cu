@@ -65,8 +65,14 @@ struct Decoder {
       return launch_cached({decode_contexts<System>, &LaunchPolicy::context_decoder}, launch,
                            kDecoderWarpBytes<0>);
     }
-    return launch.task.lanes_log2 == 5 ? launch_lanes<System, 32>(launch)
-                                       : launch_lanes<System, 0>(launch);
+    switch (launch.task.lanes_log2) {
+      case 0:
+        return launch_lanes<System, 1>(launch);
+      case 5:
+        return launch_lanes<System, 32>(launch);
+      default:
+        return launch_lanes<System, 0>(launch);
+    }
   }
 };
 

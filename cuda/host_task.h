@@ -138,6 +138,9 @@ inline CoderTask make_task(const HostTask& host) {
   const auto range = range_of(host.symbols.type);
   task.lowest_symbol = range.first;
   task.highest_symbol = range.second;
+  task.lowest_value = static_cast<std::int32_t>(larger<std::int64_t>(range.first, INT32_MIN));
+  task.value_span = static_cast<std::uint32_t>(smaller<std::int64_t>(range.second, INT32_MAX)) -
+                    static_cast<std::uint32_t>(task.lowest_value);
   task.symbols_fit =
       tables.summary.lowest_offset >= range.first && tables.summary.highest_symbol <= range.second;
   task.headers = host.headers;

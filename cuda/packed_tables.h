@@ -8,12 +8,19 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// A slot's word is `freq:12 | symbol:8 | rank:12` from the lowest bit, and the next state
+/// A slot's word is `symbol:8 | rank:12 | freq:12` from the lowest bit, and the next state
 ///
-///   D(x) = (x >> P) freq + rank.
+///   D(x) = (x >> P) freq + rank = ((x >> P) - 2^12) freq + (freq 2^12 + rank):
 ///
-/// The product x 2^(32 - P) has x >> P as its upper word and the slot as the highest bits of its
-/// lower one. Threads that read at the same time read different copies.
+/// shifted down once, the word is the term on the right, and its lowest byte is the symbol as it
+/// is. One product of 64 bits,
+///
+///   x * 2^(32 - P) - 2^44,
+///
+/// has (x >> P) - 2^12 as its upper word and the slot as the highest bits of its lower one. The
+/// product of that with the bytes of all copies has the slot's place as its upper word, and as the
+/// same is added to it, less 2^12. Threads that read at the same time read different copies: the
+/// number of a thread's copy stands below the slot.
 class PackedTables {
  public:
   static constexpr bool kMayOverflow = false;
@@ -31,9 +38,8 @@ class PackedTables {
   TORCH_ANS_DEVICE PackedTables(const CoderTask& task, const TablesPart& part)
       : scale_(held(std::uint32_t{1} << (32 - task.tables.freq_precision))),
         spread_(held_by_each(static_cast<std::uint32_t>(copy_bytes(task)) * task.table_copies)),
-        own_(held(std::uint64_t{shared_place((lane_index() & (task.table_copies - 1)) *
-                                             std::uint32_t{sizeof(std::uint32_t)})}
-                  << 32)),
+        split_(held(std::uint64_t{0u - (1u << kRankBits)} << 32 |
+                    (lane_index() & (task.table_copies - 1)) * (scale_ / task.table_copies))),
         end_(static_cast<std::uint32_t>(bytes(task, part))) {
     const TablesView& view = task.tables;
     const TableInfo info = cached_load(view.info);
@@ -43,10 +49,10 @@ class PackedTables {
       const std::uint32_t start = cached_load(view.cdf + v);
       const std::uint32_t end = cached_load(view.cdf + v + 1);
       const std::uint32_t symbol = (static_cast<std::uint32_t>(info.offset) + v) & 0xffu;
-      const std::uint32_t word = symbol << kSymbolShift | (end - start);
+      const std::uint32_t word = (end - start) << (kSymbolBits + kRankBits) | symbol;
       for (std::uint32_t n = (start << copies_log2) + lane_index(); n < end << copies_log2;
            n += kWarpSize) {
-        words.set(n, ((n >> copies_log2) - start) << kRankShift | word);
+        words.set(n, ((n >> copies_log2) - start) << kSymbolBits | word);
       }
     }
     sync_block();
@@ -60,31 +66,31 @@ class PackedTables {
   /// still to be filled. No care is ever needed: 0.
   TORCH_ANS_DEVICE std::uint32_t find(std::uint32_t x, std::uint32_t& number,
                                       std::uint32_t& next) const {
-    const std::uint64_t parts = multiply_add(x, scale_, 0);
-    const std::uint64_t place = multiply_add(static_cast<std::uint32_t>(parts), spread_, own_);
-    const auto word = load_shared<std::uint32_t>(static_cast<std::uint32_t>(place >> 32));
-    number = word >> kSymbolShift;
-    next = static_cast<std::uint32_t>(parts >> 32) * (word & kMostFreq) + (word >> kRankShift);
+    const std::uint64_t parts = multiply_add(x, scale_, split_);
+    const std::uint64_t place = multiply_add(static_cast<std::uint32_t>(parts), spread_, split_);
+    number = SharedArray<std::uint32_t>(static_cast<std::uint32_t>(place >> 32) + (1u << kRankBits))
+                 .get(0);
+    next = static_cast<std::uint32_t>(parts >> 32) * (number >> (kSymbolBits + kRankBits)) +
+           (number >> kSymbolBits);
     return 0;
   }
 
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
 
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& /*part*/) {
-    return whole_rings(copy_bytes(task) * task.table_copies);
+    return whole_lines(copy_bytes(task) * task.table_copies);
   }
   static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& task) {
     return sizeof(std::uint32_t) << task.tables.freq_precision;
   }
 
  private:
-  static constexpr int kSymbolShift = kMostPrecision;
-  static constexpr int kRankShift = kSymbolShift + 8;
-  static constexpr std::uint32_t kMostFreq = (std::uint32_t{1} << kMostPrecision) - 1;
+  static constexpr int kSymbolBits = 8;
+  static constexpr int kRankBits = kMostPrecision;
 
   std::uint32_t scale_;   ///< 2^(32 - P)
   std::uint32_t spread_;  ///< bytes of all copies: what a slot as a fraction of 2^32 is scaled to
-  std::uint64_t own_;     ///< the place of this thread's copy of the first slot, times 2^32
+  std::uint64_t split_;   ///< what is added to both products
   std::uint32_t end_;
 };
 

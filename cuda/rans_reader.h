@@ -6,6 +6,7 @@
 /// trusted: a cursor never leaves the row, slots are below 2^precision.
 #pragma once
 
+#include "bucket_search.h"
 #include "span_tables.h"
 #include "torch_ans/bypass.h"
 #include "torch_ans/coder.h"
@@ -17,8 +18,8 @@ namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
-/// Invariant: `last_` is where the row's last word stands, in bytes from its length word on; the
-/// same in all threads of a row. It may pass into the row's header, until `settle` finds that out.
+/// Invariant: `last_` is the place in the ring of the row's last word; the same in all threads of a
+/// row. It may pass into the row's header, until `settle` finds that out.
 template <typename Traits, int kFixedLanes>
 class RansReader {
  public:
@@ -44,17 +45,21 @@ class RansReader {
     const int lanes = static_cast<int>(seat_.lanes());
     const auto length = load<std::int32_t>(row());
     x_ = load<State>(row() + kLengthBytes + seat_.lane() * sizeof(State));
-    last_ = static_cast<std::uint32_t>(kLengthBytes + length) - kWordBytes;
+    set_end(static_cast<std::uint32_t>(kLengthBytes + length));
     return is_length<Traits>(length, task_.row_bytes, lanes) && is_state<Traits>(x_);
   }
 
   /// An empty row in place of one that cannot be read.
   TORCH_ANS_DEVICE void clear_row() {
-    last_ = base() - kWordBytes;
+    set_end(base());
     x_ = Traits::kLowerBound;
   }
 
-  TORCH_ANS_DEVICE void open_ring() { ring_.open(end()); }
+  TORCH_ANS_DEVICE void open_ring() {
+    const std::uint32_t top = end();
+    ring_.open(top);
+    set_end(top);
+  }
 
   /// Gets what `take` may need for so many steps into reach. True: some row may have less.
   /// `wanted`: there is something to take. The whole warp's affair.
@@ -72,13 +77,21 @@ class RansReader {
   TORCH_ANS_DEVICE bool lacks(unsigned steps) const { return ring_.lacks(last_, bytes_of(steps)); }
   TORCH_ANS_DEVICE void refill() {
     settle();
+    const std::uint32_t top = end();
     ring_.refill();
+    set_end(top);
   }
 
   /// The symbol that the state names. True: some thread's needs care.
   template <typename Tables>
   TORCH_ANS_DEVICE bool find(const Tables& tables, const NamedTable& table, bool active,
                              Found& found) {
+    if constexpr (kAlone) {
+      TORCH_ANS_UNROLL
+      for (unsigned n = 0; n < Traits::kMaxWords; ++n) {
+        next_[n] = active ? ring_.template get<Word>(last_ - n * kWordBytes) : Word{0};
+      }
+    }
     Match match;
     const bool needs_care = find_match(tables, table, active, match);
     found = pass(match);
@@ -116,20 +129,18 @@ class RansReader {
   TORCH_ANS_DEVICE void take(const Found& found, bool active) {
     State x = found.x;
     const bool take = active && x < limit_;
-    const unsigned takers = ballot(take) & seat_.row_mask();
+    const auto takers = seat_.count_votes(take);
     if constexpr (Traits::kMaxWords == 1) {
-      const unsigned at = last_ - kWordBytes * ones(takers & seat_.below());
-      const State filled =
-          static_cast<State>(x << Traits::kWordBits) | ring_.template get<Word>(at);
+      const State filled = static_cast<State>(x << Traits::kWordBits) | word<0>(takers.others);
       x = take ? filled : x;
-      last_ -= kWordBytes * ones(takers);
+      last_ -= kWordBytes * takers.all;
     } else {
       const bool take_two = active && x < (Traits::kLowerBound >> Traits::kWordBits);
-      const unsigned two_takers = ballot(take_two) & seat_.row_mask();
-      const unsigned at = last_ - ones(takers & seat_.below()) - ones(two_takers & seat_.below());
-      if (take) x = x << Traits::kWordBits | ring_.template get<Word>(at);
-      if (take_two) x = x << Traits::kWordBits | ring_.template get<Word>(at - 1);
-      last_ -= ones(takers) + ones(two_takers);
+      const auto two_takers = seat_.count_votes(take_two);
+      const unsigned before = takers.others + two_takers.others;
+      if (take) x = x << Traits::kWordBits | word<0>(before);
+      if (take_two) x = x << Traits::kWordBits | word<1>(before);
+      last_ -= kWordBytes * (takers.all + two_takers.all);
     }
     x_ = active ? x : x_;
   }
@@ -167,6 +178,7 @@ class RansReader {
   }
 
  private:
+  static constexpr bool kAlone = Seat<kFixedLanes>::kAlone;
   static constexpr unsigned kWordBytes = sizeof(Word);
   static constexpr unsigned kStepBytes = Traits::kMaxWords * kWordBytes;
 
@@ -186,8 +198,9 @@ class RansReader {
     return kLengthBytes + seat_.lanes() * static_cast<std::uint32_t>(sizeof(State));
   }
 
-  /// One past the row's last word.
-  TORCH_ANS_DEVICE std::uint32_t end() const { return last_ + kWordBytes; }
+  /// One past the row's last word, in bytes from its length word on.
+  TORCH_ANS_DEVICE std::uint32_t end() const { return ring_.offset_of(last_) + kWordBytes; }
+  TORCH_ANS_DEVICE void set_end(std::uint32_t end) { last_ = ring_.place_of(end - kWordBytes); }
 
   TORCH_ANS_DEVICE bool has_passed_base() const {
     return static_cast<std::int32_t>(end() - base()) < 0;
@@ -197,7 +210,15 @@ class RansReader {
   TORCH_ANS_DEVICE void settle() {
     if (!has_passed_base()) return;
     broken_ = true;
-    last_ = base() - kWordBytes;
+    ring_.move_to(base());
+    set_end(base());
+  }
+
+  /// This thread's word number kNumber, where the lanes below take `before` words.
+  template <unsigned kNumber>
+  TORCH_ANS_DEVICE Word word(unsigned before) const {
+    if constexpr (kAlone) return next_[kNumber];
+    return ring_.template get<Word>(last_ - (before + kNumber) * kWordBytes);
   }
 
   /// D(x), still to be filled.
@@ -216,7 +237,7 @@ class RansReader {
       match = InverseCdf::resolve(tables.load(view.buckets + (info.bucket + number)), slot);
       const bool unresolved = active && match.rank >= match.freq;
       if (!any(unresolved)) return false;
-      if (unresolved && table.named) match = InverseCdf::find_slowly(view, info, slot);
+      if (unresolved && table.named) match = search_bucket(tables, view, info, slot);
       return any(unresolved && (!table.named || is_escape(info, match)));
     }
     match = {0, 1, 0};
@@ -266,7 +287,7 @@ class RansReader {
         EscapeReader<Traits> reader(x_, row() + end(), row() + base(), task_.bypass_precision);
         raw = reader.read_raw();
         x_ = reader.state();
-        last_ = static_cast<std::uint32_t>(reader.cursor() - row()) - kWordBytes;
+        set_end(static_cast<std::uint32_t>(reader.cursor() - row()));
         broken_ |= reader.broken();
       }
       last_ = shuffle(last_, next < 0 ? lane_index() : static_cast<unsigned>(next));
@@ -282,6 +303,7 @@ class RansReader {
   const State limit_ = held(State{Traits::kLowerBound});
   State x_ = Traits::kLowerBound;
   std::uint32_t last_ = 0;
+  Word next_[Traits::kMaxWords] = {};  ///< kAlone: what a step may take, loaded before it
   bool broken_ = false;
 };
 

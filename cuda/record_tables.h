@@ -74,7 +74,7 @@ class RecordTables {
   }
 
   static TORCH_ANS_FN std::size_t name_bytes(const CoderTask& task) {
-    return (copy_bytes(task) * task.table_copies + 15) / 16 * 16;
+    return whole_lines(copy_bytes(task) * task.table_copies);
   }
 
   std::uint32_t num_tables_;

@@ -9,17 +9,19 @@ inline namespace TORCH_ANS_ISA {
 namespace gpu {
 
 /// A warp holds `rows_per_warp` rows of `lanes` neighbouring threads each; threads beyond them
-/// have no row (they help to move data). kFixedLanes: 32, or 0 where only run time knows.
+/// have no row (they help to move data). kFixedLanes: 1 or 32, or 0 where only run time knows.
 template <int kFixedLanes>
 class Seat {
  public:
-  static_assert(kFixedLanes == 32 || kFixedLanes == 0, "one kernel serves all other lanes");
+  static_assert(kFixedLanes == 32 || kFixedLanes == 1 || kFixedLanes == 0,
+                "one kernel serves all other lanes");
   static constexpr bool kWide = kFixedLanes == 32;
+  static constexpr bool kAlone = kFixedLanes == 1;  ///< in its row
 
   /// The seats of a warp that takes rows from `first_row` on.
   TORCH_ANS_DEVICE Seat(const CoderTask& task, std::int64_t first_row) : first_row_(first_row) {
     const unsigned thread = lane_index();
-    lanes_log2_ = kWide ? 5 : task.lanes_log2;
+    lanes_log2_ = kWide ? 5 : kAlone ? 0 : task.lanes_log2;
     slot_ = kWide ? 0 : thread >> lanes_log2_;
     lane_ = kWide ? thread : thread & (lanes() - 1);
     row_ = first_row + slot_;
@@ -48,6 +50,14 @@ class Seat {
     unsigned others;
     unsigned all;
   };
+
+  /// How many lanes of the row, and of those below this one, vote for something.
+  TORCH_ANS_DEVICE Sums count_votes(bool vote) const {
+    if constexpr (kAlone) return {0, vote ? 1u : 0u};
+    const unsigned votes = ballot(vote) & row_mask_;
+    return {static_cast<unsigned>(count_bits(votes & below_)),
+            static_cast<unsigned>(count_bits(votes))};
+  }
 
   /// `others`: the lanes above this one.
   TORCH_ANS_DEVICE Sums sum_over_row(unsigned value) const {
@@ -82,7 +92,9 @@ class Seat {
   }
 
   /// Whether `vote` holds for any lane of the row.
-  TORCH_ANS_DEVICE bool any_in_row(bool vote) const { return (ballot(vote) & row_mask_) != 0; }
+  TORCH_ANS_DEVICE bool any_in_row(bool vote) const {
+    return kAlone ? vote : (ballot(vote) & row_mask_) != 0;
+  }
 
  private:
   TORCH_ANS_DEVICE unsigned sum_small(unsigned value, unsigned mask) const {

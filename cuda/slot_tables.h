@@ -82,7 +82,7 @@ class SlotTables {
   TORCH_ANS_DEVICE std::uint32_t shared_bytes() const { return end_; }
 
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& /*part*/) {
-    return whole_rings(hint_bytes(task.tables.freq_precision) +
+    return whole_lines(hint_bytes(task.tables.freq_precision) +
                        copy_bytes(task) * task.table_copies);
   }
   static TORCH_ANS_FN std::size_t copy_bytes(const CoderTask& task) {

@@ -110,14 +110,14 @@ class SpanTables {
   static TORCH_ANS_FN std::size_t bytes(const CoderTask& task, const TablesPart& /*part*/) {
     const TablesView& view = task.tables;
     const std::size_t hints = HintGrids::most(view) + 2;
-    return whole_rings(name_bytes(task) + span_bytes(view) + 2 * hints);
+    return whole_lines(name_bytes(task) + span_bytes(view) + 2 * hints);
   }
 
  private:
   static constexpr std::uint32_t kNoSpan = 0x8000ffffu;  ///< past all slots
 
   static TORCH_ANS_FN std::size_t name_bytes(const CoderTask& task) {
-    return (copy_bytes(task) * task.table_copies + 15) / 16 * 16;
+    return whole_lines(copy_bytes(task) * task.table_copies);
   }
   /// One before all ids, and one more for looking ahead.
   static TORCH_ANS_FN std::uint32_t span_bytes(const TablesView& view) {

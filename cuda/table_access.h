@@ -19,12 +19,8 @@ struct NamedTable {
   }
 };
 
-/// Readers' rings (word_ring.h), which lie behind tables in shared memory, begin at multiples of
-/// this.
-constexpr std::size_t kRingAlignment = 1024;
-TORCH_ANS_FN std::size_t whole_rings(std::size_t bytes) {
-  return (bytes + kRingAlignment - 1) / kRingAlignment * kRingAlignment;
-}
+/// What lies behind tables in shared memory begins at multiples of 16 bytes.
+TORCH_ANS_FN std::size_t whole_lines(std::size_t bytes) { return (bytes + 15) / 16 * 16; }
 
 /// A symbol that is to be put with care has this in its id.
 constexpr std::uint32_t kRareId = std::uint32_t{1} << 31;
@@ -114,7 +110,7 @@ class StagedTables : public ImageTables<StagedTables> {
 
   /// Bytes of shared memory that this takes.
   static TORCH_ANS_FN std::size_t bytes(std::uint32_t num_tables, const TablesPart& part) {
-    return whole_rings(info_bytes(num_tables) + std::size_t{part.bytes});
+    return whole_lines(info_bytes(num_tables) + std::size_t{part.bytes});
   }
 
  private:

@@ -47,7 +47,9 @@ class TansReader {
     const unsigned bytes = (steps * kStepBytes) << seat_.lanes_log2();
     const std::uint32_t end = offset_of(smaller(past, words_));
     if constexpr (Seat<kFixedLanes>::kWide) {
-      while (any(ring_.lacks(end, bytes + 2 * sizeof(std::uint32_t)))) ring_.refill();
+      while (any(ring_.lacks(ring_.place_of(end), bytes + 2 * sizeof(std::uint32_t)))) {
+        ring_.refill();
+      }
     } else {
       ring_.reach(offset_of(0), end, bytes + 2 * sizeof(std::uint32_t), wanted);
     }
@@ -143,7 +145,7 @@ class TansReader {
   TORCH_ANS_DEVICE std::uint32_t word(std::uint32_t number) const {
     if (number >= words_) return tail_;
     if constexpr (kFrom == From::kRing) {
-      return ring_.template get<std::uint32_t>(offset_of(number));
+      return ring_.template get<std::uint32_t>(ring_.place_of(offset_of(number)));
     } else {
       return cached_load(tans_words(task_, seat_) + tans_first_word(seat_) + number);
     }

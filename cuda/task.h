@@ -73,6 +73,8 @@ struct CoderTask {
   bool require_end;
   std::int64_t lowest_symbol;  ///< of the symbols' type
   std::int64_t highest_symbol;
+  std::int32_t lowest_value;   ///< the same of what tables name, which is an int32
+  std::uint32_t value_span;    ///< from that to the highest
   bool symbols_fit;            ///< pop: every symbol of every table fits the symbols' type
   std::uint8_t* headers;       ///< (rows, bytes of a header): scratch
   RowResult* results;          ///< (rows,)

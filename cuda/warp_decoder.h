@@ -169,11 +169,13 @@ class WarpDecoder {
 
   TORCH_ANS_DEVICE void get_narrow_rows() {
     const std::uint32_t steps = task_.row_length >> seat_.lanes_log2();
+    const std::uint32_t after = present_ + seat_.lanes() - 1 - seat_.lane();
+    const std::uint32_t own_steps = smaller(after >> seat_.lanes_log2(), steps);
     for (std::uint32_t begin = 0; begin < steps; begin += StagingTile::kSteps) {
       if (choice_.has_keys()) stage_keys(begin);
       if (lane_index() < StagingTile::kSteps) tile_.set(kSkips + lane_index(), 0);
       sync_warp();
-      const bool skips = get_tile(begin, steps);
+      const bool skips = get_tile(begin, own_steps);
       sync_warp();
       store_tile(begin, skips);
       sync_warp();
@@ -186,15 +188,13 @@ class WarpDecoder {
                               (step << seat_.lanes_log2()) + seat_.lane(), seat_.lanes_log2());
   }
 
-  /// Decodes a tile; its symbols take the places of their keys. True: some were too large
-  /// for the tile and have been stored already.
-  TORCH_ANS_DEVICE bool get_tile(std::uint32_t begin, std::uint32_t steps) {
+  /// Decodes a tile, as far as this lane has steps; its symbols take the places of their keys.
+  /// True: some were too large for the tile and have been stored already.
+  TORCH_ANS_DEVICE bool get_tile(std::uint32_t begin, std::uint32_t own_steps) {
     bool skips = false;
     for (unsigned quad = 0; quad < StagingTile::kSteps; quad += kQuad) {
-      const auto present = [&](int j) {
-        const std::uint32_t at = begin + quad + static_cast<unsigned>(j);
-        return at < steps && position(at) < present_;
-      };
+      const auto left = static_cast<std::int32_t>(own_steps - (begin + quad));
+      const auto present = [left](int j) { return j < left; };
       std::int32_t keys[kQuad] = {}, symbols[kQuad];
       if (choice_.has_keys()) {
         TORCH_ANS_UNROLL
@@ -299,7 +299,7 @@ class WarpDecoder {
       }
       reader_.take(found, active);
       symbols[j] = tables[j].value(Reader::symbol_of(found));
-      if (Tables::kMayOverflow && !task_.symbols_fit && active) check_fit(symbols[j]);
+      if (Tables::kMayOverflow) broken_ |= active && !fits(symbols[j]);
       if constexpr (Choice::kFollows) {
         choice_.note(position(step + j), symbols[j], tables[j].info, active);
       }
@@ -325,13 +325,15 @@ class WarpDecoder {
     const std::int64_t v = reader_.get_carefully(table, active);
     const auto offset = static_cast<std::uint64_t>(static_cast<std::int64_t>(table.info.offset));
     const auto symbol = static_cast<std::int64_t>(static_cast<std::uint64_t>(v) + offset);
-    if (active) check_fit(symbol);
+    broken_ |= active && (symbol < task_.lowest_symbol || symbol > task_.highest_symbol);
     choice_.note(position(step), symbol, table.info, active);
     return symbol;
   }
 
-  TORCH_ANS_DEVICE void check_fit(std::int64_t symbol) {
-    broken_ |= symbol < task_.lowest_symbol || symbol > task_.highest_symbol;
+  /// Whether a table's symbol fits the symbols' type.
+  TORCH_ANS_DEVICE bool fits(std::int32_t value) const {
+    const auto low = static_cast<std::uint32_t>(task_.lowest_value);
+    return static_cast<std::uint32_t>(value) - low <= task_.value_span;
   }
 
   const CoderTask& task_;

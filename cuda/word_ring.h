@@ -19,13 +19,15 @@ namespace gpu {
 /// Invariant: bytes from `landed_` up to the `end` that `reach` was last told can be read, copies
 /// of [asked_, landed_) are under way. Both are multiples of 4 and the same in all threads of a
 /// row.
+template <int kFixedLanes>
 class NarrowRing {
  public:
   /// What 16 steps take of words of 16 bits at most, and 64 steps at 4 bits a symbol.
   static constexpr unsigned kLaneBytes = 32;
   static constexpr std::uint32_t kWarpBytes = kLaneBytes * kWarpSize;
 
-  TORCH_ANS_DEVICE NarrowRing(const CoderTask& task, const Seat<0>& seat, std::uint32_t shared)
+  TORCH_ANS_DEVICE NarrowRing(const CoderTask& task, const Seat<kFixedLanes>& seat,
+                              std::uint32_t shared)
       : task_(task),
         seat_(seat),
         start_(shared + ((seat.slot() * kLaneBytes) << seat.lanes_log2())) {}
@@ -47,10 +49,15 @@ class NarrowRing {
     }
   }
 
-  /// The T at a byte of the row, where `reach` has made sure of it.
+  /// Where an offset stands in the ring, as `get` takes it: anywhere, it is some place of it.
+  TORCH_ANS_DEVICE std::uint32_t place_of(std::uint32_t offset) const { return offset; }
+  TORCH_ANS_DEVICE std::uint32_t offset_of(std::uint32_t place) const { return place; }
+  TORCH_ANS_DEVICE void move_to(std::uint32_t /*top*/) {}
+
+  /// The T at a place, where `reach` has made sure of it.
   template <typename T>
-  TORCH_ANS_DEVICE T get(std::uint32_t offset) const {
-    return SharedArray<T>(start_ + (offset & (ring_bytes() - 1))).get(0);
+  TORCH_ANS_DEVICE T get(std::uint32_t place) const {
+    return SharedArray<T>(start_ + (place & (ring_bytes() - 1))).get(0);
   }
 
  private:
@@ -81,59 +88,83 @@ class NarrowRing {
   }
 
   const CoderTask& task_;
-  const Seat<0> seat_;
+  const Seat<kFixedLanes> seat_;
   const std::uint32_t start_;
   std::uint32_t landed_ = 0;
   std::uint32_t asked_ = 0;
 };
 
-/// The same for a warp with one row: units of 512 B, which its threads hold until there is room in
-/// the ring.
+/// The same for a warp with one row: units of half a ring, which its threads hold until there is
+/// room. The first half stands behind the second one once more, so that all that can be read at a
+/// time is in one piece, and no place has to be cut to the ring's size.
 ///
-/// Invariant: bytes from `landed_` up to the `end` that `lacks` was last told can be read; threads
-/// hold what is below, or have it under way. `landed_` is a multiple of a unit, and passes the
-/// row's beginning where a broken row goes on.
+/// Invariant: bytes from `landed_` up to the `end` that `lacks` was last told can be read, at most
+/// a ring of them; threads hold what is below, or have it under way. `landed_` is a multiple of a
+/// unit, and passes the row's beginning where a broken row goes on.
 class WideRing {
  public:
-  static constexpr std::uint32_t kWarpBytes = NarrowRing::kWarpBytes;
+  static constexpr std::uint32_t kRingBytes = 1024;
+  static constexpr std::uint32_t kUnitBytes = kRingBytes / 2;
+  static constexpr std::uint32_t kWarpBytes = kRingBytes + kUnitBytes;
 
   TORCH_ANS_DEVICE WideRing(const CoderTask& task, const Seat<32>& seat, std::uint32_t shared)
       : row_(held(
             reinterpret_cast<const std::uint32_t*>(task.stream + seat.row() * task.row_bytes))),
         lane_(seat.lane()),
-        start_(shared) {}
+        place_(shared) {}
 
   TORCH_ANS_DEVICE void open(std::uint32_t top) {
     last_ = (top - 1) / 4;
-    landed_ = (top + kUnitBytes - 1) / kUnitBytes * kUnitBytes;
+    land((top + kUnitBytes - 1) / kUnitBytes * kUnitBytes);
     fetch();
   }
 
-  /// Whether fewer bytes than these can be read below `end`. The same in all threads.
-  TORCH_ANS_DEVICE bool lacks(std::uint32_t end, std::uint32_t bytes) const {
-    return static_cast<std::int32_t>(end - bytes) < static_cast<std::int32_t>(landed_);
+  /// Reading goes on at `top`, wherever it was: what is read there is any words, and a unit more of
+  /// them where `refill` comes next.
+  TORCH_ANS_DEVICE void move_to(std::uint32_t top) { land(top / kUnitBytes * kUnitBytes); }
+
+  TORCH_ANS_DEVICE std::uint32_t place_of(std::uint32_t offset) const {
+    return offset - landed_ + place_;
+  }
+  TORCH_ANS_DEVICE std::uint32_t offset_of(std::uint32_t place) const {
+    return place - place_ + landed_;
   }
 
-  /// Makes a unit more readable, where `lacks` has said that there is room: for at most half a ring
-  /// of bytes. The whole warp's affair.
+  /// Whether fewer bytes than these can be read below the place `end`. The same in all threads.
+  TORCH_ANS_DEVICE bool lacks(std::uint32_t end, std::uint32_t bytes) const {
+    return static_cast<std::int32_t>(end - bytes) < static_cast<std::int32_t>(place_);
+  }
+
+  /// Makes a unit more readable, where `lacks` has said that there is room: for at most a unit of
+  /// bytes. Offsets have other places then. The whole warp's affair.
   TORCH_ANS_DEVICE void refill() {
-    landed_ -= kUnitBytes;
+    land(landed_ - kUnitBytes);
     sync_warp();  // nobody still reads what this replaces
-    const SharedArray<std::uint32_t> unit(start_ | (landed_ & (kWarpBytes - 1)));
-    TORCH_ANS_UNROLL
-    for (unsigned j = 0; j < kUnitWords; ++j) unit.set(j * kWarpSize + lane_, pending_[j]);
+    put_unit(place_);
+    if ((landed_ & kUnitBytes) == 0) put_unit(place_ + kRingBytes);
     sync_warp();
     fetch();
   }
 
   template <typename T>
-  TORCH_ANS_DEVICE T get(std::uint32_t offset) const {
-    return SharedArray<T>(start_ | (offset & (kWarpBytes - 1))).get(0);
+  TORCH_ANS_DEVICE T get(std::uint32_t place) const {
+    return SharedArray<T>(place).get(0);
   }
 
  private:
-  static constexpr unsigned kUnitWords = 4;  ///< of a thread
-  static constexpr std::uint32_t kUnitBytes = kUnitWords * sizeof(std::uint32_t) * kWarpSize;
+  static constexpr unsigned kUnitWords = kUnitBytes / sizeof(std::uint32_t) / kWarpSize;
+
+  /// Offsets with the bit of a unit stand in the ring's second half.
+  TORCH_ANS_DEVICE void land(std::uint32_t offset) {
+    place_ += (offset & kUnitBytes) - (landed_ & kUnitBytes);
+    landed_ = offset;
+  }
+
+  TORCH_ANS_DEVICE void put_unit(std::uint32_t place) const {
+    const SharedArray<std::uint32_t> unit(place);
+    TORCH_ANS_UNROLL
+    for (unsigned j = 0; j < kUnitWords; ++j) unit.set(j * kWarpSize + lane_, pending_[j]);
+  }
 
   /// Below the row's beginning words have numbers past all of its own. What is not there is some
   /// word of the row.
@@ -147,14 +178,14 @@ class WideRing {
 
   const std::uint32_t* const row_;
   const unsigned lane_;
-  const std::uint32_t start_;
   std::uint32_t last_ = 0;  ///< word of the row
   std::uint32_t landed_ = 0;
-  std::uint32_t pending_[kUnitWords] = {};
+  std::uint32_t place_;                     ///< of the offset `landed_`
+  std::uint32_t pending_[kUnitWords] = {};  ///< of this thread
 };
 
 template <int kFixedLanes>
-using RingOf = std::conditional_t<kFixedLanes == 32, WideRing, NarrowRing>;
+using RingOf = std::conditional_t<kFixedLanes == 32, WideRing, NarrowRing<kFixedLanes>>;
 
 }  // namespace gpu
 }  // namespace TORCH_ANS_ISA

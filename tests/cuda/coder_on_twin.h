@@ -10,6 +10,7 @@ namespace torch_ans {
 template <typename Family, int kFixedLanes>
 class CoderOnTwin {
   using System = typename Family::System;
+  static constexpr int kEncoderLanes = kFixedLanes == 32 ? 32 : 0;
   static constexpr gpu::ImageKind kKind = Family::kKind;
 
  public:
@@ -72,12 +73,12 @@ class CoderOnTwin {
       commit(task);
       return results_;
     }
-    const Grid grid = make_grid(table_bytes(part), gpu::kEncoderWarpBytes<System, kFixedLanes>);
+    const Grid grid = make_grid(table_bytes(part), gpu::kEncoderWarpBytes<System, kEncoderLanes>);
     launch(grid, random_, case_.name + ", encode", [&] {
       if (case_.staged) {
-        gpu::encode_kernel<System, kFixedLanes, gpu::StagedTables>(task, part);
+        gpu::encode_kernel<System, kEncoderLanes, gpu::StagedTables>(task, part);
       } else {
-        gpu::encode_kernel<System, kFixedLanes, gpu::CachedTables>(task, part);
+        gpu::encode_kernel<System, kEncoderLanes, gpu::CachedTables>(task, part);
       }
     });
     commit(task);
@@ -160,7 +161,6 @@ class CoderOnTwin {
 
   gpu::CoderTask make_task(const gpu::HostTask& host) {
     gpu::CoderTask task = gpu::make_task(host);
-    task.table_copies = 1u << random_.between(0, 3);
     if (lanes_ < 32) task.rows_per_warp = 1 << random_.between(0, 5 - task.lanes_log2);
     return task;
   }
@@ -185,10 +185,17 @@ class CoderOnTwin {
     });
   }
 
+  template <typename Tables>
+  gpu::CoderTask with_copies(gpu::CoderTask task) {
+    task.table_copies = 1u << random_.between(0, bit_width(Tables::kMostCopies) - 1);
+    return task;
+  }
+
   template <typename Plain>
-  void encode_plain(const gpu::CoderTask& task, const gpu::TablesPart& part) {
+  void encode_plain(const gpu::CoderTask& given, const gpu::TablesPart& part) {
     if constexpr (kFixedLanes == 32 && std::is_same_v<Family, RansFamily<Rans32x16>>) {
       using Tables = typename Plain::EncoderTables;
+      const gpu::CoderTask task = with_copies<Tables>(given);
       const Grid grid =
           make_grid(Tables::bytes(task, part), gpu::kEncoderWarpBytes<System, kFixedLanes>);
       launch(grid, random_, case_.name + ", plain encode",
@@ -197,9 +204,10 @@ class CoderOnTwin {
   }
 
   template <typename Plain>
-  void decode_plain(const gpu::CoderTask& task, const gpu::TablesPart& part) {
+  void decode_plain(const gpu::CoderTask& given, const gpu::TablesPart& part) {
     if constexpr (kFixedLanes == 32 && std::is_same_v<Family, RansFamily<Rans32x16>>) {
       using Tables = typename Plain::DecoderTables;
+      const gpu::CoderTask task = with_copies<Tables>(given);
       const Grid grid = make_grid(Tables::bytes(task, part), gpu::kDecoderWarpBytes<kFixedLanes>);
       launch(grid, random_, case_.name + ", plain decode", [&] {
         gpu::decode_kernel<System, 32, Tables, gpu::IndexedChoice, typename Plain::Elements>(task,

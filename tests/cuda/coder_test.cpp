@@ -254,6 +254,8 @@ void test_variant(const std::string& family, int lanes, const Request& request) 
              " seed " + std::to_string(seed);
     if (lanes == 32) {
       CoderTest<Family, 32>(c, lanes, random).run();
+    } else if (lanes == 1) {
+      CoderTest<Family, 1>(c, lanes, random).run();
     } else {
       CoderTest<Family, 0>(c, lanes, random).run();
     }
