@@ -18,7 +18,7 @@ import torch
 import torch_ans
 from cuda_stand_in import HostEngine, Work
 from helpers import stream_rows
-from torch_ans import CorruptStreamError, _contexts, _cuda_stream, _stream
+from torch_ans import CorruptStreamError, _contexts, _cuda_stream, _native_cuda, _stream
 from torch_ans._layout import Split
 from torch_ans._native import Coding
 
@@ -107,6 +107,29 @@ def test_pops_make_room(engine: HostEngine, check: bool) -> None:
     assert stream.shape[1] > columns[-1]
     for _ in range(20):
         assert torch.equal(work.pop(stream, check), work.symbols)
+
+
+def test_a_push_beside_those_of_a_graph(
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody counts what a graph's replays push: pushes beside them look at the rows."""
+    work = Work("rans64", 4, (2, 300))
+    stream = work.stream(9000)
+    work.push(stream)  # the tables are on the device then
+    state = _cuda_stream._state_of(stream)
+    used, bytes_of_one = state.used, int(stream[:, 0].max())
+    replays = 9000 // bytes_of_one - 1
+    with monkeypatch.context() as patch:
+        patch.setattr(_native_cuda, "is_capturing", lambda: True)
+        for _ in range(replays):
+            work.push(stream)
+    state.used = used  # as if all of them but one had been replays
+    for other in (copy.deepcopy(stream), stream):
+        for _ in range(3):
+            work.push(other)
+        _cuda_stream.check_status(other)
+        for _ in range(1 + replays + 3):
+            assert torch.equal(work.pop(other, check=True), work.symbols)
 
 
 def test_a_stream_from_elsewhere(engine: HostEngine) -> None:

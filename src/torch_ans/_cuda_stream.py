@@ -46,20 +46,21 @@ class _StreamState:
         asks: the tensor has grown after that.
         asked: the bytes in the longest row after some pop, when the device has come to it.
         pushed_since: a bound on what has been pushed since then.
+        captured: a graph pushes to it, and nobody counts its replays.
     """
 
-    __slots__ = ("asked", "asks", "popped", "pushed_since", "status", "used")
+    __slots__ = ("asked", "asks", "captured", "popped", "pushed_since", "status", "used")
 
     def __init__(self, status: RowStatus, used: Optional[int]) -> None:
         self.status = status
         self.used = used
-        self.popped = self.asks = False
+        self.popped = self.asks = self.captured = False
         self.asked: Optional[Answer] = None
         self.pushed_since = 0
 
     def __reduce__(self) -> Tuple[Any, ...]:
         """A tensor takes its state along when it is copied or pickled; an event cannot be."""
-        return _StreamState, (self.status, self.used)
+        return _StreamState, (self.status, None if self.captured else self.used)
 
 
 def columns_for(row_bytes: int) -> int:
@@ -248,11 +249,15 @@ def _check_columns(coding: Coding, stream: Stream) -> None:
 def _with_room(stream: Stream, state: _StreamState, room: int) -> Stream:
     """`stream` with `room` bytes behind every row, grown where that is not sure.
 
-    While a graph is being captured a stream stays as it is: it has been preallocated.
+    While a graph is being captured a stream stays as it is: it has been preallocated. Later pushes
+    beside the graph's wait, and look.
     """
-    if not stream.rows or stream.columns == MAX_COLUMNS or _native_cuda.is_capturing():
+    if _native_cuda.is_capturing():
+        state.captured = True
         return stream
-    if state.used is None:
+    if not stream.rows or stream.columns == MAX_COLUMNS:
+        return stream
+    if state.used is None or state.captured:
         state.used = min(max(int(_longest(stream)), 0), _capacity(stream))
     if _has_room(stream, state, room):
         return stream
