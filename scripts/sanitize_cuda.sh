@@ -15,7 +15,7 @@ sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda/bin/compute-sanit
 }
 # torch's allocator hides the ends of tensors: without it each has memory of its own.
 export PYTORCH_NO_CUDA_MEMORY_CACHING=1 TORCH_ANS_REQUIRE_CUDA=1
-selected=(tests/test_cuda_gpu.py -q -k "not captured_graph and not nothing_waits")
+selected=(tests -m cuda -q -k "not captured_graph and not nothing_waits")
 for tool in memcheck racecheck initcheck synccheck; do
   echo "sanitize-cuda: $tool"
   "$sanitizer" --tool "$tool" --error-exitcode 1 --target-processes all \

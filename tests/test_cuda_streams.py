@@ -1,8 +1,8 @@
 """Streams on a GPU without one: an engine that works in host memory stands in for it.
 
 Tested here, in test_cuda_bytes.py and in test_cuda_tables.py are the arguments that reach the
-engine, room and growth, and what a status becomes. What kernels do is for test_cuda_twin.py and
-test_cuda_gpu.py.
+engine, room and growth, and what a status becomes. What kernels do is for test_cuda_twin.py and, on
+a real GPU, test_cuda_gpu_*.py.
 """
 
 from __future__ import annotations
