@@ -6,7 +6,8 @@ namespace {
 
 template <typename System, int kFixedLanes>
 constexpr ShapeOf kCachedShape =
-    kFixedLanes != 32                    ? &LaunchPolicy::narrow_decoder
+    kFixedLanes == 0                     ? &LaunchPolicy::narrow_decoder
+    : kFixedLanes == 1                   ? &LaunchPolicy::one_lane_decoder
     : std::is_same_v<System, TansSystem> ? &LaunchPolicy::wide_tans_decoder
                                          : &LaunchPolicy::wide_decoder;
 template <int kFixedLanes>

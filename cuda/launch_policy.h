@@ -25,6 +25,7 @@ struct LaunchPolicy {
   BlockShape wide_decoder{256, 3};
   BlockShape wide_tans_decoder{256, 4};
   BlockShape narrow_decoder{256, 3};
+  BlockShape one_lane_decoder{256, 3};
   BlockShape context_decoder{256, 3};
   BlockShape staged{768, 1};
   BlockShape staged_narrow_decoder{768, 1};
@@ -49,10 +50,13 @@ constexpr LaunchPolicy launch_policy(int arch) {
       policy.context_decoder = {128, 5};
       policy.plain_decoder = {768, 1};
       break;
+    case 100:
+      policy.one_lane_decoder = {128, 5};
+      break;
     case 120:
       policy.wide_encoder = policy.wide_tans_decoder = {256, 3};
       policy.narrow_decoder = {128, 5};
-      policy.context_decoder = {128, 4};
+      policy.context_decoder = policy.one_lane_decoder = {128, 4};
       policy.staged_narrow_decoder = {640, 1};
       break;
     default:

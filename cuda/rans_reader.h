@@ -86,7 +86,7 @@ class RansReader {
   template <typename Tables>
   TORCH_ANS_DEVICE bool find(const Tables& tables, const NamedTable& table, bool active,
                              Found& found) {
-    if constexpr (kAlone) {
+    if constexpr (kOneLane) {
       TORCH_ANS_UNROLL
       for (unsigned n = 0; n < Traits::kMaxWords; ++n) {
         next_[n] = active ? ring_.template get<Word>(last_ - n * kWordBytes) : Word{0};
@@ -178,7 +178,7 @@ class RansReader {
   }
 
  private:
-  static constexpr bool kAlone = Seat<kFixedLanes>::kAlone;
+  static constexpr bool kOneLane = Seat<kFixedLanes>::kOneLane;
   static constexpr unsigned kWordBytes = sizeof(Word);
   static constexpr unsigned kStepBytes = Traits::kMaxWords * kWordBytes;
 
@@ -217,7 +217,7 @@ class RansReader {
   /// This thread's word number kNumber, where the lanes below take `before` words.
   template <unsigned kNumber>
   TORCH_ANS_DEVICE Word word(unsigned before) const {
-    if constexpr (kAlone) return next_[kNumber];
+    if constexpr (kOneLane) return next_[kNumber];
     return ring_.template get<Word>(last_ - (before + kNumber) * kWordBytes);
   }
 
@@ -303,7 +303,7 @@ class RansReader {
   const State limit_ = held(State{Traits::kLowerBound});
   State x_ = Traits::kLowerBound;
   std::uint32_t last_ = 0;
-  Word next_[Traits::kMaxWords] = {};  ///< kAlone: what a step may take, loaded before it
+  Word next_[Traits::kMaxWords] = {};  ///< kOneLane: what a step may take
   bool broken_ = false;
 };
 

@@ -16,12 +16,12 @@ class Seat {
   static_assert(kFixedLanes == 32 || kFixedLanes == 1 || kFixedLanes == 0,
                 "one kernel serves all other lanes");
   static constexpr bool kWide = kFixedLanes == 32;
-  static constexpr bool kAlone = kFixedLanes == 1;  ///< in its row
+  static constexpr bool kOneLane = kFixedLanes == 1;
 
   /// The seats of a warp that takes rows from `first_row` on.
   TORCH_ANS_DEVICE Seat(const CoderTask& task, std::int64_t first_row) : first_row_(first_row) {
     const unsigned thread = lane_index();
-    lanes_log2_ = kWide ? 5 : kAlone ? 0 : task.lanes_log2;
+    lanes_log2_ = kWide ? 5 : kOneLane ? 0 : task.lanes_log2;
     slot_ = kWide ? 0 : thread >> lanes_log2_;
     lane_ = kWide ? thread : thread & (lanes() - 1);
     row_ = first_row + slot_;
@@ -53,7 +53,7 @@ class Seat {
 
   /// How many lanes of the row, and of those below this one, vote for something.
   TORCH_ANS_DEVICE Sums count_votes(bool vote) const {
-    if constexpr (kAlone) return {0, vote ? 1u : 0u};
+    if constexpr (kOneLane) return {0, vote ? 1u : 0u};
     const unsigned votes = ballot(vote) & row_mask_;
     return {static_cast<unsigned>(count_bits(votes & below_)),
             static_cast<unsigned>(count_bits(votes))};
@@ -93,7 +93,7 @@ class Seat {
 
   /// Whether `vote` holds for any lane of the row.
   TORCH_ANS_DEVICE bool any_in_row(bool vote) const {
-    return kAlone ? vote : (ballot(vote) & row_mask_) != 0;
+    return kOneLane ? vote : (ballot(vote) & row_mask_) != 0;
   }
 
  private:
