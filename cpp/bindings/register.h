@@ -23,6 +23,9 @@ void register_table_lists(pybind11::module_& module);
 /// Only where the CUDA engine is built (TORCH_ANS_WITH_CUDA).
 void register_cuda(pybind11::module_& module);
 
+/// Streams are counted in int32 columns on the Python side, in bytes below.
+constexpr std::int64_t kColumnBytes = 4;
+
 template <typename T>
 T* pointer(std::uintptr_t address) {
   return reinterpret_cast<T*>(address);

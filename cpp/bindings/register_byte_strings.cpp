@@ -14,8 +14,6 @@ namespace py = pybind11;
 namespace torch_ans {
 namespace {
 
-constexpr std::int64_t kColumnBytes = 4;
-
 /// The rows of a stream, and how they are joined.
 struct Packing {
   const std::uint8_t* stream;

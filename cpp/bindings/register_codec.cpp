@@ -23,9 +23,6 @@ IntType int_type(const std::string& name) {
 
 namespace {
 
-/// Counted in int32 columns on the Python side, in bytes below.
-constexpr std::int64_t kColumnBytes = 4;
-
 void bind_push_and_pop(py::module_& module) {
   module.def(
       "encode",

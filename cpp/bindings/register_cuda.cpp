@@ -15,8 +15,6 @@ namespace py = pybind11;
 namespace torch_ans {
 namespace {
 
-constexpr std::int64_t kColumnBytes = 4;
-
 using CudaFamily = gpu::Family;
 
 CudaFamily cuda_family(const Codec& codec) {

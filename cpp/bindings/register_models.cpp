@@ -72,9 +72,6 @@ Model make_model(const std::string& kind, const std::string& dtype,
   return model;
 }
 
-/// Counted in int32 columns on the Python side, in bytes below.
-constexpr std::int64_t kColumnBytes = 4;
-
 CodingTask make_task(const Codec& codec, const Model& model, std::uintptr_t stream,
                      std::int64_t rows, std::int64_t columns, const IntArray& symbols,
                      std::int64_t row_length, std::int64_t total) {
