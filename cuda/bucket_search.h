@@ -27,8 +27,9 @@ TORCH_ANS_DEVICE_COLD inline Match search_symbols(const std::uint32_t* cdf, std:
   }
   std::uint32_t edges[kPivots + 1];
   TORCH_ANS_UNROLL
-  for (std::uint32_t j = 0; j <= kPivots; ++j)
+  for (std::uint32_t j = 0; j <= kPivots; ++j) {
     edges[j] = cached_load(cdf + (low + smaller(j, count)));
+  }
   Match match{low, edges[1] - edges[0], slot - edges[0]};
   TORCH_ANS_UNROLL
   for (std::uint32_t j = 1; j < kPivots; ++j) {

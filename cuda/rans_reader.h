@@ -61,16 +61,15 @@ class RansReader {
     set_end(top);
   }
 
-  /// Gets what `take` may need for so many steps into reach. True: some row may have less.
-  /// `wanted`: there is something to take. The whole warp's affair.
-  TORCH_ANS_DEVICE bool may_run_out(unsigned steps, bool wanted) {
-    // What is read below a row's words is some other part of the ring: the row is broken then.
+  /// Gets what `take` may need for so many steps into reach, if that is `wanted`. Where a row has
+  /// less, what is read below its words is some other part of the ring, and the row broken. The
+  /// whole warp's affair.
+  TORCH_ANS_DEVICE void reach(unsigned steps, bool wanted) {
     if constexpr (Seat<kFixedLanes>::kWide) {
       while (any(lacks(steps))) refill();
     } else if (!ring_.reach(base(), end(), bytes_of(steps), wanted)) {
       settle();
     }
-    return false;
   }
 
   /// The same in two parts, for wide rows, where it does not matter that a word more is asked for.
@@ -125,7 +124,7 @@ class RansReader {
     last_ = mark.last;
   }
 
-  /// Fills the state, with words only as far as `may_run_out` has made sure of.
+  /// Fills the state, with words that are in reach.
   TORCH_ANS_DEVICE void take(const Found& found, bool active) {
     State x = found.x;
     const bool take = active && x < limit_;

@@ -40,6 +40,11 @@ class Seat {
   TORCH_ANS_DEVICE std::int64_t row() const { return row_; }
   TORCH_ANS_DEVICE bool has_row() const { return has_row_; }
 
+  /// How many of `steps` steps have a symbol for this lane, where the row has `symbols`.
+  TORCH_ANS_DEVICE std::uint32_t own_steps(std::uint32_t steps, std::uint32_t symbols) const {
+    return smaller((symbols + lanes() - 1 - lane_) >> lanes_log2_, steps);
+  }
+
   /// Masks of threads: of the row, and the lanes of the row below and above this one.
   TORCH_ANS_DEVICE unsigned row_mask() const { return row_mask_; }
   TORCH_ANS_DEVICE unsigned below() const { return below_; }

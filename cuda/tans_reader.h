@@ -42,7 +42,7 @@ class TansReader {
   TORCH_ANS_DEVICE void open_ring() { ring_.open(offset_of(words_)); }
 
   /// Gets what `take` may need for so many steps into reach; a row that has less may be read too.
-  TORCH_ANS_DEVICE bool may_run_out(unsigned steps, bool wanted) {
+  TORCH_ANS_DEVICE void reach(unsigned steps, bool wanted) {
     const auto past = static_cast<std::uint32_t>(left_ / 32) + 1;
     const unsigned bytes = (steps * kStepBytes) << seat_.lanes_log2();
     const std::uint32_t end = offset_of(smaller(past, words_));
@@ -53,7 +53,6 @@ class TansReader {
     } else {
       ring_.reach(offset_of(0), end, bytes + 2 * sizeof(std::uint32_t), wanted);
     }
-    return false;
   }
 
   template <typename Tables>
@@ -125,7 +124,7 @@ class TansReader {
  private:
   static constexpr unsigned kStepBytes = 2;  ///< at least 15 bits
 
-  /// Where words are read: what `may_run_out` has made sure of, or anywhere in the row.
+  /// Where words are read: what is in reach, or anywhere in the row.
   enum class From { kRing, kRow };
 
   TORCH_ANS_DEVICE std::uint32_t first_state() const {

@@ -129,7 +129,7 @@ class WarpDecoder {
   TORCH_ANS_DEVICE std::uint32_t get_turns(std::uint32_t step, std::uint32_t end,
                                            const typename Access::Symbols& row_symbols,
                                            const typename Access::Indexes& row_indexes) {
-    reader_.may_run_out(kTurn, true);
+    reader_.reach(kTurn, true);
     QuadOfElements next = {};
     row_indexes.load(step, next);
     typename Reader::Mark start;
@@ -169,8 +169,7 @@ class WarpDecoder {
 
   TORCH_ANS_DEVICE void get_narrow_rows() {
     const std::uint32_t steps = task_.row_length >> seat_.lanes_log2();
-    const std::uint32_t after = present_ + seat_.lanes() - 1 - seat_.lane();
-    const std::uint32_t own_steps = smaller(after >> seat_.lanes_log2(), steps);
+    const std::uint32_t own_steps = seat_.own_steps(steps, present_);
     for (std::uint32_t begin = 0; begin < steps; begin += StagingTile::kSteps) {
       if (choice_.has_keys()) stage_keys(begin);
       if (lane_index() < StagingTile::kSteps) tile_.set(kSkips + lane_index(), 0);
@@ -264,7 +263,7 @@ class WarpDecoder {
   /// A step of a full row, if it needs no care.
   TORCH_ANS_DEVICE bool get_alone(std::uint32_t step) {
     if constexpr (Tables::kDefers) {
-      reader_.may_run_out(1, true);
+      reader_.reach(1, true);
       const std::int32_t key = choice_.has_keys() ? choice_.key_of(seat_.row(), position(step)) : 0;
       const Table table = table_of(step, key, true);
       typename Reader::Found found;
@@ -281,7 +280,7 @@ class WarpDecoder {
   template <unsigned kCount, typename Present>
   TORCH_ANS_DEVICE unsigned get_steps(std::uint32_t step, const std::int32_t (&keys)[kCount],
                                       const Present& present, std::int32_t (&symbols)[kCount]) {
-    if (reader_.may_run_out(kCount, seat_.kWide || present_ > 0)) return 0;
+    reader_.reach(kCount, seat_.kWide || present_ > 0);
     Table tables[kCount];
     if constexpr (!Choice::kFollows) {
       TORCH_ANS_UNROLL

@@ -147,6 +147,7 @@ class WarpEncoder {
 
   TORCH_ANS_DEVICE void put_narrow_rows() {
     const std::uint32_t steps = task_.row_length >> seat_.lanes_log2();
+    const std::uint32_t own_steps = seat_.own_steps(steps, present_);
     const unsigned slot = lane_index() >> seat_.lanes_log2();
     for (std::uint32_t tile = (steps + StagingTile::kSteps - 1) / StagingTile::kSteps; tile > 0;) {
       --tile;
@@ -155,10 +156,8 @@ class WarpEncoder {
       sync_warp();
       for (std::uint32_t step = begin + StagingTile::kSteps; step > begin;) {
         step -= kQuad;
-        const auto present = [&](int j) {
-          const std::uint32_t at = step + static_cast<unsigned>(j);
-          return at < steps && position(at) < present_;
-        };
+        const auto left = static_cast<std::int32_t>(own_steps - step);
+        const auto present = [left](int j) { return j < left; };
         std::uint32_t ids[kQuad];
         TORCH_ANS_UNROLL
         for (unsigned j = 0; j < kQuad; ++j) {

@@ -49,7 +49,7 @@ class NarrowRing {
     }
   }
 
-  /// Where an offset stands in the ring, as `get` takes it: anywhere, it is some place of it.
+  /// Places are offsets: `get` takes them modulo the ring, wherever they are.
   TORCH_ANS_DEVICE std::uint32_t place_of(std::uint32_t offset) const { return offset; }
   TORCH_ANS_DEVICE std::uint32_t offset_of(std::uint32_t place) const { return place; }
   TORCH_ANS_DEVICE void move_to(std::uint32_t /*top*/) {}
@@ -119,8 +119,8 @@ class WideRing {
     fetch();
   }
 
-  /// Reading goes on at `top`, wherever it was: what is read there is any words, and a unit more of
-  /// them where `refill` comes next.
+  /// Reading of a broken row goes on at `top`, on whatever words are there; on a unit of them if
+  /// `refill` comes next.
   TORCH_ANS_DEVICE void move_to(std::uint32_t top) { land(top / kUnitBytes * kUnitBytes); }
 
   TORCH_ANS_DEVICE std::uint32_t place_of(std::uint32_t offset) const {
