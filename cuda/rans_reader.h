@@ -185,10 +185,6 @@ class RansReader {
     return (steps * kStepBytes) << seat_.lanes_log2();
   }
 
-  static TORCH_ANS_DEVICE unsigned ones(unsigned mask) {
-    return static_cast<unsigned>(count_bits(mask));
-  }
-
   TORCH_ANS_DEVICE const std::uint8_t* row() const {
     return task_.stream + seat_.row() * task_.row_bytes;
   }
@@ -259,10 +255,13 @@ class RansReader {
     const State x = pass(match).x;
     unsigned words = active && x < Traits::kLowerBound ? 1 : 0;
     if (Traits::kMaxWords == 2 && x < (Traits::kLowerBound >> Traits::kWordBits)) words *= 2;
-    const auto one = ballot(words >= 1) & seat_.row_mask();
-    const auto two = Traits::kMaxWords == 2 ? ballot(words == 2) & seat_.row_mask() : 0u;
+    auto takers = seat_.count_votes(words >= 1);
+    if constexpr (Traits::kMaxWords == 2) {
+      const auto two_takers = seat_.count_votes(words == 2);
+      takers = {takers.others + two_takers.others, takers.all + two_takers.all};
+    }
     const unsigned left = end() - base();
-    const unsigned before = kWordBytes * (ones(one & seat_.below()) + ones(two & seat_.below()));
+    const unsigned before = kWordBytes * takers.others;
     if (active) {
       // Four bytes below the words are the row's own: whatever they are, it is broken then.
       const std::uint8_t* const words = row() + base();
@@ -270,7 +269,7 @@ class RansReader {
       x_ = torch_ans::get<Traits>(x_, match.freq, match.rank, task_.tables.freq_precision, in);
       broken_ |= in < words;
     }
-    const unsigned all = kWordBytes * (ones(one) + ones(two));
+    const unsigned all = kWordBytes * takers.all;
     broken_ |= left < all;
     last_ -= smaller(all, left);
   }

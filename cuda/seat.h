@@ -45,9 +45,8 @@ class Seat {
     return smaller((symbols + lanes() - 1 - lane_) >> lanes_log2_, steps);
   }
 
-  /// Masks of threads: of the row, and the lanes of the row below and above this one.
+  /// Masks of threads: of the row, and its lanes above this one.
   TORCH_ANS_DEVICE unsigned row_mask() const { return row_mask_; }
-  TORCH_ANS_DEVICE unsigned below() const { return below_; }
   TORCH_ANS_DEVICE unsigned above() const { return above_; }
 
   /// The sum of a value over some lanes of the row, and over all of it.
