@@ -128,19 +128,16 @@ class RansReader {
   TORCH_ANS_DEVICE void take(const Found& found, bool active) {
     State x = found.x;
     const bool take = active && x < limit_;
-    const auto takers = seat_.count_votes(take);
+    const bool take_two = active && takes_two(x);
+    const auto words = count_words(take, take_two);
     if constexpr (Traits::kMaxWords == 1) {
-      const State filled = static_cast<State>(x << Traits::kWordBits) | word<0>(takers.others);
+      const State filled = static_cast<State>(x << Traits::kWordBits) | word<0>(words.others);
       x = take ? filled : x;
-      last_ -= kWordBytes * takers.all;
     } else {
-      const bool take_two = active && x < (Traits::kLowerBound >> Traits::kWordBits);
-      const auto two_takers = seat_.count_votes(take_two);
-      const unsigned before = takers.others + two_takers.others;
-      if (take) x = x << Traits::kWordBits | word<0>(before);
-      if (take_two) x = x << Traits::kWordBits | word<1>(before);
-      last_ -= kWordBytes * (takers.all + two_takers.all);
+      if (take) x = x << Traits::kWordBits | word<0>(words.others);
+      if (take_two) x = x << Traits::kWordBits | word<1>(words.others);
     }
+    last_ -= kWordBytes * words.all;
     x_ = active ? x : x_;
   }
 
@@ -209,6 +206,21 @@ class RansReader {
     set_end(base());
   }
 
+  static TORCH_ANS_DEVICE bool takes_two(State x) {
+    return Traits::kMaxWords == 2 && x < (Traits::kLowerBound >> Traits::kWordBits);
+  }
+
+  /// How many words the lanes of the row, and those below this one, take.
+  TORCH_ANS_DEVICE auto count_words(bool take, bool take_two) const {
+    auto words = seat_.count_votes(take);
+    if constexpr (Traits::kMaxWords == 2) {
+      const auto second = seat_.count_votes(take_two);
+      words.others += second.others;
+      words.all += second.all;
+    }
+    return words;
+  }
+
   /// This thread's word number kNumber, where the lanes below take `before` words.
   template <unsigned kNumber>
   TORCH_ANS_DEVICE Word word(unsigned before) const {
@@ -253,23 +265,17 @@ class RansReader {
   /// D(x), with words only as far as there are any.
   TORCH_ANS_DEVICE void get_bounded(const Match& match, bool active) {
     const State x = pass(match).x;
-    unsigned words = active && x < Traits::kLowerBound ? 1 : 0;
-    if (Traits::kMaxWords == 2 && x < (Traits::kLowerBound >> Traits::kWordBits)) words *= 2;
-    auto takers = seat_.count_votes(words >= 1);
-    if constexpr (Traits::kMaxWords == 2) {
-      const auto two_takers = seat_.count_votes(words == 2);
-      takers = {takers.others + two_takers.others, takers.all + two_takers.all};
-    }
+    const auto words = count_words(active && x < limit_, active && takes_two(x));
     const unsigned left = end() - base();
-    const unsigned before = kWordBytes * takers.others;
+    const unsigned before = kWordBytes * words.others;
     if (active) {
       // Four bytes below the words are the row's own: whatever they are, it is broken then.
-      const std::uint8_t* const words = row() + base();
-      const std::uint8_t* in = words + (left - smaller(before, left));
+      const std::uint8_t* const first = row() + base();
+      const std::uint8_t* in = first + (left - smaller(before, left));
       x_ = torch_ans::get<Traits>(x_, match.freq, match.rank, task_.tables.freq_precision, in);
-      broken_ |= in < words;
+      broken_ |= in < first;
     }
-    const unsigned all = kWordBytes * takers.all;
+    const unsigned all = kWordBytes * words.all;
     broken_ |= left < all;
     last_ -= smaller(all, left);
   }

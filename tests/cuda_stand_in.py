@@ -220,9 +220,9 @@ class Work:
             self.coding.codec, self.split.rows, spare, torch.device("cpu")
         )
 
-    def push(self, stream: torch.Tensor, check: bool = False) -> None:
+    def push(self, stream: torch.Tensor, check: bool = False, grow: bool = True) -> None:
         view = _stream.check_stream(stream)
-        _cuda_stream.push(self.coding, view, self.split, self.symbols, self.indexes, check)
+        _cuda_stream.push(self.coding, view, self.split, self.symbols, self.indexes, check, grow)
 
     def pop(
         self, stream: torch.Tensor, check: bool = False, indexes: Optional[torch.Tensor] = None

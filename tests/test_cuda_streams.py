@@ -109,8 +109,9 @@ def test_pops_make_room(engine: HostEngine, check: bool) -> None:
         assert torch.equal(work.pop(stream, check), work.symbols)
 
 
+@pytest.mark.parametrize("grow", [False, True])
 def test_a_push_beside_those_of_a_graph(
-    engine: HostEngine, monkeypatch: pytest.MonkeyPatch
+    engine: HostEngine, monkeypatch: pytest.MonkeyPatch, grow: bool
 ) -> None:
     """Nobody counts what a graph's replays push: pushes beside them look at the rows."""
     work = Work("rans64", 4, (2, 300))
@@ -122,7 +123,7 @@ def test_a_push_beside_those_of_a_graph(
     with monkeypatch.context() as patch:
         patch.setattr(_native_cuda, "is_capturing", lambda: True)
         for _ in range(replays):
-            work.push(stream)
+            work.push(stream, grow=grow)
     state.used = used  # as if all of them but one had been replays
     for other in (copy.deepcopy(stream), stream):
         for _ in range(3):

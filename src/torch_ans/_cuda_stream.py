@@ -101,6 +101,7 @@ def push(
     tensor = stream.memory
     _check_columns(coding, stream)
     state = _state_of(tensor)
+    state.captured |= _native_cuda.is_capturing()
     source = _native.read_operand(symbols, split)
     index_source = None if indexes is None else _native.read_operand(indexes, split)
     room = _core.max_row_bytes(coding.codec, coding.tables.freq_precision, split.row_length)
@@ -252,13 +253,11 @@ def _with_room(stream: Stream, state: _StreamState, room: int) -> Stream:
     While a graph is being captured a stream stays as it is: it has been preallocated. Later pushes
     beside the graph's wait, and look.
     """
-    if _native_cuda.is_capturing():
-        state.captured = True
-        return stream
-    if not stream.rows or stream.columns == MAX_COLUMNS:
+    if not stream.rows or stream.columns == MAX_COLUMNS or _native_cuda.is_capturing():
         return stream
     if state.used is None or state.captured:
         state.used = min(max(int(_longest(stream)), 0), _capacity(stream))
+        state.asked = None  # nobody counted what was pushed since
     if _has_room(stream, state, room):
         return stream
     state.asks = state.popped
