@@ -102,68 +102,74 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
     const TablesView& tables;
   };
 
-  /// All that changes from step to step.
-  struct Working {
-    RowStates<Traits, Shape, kLoads> rows;
-    Vec symbols[kVectors][kChunk];
-  };
+  using Rows = RowStates<Traits, Shape, kLoads>;
+  using Symbols = Vec[kVectors][kChunk];
+  /// Steps in a row of code. With a load for each element all of a chunk would not fit a CPU's
+  /// first caches.
+  static constexpr int kUnrolled = kLoads ? Rows::kReadSteps : kChunk;
 
   template <TableCount kCount, bool kPacked = false>
   static int decode(const Job& job, int begin, int end, bool& escaped) {
     const TablesView tables = job.tables;
-    Working w;
-    w.rows.load(job.states, job.in);
+    Rows x;
+    x.load(job.states, job.in);
     int group = begin;
     while (group < end && !escaped) {
-      group += decode_chunk<kCount, kPacked>(tables, job, w, group, smaller(kChunk, end - group),
+      group += decode_chunk<kCount, kPacked>(tables, job, x, group, smaller(kChunk, end - group),
                                              escaped);
     }
-    w.rows.store(job.states, job.in);
+    x.store(job.states, job.in);
     return group;
   }
 
   /// Gets up to `groups` <= kChunk groups from `group` on; returns how many.
   template <TableCount kCount, bool kPacked>
-  static TORCH_ANS_FN int decode_chunk(const TablesView& tables, const Job& job, Working& w,
-                                       int group, int groups, bool& escaped) {
-    Vec bucket_shifts[kVectors][kChunk];
+  static TORCH_ANS_FN int decode_chunk(const TablesView& tables, const Job& job, Rows& x, int group,
+                                       int groups, bool& escaped) {
+    constexpr int kBlocks = kCount == TableCount::kOne ? 1 : kChunk;  // one stands for all
+    Vec bucket_shifts[kVectors][kBlocks];
+    Symbols symbols;
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       TORCH_ANS_UNROLL
-      for (int block = 0; block < kChunk; ++block) {
+      for (int block = 0; block < kBlocks; ++block) {
         bucket_shifts[v][block] = pick<kCount>(tables.log_bucket_shifts,
                                                row_indexes<kCount>(job, v, block, group, groups));
       }
       if constexpr (kCount != TableCount::kOne) transpose_blocks<kBlock>(bucket_shifts[v]);
     }
-    w.rows.note();
+    x.note();
     int step = 0;
     bool sentinel = false;
-    TORCH_ANS_UNROLL
-    for (; step < kChunk; ++step) {
-      if (step >= groups || sentinel) break;
-      prefetch_share(job, w, group, step);
+    for (int first = 0; first < kChunk && step == first; first += kUnrolled) {
       TORCH_ANS_UNROLL
-      for (int c = 0; c < w.rows.kCursors; ++c) {
-        sentinel |= decode_step<kPacked>(tables, job, w, c, step, group + step, bucket_shifts);
+      for (int k = 0; k < kUnrolled; ++k) {
+        if (step >= groups || sentinel) break;
+        prefetch_share(job, x, group, first + k);
+        TORCH_ANS_UNROLL
+        for (int c = 0; c < Rows::kCursors; ++c) {
+          sentinel |= decode_step<kPacked>(tables, job, x, c, first + k, group + first + k,
+                                           bucket_shifts, symbols);
+        }
+        step = first + k + 1;
       }
     }
     escaped = sentinel;
-    store_symbols<kCount>(tables, job, w, group, step);
+    store_symbols<kCount>(tables, job, symbols, group, step);
     return step;
   }
 
   /// Asks for what one row of each vector needs later. Where rows fill vectors they are few: the
   /// CPU sees to their words itself, and asking for lines to write costs more than it saves. But
   /// loads fill its queues with so much that it does not see far ahead.
-  static TORCH_ANS_FN void prefetch_share(const Job& job, const Working& w, int group, int step) {
+  static TORCH_ANS_FN void prefetch_share(const Job& job, const Rows& x, int group, int step) {
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       const int row = Shape::row(v, step);
       const int ahead = Shape::in_row(v, group) + Shape::kTileSymbols;
       if (job.indexes != nullptr) prefetch(job.indexes[row] + ahead + 2 * kVecSize);
       if constexpr (kBlock < kVecSize || kLoads) {
-        w.rows.prefetch_row(v, step);
+        x.prefetch_row(v, step);
         prefetch(job.symbols[row] + ahead);
       }
     }
@@ -183,17 +189,18 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
   }
 
   /// One group of the rows of cursor c. Returns whether it holds a sentinel.
-  template <bool kPacked>
-  static TORCH_ANS_FN bool decode_step(const TablesView& tables, const Job& job, Working& w, int c,
-                                       int step, int group, const Vec (*bucket_shifts)[kChunk]) {
+  template <bool kPacked, int kBlocks>
+  static TORCH_ANS_FN bool decode_step(const TablesView& tables, const Job& job, Rows& x, int c,
+                                       int step, int group, const Vec (*bucket_shifts)[kBlocks],
+                                       Symbols& symbols) {
     bool sentinel = false;
     Matches matches[kRowVectors];
     TORCH_ANS_UNROLL
     for (int i = 0; i < kRowVectors; ++i) {
       const int v = c * kRowVectors + i;
-      const Vec slots = w.rows.slots(v, tables.freq_precision);
+      const Vec slots = x.slots(v, tables.freq_precision);
       matches[i] = kPacked ? find_packed<kLoads>(tables, slots)
-                           : find_16<kLoads>(tables, slots, bucket_shifts[v][step]);
+                           : find_16<kLoads>(tables, slots, bucket_shifts[v][step % kBlocks]);
       if (unlikely(matches[i].unresolved != 0)) {
         const std::int32_t* const* indexes = job.indexes;
         const auto index = [=](int e) {
@@ -203,25 +210,24 @@ class Avx512Decoder : public VectorShape<kLanes, kVectors> {
         };
         sentinel |= resolve(tables, index, slots, matches[i]);
       }
-      w.symbols[v][step] = matches[i].symbol;
+      symbols[v][step] = matches[i].symbol;
     }
-    w.rows.advance(c, step, matches, tables.freq_precision);
+    x.advance(c, step, matches, tables.freq_precision);
     return sentinel;
   }
 
   template <TableCount kCount>
-  static TORCH_ANS_FN void store_symbols(const TablesView& tables, const Job& job, Working& w,
+  static TORCH_ANS_FN void store_symbols(const TablesView& tables, const Job& job, Symbols& symbols,
                                          int group, int groups) {
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      transpose_blocks<kBlock>(w.symbols[v]);
+      transpose_blocks<kBlock>(symbols[v]);
       TORCH_ANS_UNROLL
       for (int block = 0; block < kChunk; ++block) {
         const Vec offsets =
             pick<kCount>(tables.offsets, row_indexes<kCount>(job, v, block, group, groups));
         _mm512_mask_storeu_epi32(job.symbols[Shape::row(v, block)] + Shape::in_row(v, group),
-                                 elements_of(groups),
-                                 _mm512_add_epi32(w.symbols[v][block], offsets));
+                                 elements_of(groups), _mm512_add_epi32(symbols[v][block], offsets));
       }
     }
   }

@@ -101,9 +101,12 @@ class RowStates {
   static constexpr int kVectors = Shape::kVectors;
   static constexpr int kRowVectors = Shape::kRowVectors;
   static constexpr bool kShareVectors = Shape::kBlock < kVecSize;
+  using Cursor = std::conditional_t<kShareVectors, GatherCursor<Traits, Shape::kBlock, kLoads>,
+                                    ExpandCursor<Traits>>;
 
  public:
   using State = typename Traits::State;
+  static constexpr int kReadSteps = Cursor::kReadSteps;
   static constexpr int kCursors = kVectors / kRowVectors;
 
   TORCH_ANS_FN void load(const State* states, const std::uint8_t* const* in) {
@@ -165,9 +168,6 @@ class RowStates {
   }
 
  private:
-  using Cursor = std::conditional_t<kShareVectors, GatherCursor<Traits, Shape::kBlock, kLoads>,
-                                    ExpandCursor<Traits>>;
-
   DecoderStates<Traits> x_[kVectors];
   Cursor cursor_[kCursors];
 };

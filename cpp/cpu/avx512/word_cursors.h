@@ -10,7 +10,14 @@ inline namespace TORCH_ANS_ISA {
 /// element, the same for all lanes of a block, from a common base.
 template <typename Traits, int kBlock, bool kLoads = false>
 class GatherCursor {
+  static constexpr int kBytes = static_cast<int>(sizeof(typename Traits::Word));
+
  public:
+  /// Steps that one look-up of words lasts for.
+  static constexpr int kReadSteps = kBlock > 1    ? 1
+                                    : kBytes == 4 ? 4
+                                                  : 4 / (kBytes * Traits::kMaxWords);
+
   TORCH_ANS_FN void load(const std::uint8_t* base, const std::uint8_t* const* in) {
     alignas(64) std::int32_t offsets[kVecSize];
     for (int e = 0; e < kVecSize; ++e) {
@@ -53,10 +60,6 @@ class GatherCursor {
   }
 
  private:
-  static constexpr int kBytes = static_cast<int>(sizeof(typename Traits::Word));
-  /// Steps that the four bytes below a row of one lane last for.
-  static constexpr int kReadSteps = kBlock == 1 ? 4 / (kBytes * Traits::kMaxWords) : 1;
-
   TORCH_ANS_FN Vec read_ahead(int step, __mmask16 one, __mmask16 two) {
     if (step % kReadSteps == 0) bytes_ = below(offset_);
     const Vec bytes = bytes_;
@@ -72,7 +75,7 @@ class GatherCursor {
   /// Two words last for four steps, as `WideStates` says (rows_decoder.h); and a row from
   /// which a group may be taken has as much below its words: its header and its length.
   TORCH_ANS_FN Vec read_two_ahead(int step, __mmask16 one) {
-    if (step % 4 == 0) {
+    if (step % kReadSteps == 0) {
       two_words_ = look_up_halves<kLoads, 1>(base_, _mm512_sub_epi32(offset_, splat(8)));
     }
     const Vec words = two_words_.high;
@@ -119,6 +122,8 @@ class GatherCursor {
 template <typename Traits>
 class ExpandCursor {
  public:
+  static constexpr int kReadSteps = 1;
+
   TORCH_ANS_FN void load(const std::uint8_t* in) { in_ = in; }
   TORCH_ANS_FN const std::uint8_t* in() const { return in_; }
 
