@@ -98,10 +98,9 @@ TORCH_ANS_FN __m256i find_eight(const std::uint32_t* tail, const FourScales& low
 }
 
 /// For blocks of one the portable code.
-template <ModelKind kKind, typename Real>
-class ParametricVectors : public ParametricModel<kKind, Real> {
-  using Scalar = ParametricModel<kKind, Real>;
-  static_assert(tail_of(kKind)[0] == kFixedOne / 2, "symmetric");
+template <typename Real>
+class ParametricVectors : public ParametricModel<Real> {
+  using Scalar = ParametricModel<Real>;
 
   template <int kCount>
   struct VectorBlock {
@@ -143,8 +142,8 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
       for (int k = 0; k < kCount; k += 8) {
         const __m256i symbol = load256(i + k);
         const FourScales* four = block.four + k / 4;
-        store256(out + k,
-                 inner_edges(limits, symbol, find_eight(tail_of(kKind), four[0], four[1], symbol)));
+        const __m256i fixed = find_eight(tail_, four[0], four[1], symbol);
+        store256(out + k, inner_edges(limits, symbol, fixed));
       }
     }
   }
@@ -162,11 +161,11 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
       for (int v = 0; v < kVectors; ++v) {
         const FourScales* four = block.four + 2 * v;
         newton[v] = Newton(limits, four[0], four[1], load256(slots + 8 * v));
-        x[v] = newton[v].begin();
+        x[v] = newton[v].begin(quantiles_);
       }
       for (int turn = 0; turn < 2; ++turn) {
         TORCH_ANS_UNROLL
-        for (int v = 0; v < kVectors; ++v) x[v] = newton[v].step(x[v]);
+        for (int v = 0; v < kVectors; ++v) x[v] = newton[v].step(quantiles_, x[v]);
       }
       TORCH_ANS_UNROLL
       for (int v = 0; v < kVectors; ++v) store256(symbol + 8 * v, _mm256_cvttps_epi32(x[v]));
@@ -174,6 +173,8 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
   }
 
  private:
+  using Scalar::tail_, Scalar::quantiles_;
+
   /// As in ParametricVectors of AVX-512, with one table.
   struct Newton {
     __m256 leak, share, mean, scale, first, last;
@@ -195,9 +196,9 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
     }
 
     /// At the quantile of kLeast * 2^kStart or of 1 less that.
-    TORCH_ANS_FN __m256 begin() const {
+    TORCH_ANS_FN __m256 begin(const Quantiles& quantiles) const {
       constexpr int kStart = 8;
-      const float start = quantiles<kKind>().of_powers()[kStart];
+      const float start = quantiles.of_powers()[kStart];
       const __m256 aside = _mm256_mul_ps(scale, _mm256_set1_ps(start));
       const __m256 lower = _mm256_cmp_ps(probability(mean), _mm256_set1_ps(0.5f), _CMP_LT_OQ);
       const __m256 sign = _mm256_and_ps(lower, _mm256_set1_ps(-0.0f));
@@ -212,7 +213,7 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
     }
 
     /// From x to where F's inverse says that the probability left there is.
-    TORCH_ANS_FN __m256 step(__m256 x) const {
+    TORCH_ANS_FN __m256 step(const Quantiles& quantiles, __m256 x) const {
       constexpr int kShift = Quantiles::kShift;
       const __m256 least = _mm256_set1_ps(Quantiles::kLeast);
       const __m256 p = probability(x);
@@ -221,7 +222,7 @@ class ParametricVectors : public ParametricModel<kKind, Real> {
       const __m256i place =
           _mm256_srli_epi32(_mm256_sub_epi32(bits, _mm256_castps_si256(least)), kShift);
       __m256 here, next;
-      load_neighbours(quantiles<kKind>().of(), place, here, next);
+      load_neighbours(quantiles.of(), place, here, next);
       const __m256i rest = _mm256_and_si256(bits, _mm256_set1_epi32((1 << kShift) - 1));
       const __m256 fraction =
           _mm256_mul_ps(_mm256_cvtepi32_ps(rest), _mm256_set1_ps(1.0f / (1 << kShift)));
@@ -337,14 +338,8 @@ class MixtureVectors : public MixtureModel<Real> {
 
 template <typename Real>
 void add_parametric_vectors(ModelTable& table, RealType type) {
-  const auto t = static_cast<int>(type);
-  table[static_cast<int>(ModelKind::kGaussian)][t] =
-      functions_of<ParametricVectors<ModelKind::kGaussian, Real>>();
-  table[static_cast<int>(ModelKind::kLaplace)][t] =
-      functions_of<ParametricVectors<ModelKind::kLaplace, Real>>();
-  table[static_cast<int>(ModelKind::kLogistic)][t] =
-      functions_of<ParametricVectors<ModelKind::kLogistic, Real>>();
-  table[static_cast<int>(ModelKind::kLogisticMixture)][t] = functions_of<MixtureVectors<Real>>();
+  add_parametric_functions(table, type, functions_of<ParametricVectors<Real>>());
+  add_mixture_functions(table, type, functions_of<MixtureVectors<Real>>());
 }
 
 }  // namespace TORCH_ANS_ISA

@@ -1,12 +1,16 @@
 /// Parametric models, in blocks: see models.h for what a policy is.
 #pragma once
 
+#include <initializer_list>
+
 #include "models.h"
 #include "torch_ans/parametric.h"
 
 namespace torch_ans {
 inline namespace TORCH_ANS_ISA {
 
+/// What tells models of a mean and a scale apart: how likely more than so many scales above the
+/// mean is.
 TORCH_ANS_FN constexpr const std::uint32_t* tail_of(ModelKind kind) {
   return kind == ModelKind::kGaussian  ? kGaussianTail
          : kind == ModelKind::kLaplace ? kLaplaceTail
@@ -62,14 +66,17 @@ class Quantiles {
   float of_powers_[kPowers];
 };
 
-template <ModelKind kKind>
-const Quantiles& quantiles() {
-  static const Quantiles instance(tail_of(kKind));
-  return instance;
+static_assert(kGaussianTail[0] == kFixedOne / 2 && kLaplaceTail[0] == kFixedOne / 2 &&
+                  kLogisticTail[0] == kFixedOne / 2,
+              "vectors take a distance of 0 for either side");
+
+inline const Quantiles& quantiles_of(ModelKind kind) {
+  static const Quantiles gaussian(kGaussianTail), laplace(kLaplaceTail), logistic(kLogisticTail);
+  return kind == ModelKind::kGaussian ? gaussian : kind == ModelKind::kLaplace ? laplace : logistic;
 }
 
 /// A mean and a scale for each symbol.
-template <ModelKind kKind, typename Real>
+template <typename Real>
 class ParametricModel : public Guesses {
  public:
   template <int kCount>
@@ -84,7 +91,9 @@ class ParametricModel : public Guesses {
         scales_(static_cast<const Real*>(model.values[1])),
         mean_stride_(model.strides[0]),
         scale_stride_(model.strides[1]),
-        low_(model.low) {}
+        low_(model.low),
+        tail_(tail_of(model.kind)),
+        quantiles_(quantiles_of(model.kind)) {}
 
   template <int kCount, typename Places>
   TORCH_ANS_FN void load(const Places& element, Block<kCount>& block) const {
@@ -111,7 +120,7 @@ class ParametricModel : public Guesses {
   template <int kCount>
   TORCH_ANS_FN void edges(const Block<kCount>& block, const std::uint32_t* i,
                           std::uint32_t* out) const {
-    find_probabilities<kCount>(tail_of(kKind), block.position, block.divisor, i, out);
+    find_probabilities<kCount>(tail_, block.position, block.divisor, i, out);
     for (int k = 0; k < kCount; ++k) out[k] = limits.inner(i[k], out[k]);
   }
 
@@ -123,7 +132,7 @@ class ParametricModel : public Guesses {
   TORCH_ANS_FN void guess(const Block<kCount>& block, const std::uint32_t* slots,
                           std::uint32_t* symbol) const {
     constexpr int kShift = Quantiles::kShift;
-    const float* table = quantiles<kKind>().of();
+    const float* table = quantiles_.of();
     const auto least = bit_cast<std::int32_t>(Quantiles::kLeast);
     const auto most = static_cast<float>(larger(limits.num_symbols, 2u) - 1);
     const float per_slot = 1.0f / static_cast<float>(larger(limits.spread, 1u));
@@ -184,6 +193,10 @@ class ParametricModel : public Guesses {
   std::int64_t mean_stride_;
   std::int64_t scale_stride_;
   std::int32_t low_;
+
+ protected:
+  const std::uint32_t* const tail_;
+  const Quantiles& quantiles_;
 };
 
 /// A mixture of logistics for each symbol.
@@ -272,16 +285,21 @@ class MixtureModel {
   std::int32_t low_;
 };
 
+/// For all models of a mean and a scale.
+inline void add_parametric_functions(ModelTable& table, RealType type, ModelFunctions functions) {
+  for (const auto kind : {ModelKind::kGaussian, ModelKind::kLaplace, ModelKind::kLogistic}) {
+    table[static_cast<int>(kind)][static_cast<int>(type)] = functions;
+  }
+}
+
+inline void add_mixture_functions(ModelTable& table, RealType type, ModelFunctions functions) {
+  table[static_cast<int>(ModelKind::kLogisticMixture)][static_cast<int>(type)] = functions;
+}
+
 template <typename Real>
 inline void add_parametric_models(ModelTable& table, RealType type) {
-  const auto t = static_cast<int>(type);
-  table[static_cast<int>(ModelKind::kGaussian)][t] =
-      functions_of<ParametricModel<ModelKind::kGaussian, Real>>();
-  table[static_cast<int>(ModelKind::kLaplace)][t] =
-      functions_of<ParametricModel<ModelKind::kLaplace, Real>>();
-  table[static_cast<int>(ModelKind::kLogistic)][t] =
-      functions_of<ParametricModel<ModelKind::kLogistic, Real>>();
-  table[static_cast<int>(ModelKind::kLogisticMixture)][t] = functions_of<MixtureModel<Real>>();
+  add_parametric_functions(table, type, functions_of<ParametricModel<Real>>());
+  add_mixture_functions(table, type, functions_of<MixtureModel<Real>>());
 }
 
 }  // namespace TORCH_ANS_ISA
