@@ -55,16 +55,25 @@ struct Batch {
   const KernelChoice* kernel;
 };
 
-/// Cuts the rows into batches of equally long rows.
+/// How many rows may share batches: the full ones, and the next one if little is missing there.
+/// What the others have more is coded symbol by symbol, which takes about kSlower times as long.
+std::int64_t count_alike_rows(const CodingTask& task) {
+  constexpr std::int64_t kSlower = 8;
+  if (task.row_length == 0 || task.total >= task.rows * task.row_length) return task.rows;
+  const std::int64_t full = task.total / task.row_length;
+  const std::int64_t missing = task.row_length - symbols_in_row(task, full);
+  return missing * kSlower <= task.row_length ? full + 1 : full;
+}
+
+/// Cuts the rows into batches of such rows, and single ones.
 std::vector<Batch> make_batches(const KernelChoice* choices, const CodingTask& task, int threads) {
   std::vector<Batch> batches;
-  const std::int64_t full_rows =
-      task.row_length == 0 ? task.rows : std::min(task.rows, task.total / task.row_length);
+  const std::int64_t alike_rows = count_alike_rows(task);
   // Wide kernels are faster, as long as every thread gets work.
-  const std::int64_t share = std::max<std::int64_t>(1, (full_rows + threads - 1) / threads);
+  const std::int64_t share = std::max<std::int64_t>(1, (alike_rows + threads - 1) / threads);
   const KernelChoice* kernel = choose(choices, task, share);
   for (std::int64_t row = 0; row < task.rows;) {
-    const std::int64_t left = row < full_rows ? full_rows - row : 1;
+    const std::int64_t left = row < alike_rows ? alike_rows - row : 1;
     kernel = choose(kernel, task, left);
     batches.push_back({row, kernel});
     row += kernel->rows;

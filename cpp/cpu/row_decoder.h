@@ -90,40 +90,57 @@ class RowDecoder {
 
   /// False: an index is out of range.
   bool decode_all() {
-    const std::int64_t present = symbols_in_row(task_, first_row_);
-    const std::int64_t grouped = smaller(task_.row_length / kLanes * kLanes, present);
-    const std::int64_t whole = grouped / kLanes * kLanes;
+    // The last row may be shorter than the others.
+    const std::int64_t shared = symbols_in_row(task_, first_row_ + kRows - 1);
+    const std::int64_t whole = shared / kLanes * kLanes;
     for (std::int64_t first = 0; first < whole; first += kTileSymbols) {
       const auto count = static_cast<int>(smaller<std::int64_t>(kTileSymbols, whole - first));
-      if (!load_indexes(first, count)) return false;
+      for (int r = 0; r < kRows; ++r) {
+        if (!load_indexes(r, first, count)) return false;
+      }
       decode_tile(first, count / kLanes);
-      store_rows(first, count);
+      for (int r = 0; r < kRows; ++r) store_row(r, first, count);
+      store_escapes(first);
     }
-    if (grouped > whole && !decode_part(whole, static_cast<int>(grouped - whole))) {
-      return false;
-    }
-    for (std::int64_t i = grouped; i < present; ++i) {
-      if (!decode_part(i, 1)) return false;
+    for (int r = 0; r < kRows; ++r) {
+      if (!decode_rest(r, whole)) return false;
     }
     return true;
   }
 
-  bool load_indexes(std::int64_t first, int count) {
-    if constexpr (kFollows) return load_bases(first, count);
-    if (task_.indexes.data == nullptr) return true;
-    for (int r = 0; r < kRows; ++r) {
-      std::int32_t* tile = index_tile_ + r * kTileStride;
-      const std::int32_t* loaded = load_tile(task_.indexes, first_row_ + r, first, count, tile);
-      if (!Backend::kInPlace || loaded == tile) prefetch_next(task_.indexes, r, first + count);
-      if (!all_name_tables(loaded, count, task_.tables.num_tables)) {
-        return reject(r, first, loaded);
+  /// What a row has from `whole` on: groups, a part of one that a short row ends in, and past the
+  /// last whole group of a full row symbols that are each on their own.
+  bool decode_rest(int r, std::int64_t whole) {
+    const std::int64_t present = symbols_in_row(task_, first_row_ + r);
+    const std::int64_t grouped = smaller(task_.row_length / kLanes * kLanes, present);
+    for (std::int64_t first = whole; first < present; first += kTileSymbols) {
+      const auto count = static_cast<int>(smaller<std::int64_t>(kTileSymbols, present - first));
+      if (!load_indexes(r, first, count)) return false;
+      place_symbols(r, first, count);
+      for (int begin = 0; begin < count;) {
+        const std::int64_t left = larger<std::int64_t>(grouped - first - begin, 1);
+        const auto part = static_cast<int>(smaller<std::int64_t>(left, kLanes));
+        decode_carefully(r, first, begin, part);
+        begin += part;
       }
-      if (!Backend::kInPlace && loaded != tile) {
-        std::memcpy(tile, loaded, static_cast<std::size_t>(count) * sizeof(*tile));
-        loaded = tile;
-      }
-      indexes_[r] = loaded;
+      store_row(r, first, count);
+      store_escapes(first);
     }
+    return true;
+  }
+
+  bool load_indexes(int r, std::int64_t first, int count) {
+    if constexpr (kFollows) return load_bases(r, first, count);
+    if (task_.indexes.data == nullptr) return true;
+    std::int32_t* tile = index_tile_ + r * kTileStride;
+    const std::int32_t* loaded = load_tile(task_.indexes, first_row_ + r, first, count, tile);
+    if (!Backend::kInPlace || loaded == tile) prefetch_next(task_.indexes, r, first + count);
+    if (!all_name_tables(loaded, count, task_.tables.num_tables)) return reject(r, first, loaded);
+    if (!Backend::kInPlace && loaded != tile) {
+      std::memcpy(tile, loaded, static_cast<std::size_t>(count) * sizeof(*tile));
+      loaded = tile;
+    }
+    indexes_[r] = loaded;
     return true;
   }
 
@@ -150,17 +167,15 @@ class RowDecoder {
     return task_.indexes.data == nullptr ? nullptr : indexes_;
   }
 
-  /// Says where the symbols of a tile go.
-  void place_symbols(std::int64_t first, int count) {
-    for (int r = 0; r < kRows; ++r) {
-      std::int32_t* place =
-          Backend::kInPlace ? find_in_place(task_.symbols, first_row_ + r, first, count) : nullptr;
-      symbols_[r] = place != nullptr ? place : symbol_tile_ + r * kTileStride;
-    }
+  /// Says where the symbols of a row's tile go.
+  void place_symbols(int r, std::int64_t first, int count) {
+    std::int32_t* place =
+        Backend::kInPlace ? find_in_place(task_.symbols, first_row_ + r, first, count) : nullptr;
+    symbols_[r] = place != nullptr ? place : symbol_tile_ + r * kTileStride;
   }
 
   void decode_tile(std::int64_t first, int groups) {
-    place_symbols(first, groups * kLanes);
+    for (int r = 0; r < kRows; ++r) place_symbols(r, first, groups * kLanes);
     const TileRows<State> rows{states_, in_, indexes(), symbols_};
     for (int begin = 0; begin < groups;) {
       bool escaped = false;
@@ -203,15 +218,6 @@ class RowDecoder {
     }
   }
 
-  /// One incomplete group of `count` symbols from `first` on.
-  bool decode_part(std::int64_t first, int count) {
-    if (!load_indexes(first, count)) return false;
-    place_symbols(first, count);
-    for (int r = 0; r < kRows; ++r) decode_carefully(r, first, 0, count);
-    store_rows(first, count);
-    return true;
-  }
-
   /// A group, or part of one, of one row: `count` symbols from tile position `begin` on.
   void decode_carefully(int r, std::int64_t first, int begin, int count) {
     const int lane0 = static_cast<int>((first + begin) % kLanes);
@@ -243,20 +249,18 @@ class RowDecoder {
     }
   }
 
-  /// Fills the indexes' tiles with where the tables of each symbol begin (`ContextIndex`).
-  bool load_bases(std::int64_t first, int count) {
+  /// Fills an indexes' tile with where the tables of each symbol begin (`ContextIndex`).
+  bool load_bases(int r, std::int64_t first, int count) {
     if (indexes() == nullptr) return true;
-    for (int r = 0; r < kRows; ++r) {
-      std::int32_t* tile = index_tile_ + r * kTileStride;
-      const std::int64_t bad = history_.index().load_bases(
-          task_.indexes, first_row_ + r, first, count, symbol_tile_ + r * kTileStride, tile);
-      if (bad >= 0) {
-        results_[r].status = Status::kBadIndex;
-        results_[r].position = bad;
-        return false;
-      }
-      indexes_[r] = tile;
+    std::int32_t* tile = index_tile_ + r * kTileStride;
+    const std::int64_t bad = history_.index().load_bases(
+        task_.indexes, first_row_ + r, first, count, symbol_tile_ + r * kTileStride, tile);
+    if (bad >= 0) {
+      results_[r].status = Status::kBadIndex;
+      results_[r].position = bad;
+      return false;
     }
+    indexes_[r] = tile;
     return true;
   }
 
@@ -304,16 +308,14 @@ class RowDecoder {
     symbols_[r][t] = 0;  // fits every type
   }
 
-  void store_rows(std::int64_t first, int count) {
-    for (int r = 0; r < kRows; ++r) {
-      const std::int32_t* tile = symbol_tile_ + r * kTileStride;
-      if (kIs<Backend, AsksForSymbols> && symbols_[r] == tile) {
-        prefetch_next(task_.symbols, r, first + count);
-      }
-      if (symbols_[r] == tile && !store_tile_of(first_row_ + r, first, count, tile)) {
-        results_[r].status = Status::kCorrupt;
-      }
-    }
+  void store_row(int r, std::int64_t first, int count) {
+    const std::int32_t* tile = symbol_tile_ + r * kTileStride;
+    if (symbols_[r] != tile) return;
+    if (kIs<Backend, AsksForSymbols>) prefetch_next(task_.symbols, r, first + count);
+    if (!store_tile_of(first_row_ + r, first, count, tile)) results_[r].status = Status::kCorrupt;
+  }
+
+  void store_escapes(std::int64_t first) {
     for (int k = 0; k < num_escapes_; ++k) {
       const Escape& escape = escapes_[k];
       if (!store_symbol(task_, first_row_ + escape.r, first + escape.t, escape.symbol)) {

@@ -90,16 +90,11 @@ class RowEncoder {
 
   /// False: some row has failed.
   bool encode_all() {
-    const std::int64_t present = symbols_in_row(task_, first_row_);
-    const std::int64_t grouped = smaller(task_.row_length / kLanes * kLanes, present);
-    // Past the last whole group each symbol is on its own; lanes of a group that a short row
-    // ends in are skipped.
-    for (std::int64_t i = present; i > grouped; --i) {
-      if (!encode_part(i - 1, 1)) return false;
-    }
-    const std::int64_t whole = grouped / kLanes * kLanes;
-    if (grouped > whole && !encode_part(whole, static_cast<int>(grouped - whole))) {
-      return false;
+    // The last row may be shorter than the others.
+    const std::int64_t shared = symbols_in_row(task_, first_row_ + kRows - 1);
+    const std::int64_t whole = shared / kLanes * kLanes;
+    for (int r = 0; r < kRows; ++r) {
+      if (!encode_rest(r, whole)) return false;
     }
     for (std::int64_t last = encode_ahead(whole); last > 0; last = encode_ahead(last)) {
       const std::int64_t first = last > kTileSymbols ? last - kTileSymbols : 0;
@@ -123,34 +118,46 @@ class RowEncoder {
     return last;
   }
 
-  /// One incomplete group of `count` symbols from `first` on.
-  bool encode_part(std::int64_t first, int count) {
-    return prepare(first, count) && encode_carefully(first, 0, count);
-  }
-
-  /// Fills ids_ for `count` symbols of every row, or names the symbol that cannot be coded.
-  bool prepare(std::int64_t first, int count) {
-    outside_ = false;
-    for (int r = 0; r < kRows; ++r) {
-      if (task_.ids != nullptr) {
-        take_found_ids(r, first, count);
-        continue;
-      }
-      if (find_byte_pairs(r, first, count)) continue;
-      TileSource source;
-      if (!load_source(r, first, count, source)) return false;
-      if constexpr (kFromModel) {
-        if (!find_slots(r, first, count, source.symbols)) return false;
-        continue;
-      }
-      const IdFlags flags = look_up(source, count, ids_ + r * kTileStride);
-      if constexpr (!kChecked) continue;
-      outside_ |= flags.outside;
-      if (flags.bad_index || (flags.outside && !task_.tables.bypass_coding)) {
-        return reject(r, first, source, count);
+  /// What a row has from `whole` on: groups, a part of one that a short row ends in, and past the
+  /// last whole group of a full row symbols that are each on their own.
+  bool encode_rest(int r, std::int64_t whole) {
+    const std::int64_t present = symbols_in_row(task_, first_row_ + r);
+    const std::int64_t grouped = smaller(task_.row_length / kLanes * kLanes, present);
+    for (std::int64_t past = present; past > whole;) {
+      const std::int64_t first = past - ((past - whole - 1) % kTileSymbols + 1);
+      if (!prepare(r, first, static_cast<int>(past - first))) return false;
+      while (past > first) {
+        const auto part = static_cast<int>(past > grouped ? 1 : (past - 1) % kLanes + 1);
+        past -= part;
+        if (!encode_carefully(r, first, static_cast<int>(past - first), part)) return false;
       }
     }
     return true;
+  }
+
+  bool prepare(std::int64_t first, int count) {
+    outside_ = false;
+    for (int r = 0; r < kRows; ++r) {
+      if (!prepare(r, first, count)) return false;
+    }
+    return true;
+  }
+
+  /// Fills ids_ for `count` symbols of a row, or names the symbol that cannot be coded.
+  TORCH_ANS_FN bool prepare(int r, std::int64_t first, int count) {
+    if (task_.ids != nullptr) {
+      take_found_ids(r, first, count);
+      return true;
+    }
+    if (find_byte_pairs(r, first, count)) return true;
+    TileSource source;
+    if (!load_source(r, first, count, source)) return false;
+    if constexpr (kFromModel) return find_slots(r, first, count, source.symbols);
+    const IdFlags flags = look_up(source, count, ids_ + r * kTileStride);
+    if constexpr (!kChecked) return true;
+    outside_ |= flags.outside;
+    const bool good = !flags.bad_index && (!flags.outside || task_.tables.bypass_coding);
+    return good || reject(r, first, source, count);
   }
 
   /// All are known to be good, but for escapes.
@@ -267,7 +274,9 @@ class RowEncoder {
           if (!encode_digits(first, end - 1)) return false;
         } else {
           --end;
-          if (!encode_carefully(first, end * kLanes, kLanes)) return false;
+          for (int r = 0; r < kRows; ++r) {
+            if (!encode_carefully(r, first, end * kLanes, kLanes)) return false;
+          }
           continue;
         }
       }
@@ -319,28 +328,26 @@ class RowEncoder {
     return task_.tables.cdf[id + 1] == std::uint32_t{1} << task_.tables.freq_precision;
   }
 
-  /// A group, or part of one: `count` symbols from tile position `begin` of the tile that
-  /// starts at symbol `first`.
-  bool encode_carefully(std::int64_t first, int begin, int count) {
-    for (int r = 0; r < kRows; ++r) {
-      const std::uint32_t* ids = ids_ + r * kTileStride + begin;
-      const int lane0 = static_cast<int>((first + begin) % kLanes);
-      State* states = row_states(r);
-      if (Row::kDigitsFirst) {
-        for (int k = count - 1; k >= 0; --k) {
-          if (!encode_escape(r, ids[k], first + begin + k, states, lane0 + k)) return false;
-        }
-      }
+  /// A group, or part of one, of one row: `count` symbols from tile position `begin` of the tile
+  /// that starts at symbol `first`.
+  bool encode_carefully(int r, std::int64_t first, int begin, int count) {
+    const std::uint32_t* ids = ids_ + r * kTileStride + begin;
+    const int lane0 = static_cast<int>((first + begin) % kLanes);
+    State* states = row_states(r);
+    if (Row::kDigitsFirst) {
       for (int k = count - 1; k >= 0; --k) {
-        if (!Row::kDigitsFirst && !encode_escape(r, ids[k], first + begin + k, states, lane0 + k)) {
-          return false;
-        }
-        if (room(r) < kGroupBytes + Backend::kStoreSlack) {
-          results_[r].status = Status::kNoSpace;
-          return false;
-        }
-        Row::template put<Backend>(task_.tables, states, lane0 + k, ids[k], out_[r]);
+        if (!encode_escape(r, ids[k], first + begin + k, states, lane0 + k)) return false;
       }
+    }
+    for (int k = count - 1; k >= 0; --k) {
+      if (!Row::kDigitsFirst && !encode_escape(r, ids[k], first + begin + k, states, lane0 + k)) {
+        return false;
+      }
+      if (room(r) < kGroupBytes + Backend::kStoreSlack) {
+        results_[r].status = Status::kNoSpace;
+        return false;
+      }
+      Row::template put<Backend>(task_.tables, states, lane0 + k, ids[k], out_[r]);
     }
     return true;
   }

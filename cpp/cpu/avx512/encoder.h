@@ -45,8 +45,9 @@ struct Avx512Encoder : VectorShape<kLanes, kVectors>,
     std::uint8_t* out[kRows];
     TORCH_ANS_UNROLL
     for (int v = 0; v < kVectors; ++v) lanes[v].read(states + v * kVecSize, order);
+    // (One by one: gathered into a vector they would go through memory with each store.)
     TORCH_ANS_UNROLL
-    for (int r = 0; r < kRows; ++r) out[r] = outs[r];
+    for (int r = 0; r < kRows; ++r) out[r] = opaque(outs[r]);
     while (end > begin) {
       const int steps = smaller(kSteps, end - begin);
       end -= steps;

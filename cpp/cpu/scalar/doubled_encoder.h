@@ -22,18 +22,18 @@ struct DoubledEncoder : Base {
     State twice[kRows * kLanes];
     std::uint8_t* out[kRows];
     std::int64_t words[kRows];
+    // (One by one, in and out: in a vector they would go through memory with each symbol.)
     TORCH_ANS_UNROLL
     for (int k = 0; k < kRows * kLanes; ++k) twice[k] = opaque(2 * states[k]);
     TORCH_ANS_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      out[r] = outs[r];
+      out[r] = opaque(outs[r]);
       words[r] = 0;
     }
     Base::for_each_id(ids, begin, end, [&](int r, int lane, std::uint32_t id) {
       State& state = twice[r * kLanes + lane];
       state = put_doubled(state, records[id], out[r], words[r]);
     });
-    // (One by one: gathered into a vector they would go through memory with each symbol.)
     TORCH_ANS_UNROLL
     for (int k = 0; k < kRows * kLanes; ++k) states[k] = opaque(twice[k] >> 1);
     TORCH_ANS_UNROLL
