@@ -52,7 +52,7 @@ def run_tests(wheel: Path, torch: Optional[str], chosen: List[str], folder: Path
     else:
         numpy = "numpy<2" if int(torch.split(".")[0]) < 2 else "numpy"
         steps = [[*pip, "install", "--only-binary=:all:", f"torch=={torch}", numpy]]
-    steps += [[*pip, "install", *constraints, "pytest", "hypothesis"]]
+    steps += [[*pip, "install", *constraints, "pytest", "pytest-xdist", "hypothesis"]]
     steps += [[*pip, "install", "--no-deps", "--no-index", str(wheel)]]
     for step in steps:
         if subprocess.run(step).returncode != 0:
@@ -67,11 +67,8 @@ def run_tests(wheel: Path, torch: Optional[str], chosen: List[str], folder: Path
     env.update(PATH=str(folder / "bin"), PYTHONPATH="")
     tests = [str(folder / "tests" / name) for name in TESTED]
     facts = subprocess.run([own, "-m", "torch_ans"], env=env, cwd=folder, check=False)
-    done = subprocess.run(
-        [own, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *chosen, *tests],
-        env=env,
-        cwd=folder,
-    )
+    pytest = [own, "-m", "pytest", "-q", "-x", "-n", "2", "--dist", "loadfile"]
+    done = subprocess.run([*pytest, "-p", "no:cacheprovider", *chosen, *tests], env=env, cwd=folder)
     return "ok" if facts.returncode == done.returncode == 0 else "FAILED"
 
 
