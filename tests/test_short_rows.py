@@ -25,7 +25,7 @@ def check(
 ) -> None:
     """`encode` codes a part of the symbols into so many rows, `decode` is its inverse."""
     alone = [encode(slice(r * LENGTH, (r + 1) * LENGTH), 1) for r in range(ROWS)]
-    for rows in (ROWS, 33, 8, 3):
+    for rows in (ROWS, 33, 12, 3):
         for missing in (0, 1, min(9, rows - 1)):
             part = slice(0, rows * LENGTH - missing)
             data = encode(part, rows)
