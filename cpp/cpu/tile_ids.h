@@ -145,8 +145,7 @@ class TileIds {
     }
   }
 
-  /// Under a model the symbols that vectors leave to `encode_carefully` are those that own all
-  /// 2^16 slots.
+  /// Under a model the symbols that need care are those that own all 2^16 slots.
   bool find_slots(int r, std::int64_t first, int count, const std::int32_t* symbols) {
     const SlotFlags flags =
         task_.functions->find_slots(*task_.model, element_of(task_, first_row_ + r, first), count,

@@ -93,7 +93,7 @@ TORCH_ANS_FN void load_pairs(const std::uint16_t* cdf16, const Id* ids, SlotPair
   store256(pairs, _mm256_set_m128i(load_four_pairs(cdf16, ids + 4), low));
 }
 
-/// How an encoder comes to the slots of a tile's symbols (row_encoder.h).
+/// How an encoder comes to the slots of a tile's symbols (tile_ids.h).
 template <typename Traits>
 struct PairsByLoads : ScalarTile, TakesPairs, TakesBytes {
   using State = typename Traits::State;

@@ -358,7 +358,7 @@ TORCH_ANS_NOINLINE bool make_pairs_of(const TablesView& tables, const Symbol* sy
   return outside == 0 && _mm512_test_epi32_mask(others, others) == 0;
 }
 
-/// How an encoder of kRows rows comes to the slots of a tile's symbols (row_encoder.h).
+/// How an encoder of kRows rows comes to the slots of a tile's symbols (tile_ids.h).
 template <typename Traits, int kRows>
 struct VectorPairs : TakesPairs, TakesBytes {
   using State = typename Traits::State;
